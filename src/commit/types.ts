@@ -1,0 +1,74 @@
+import type { GapCounts, OffsetRange, PartitionOffset, StagedFile } from '../tasks.ts';
+
+/** Where the rows of a run go. */
+export type PublishTarget =
+  /** New files in a folder; `Overwrite` removes `replaced` afterwards. */
+  | { readonly kind: 'folder'; readonly path: string }
+  /** Exactly this file, replaced by one rename. `old` is what stands there when the run is planned; null: nothing. */
+  | { readonly kind: 'file'; readonly path: string; readonly old: FileState | null };
+
+/** A file as it was seen: checked again before it is replaced. */
+export interface FileState {
+  readonly bytes: number;
+  readonly crc32c: number;
+}
+
+/**
+ * All that is needed to finish a run once it is prepared, by this process or by another: written whole as
+ * `intent.json` in the staging folder. Every path is absolute, so that a `{{date}}` of yesterday is found.
+ */
+export interface Intent {
+  readonly version: 1;
+  readonly config: string;
+  readonly run: string;
+  readonly stagingPath: string;
+  readonly target: PublishTarget;
+  readonly writeMode: 'Append' | 'Overwrite';
+  /** Saved offsets the run began from, one entry for each partition of the plan. */
+  readonly previous: readonly PartitionOffset[];
+  /** Offsets to save, same partitions in the same order, none null. */
+  readonly next: readonly PartitionOffset[];
+  readonly files: readonly StagedFile[];
+  /** Absolute paths of our own older files that `Overwrite` removes. */
+  readonly replaced: readonly string[];
+  readonly ranges: readonly OffsetRange[];
+  readonly gaps: readonly (GapCounts & { readonly topic: string; readonly partition: number })[];
+  /** Topic id (UUID) by topic name; absent where the broker has none. */
+  readonly topicIds: Readonly<Record<string, string>>;
+  /** Folder that holds `_kafkaload/`: the target folder, or the folder of the target file. */
+  readonly root: string;
+  /** The run before this one and the CRC-32C of its manifest; null on the first. */
+  readonly previousRun: { readonly run: string; readonly manifestCrc32c: number } | null;
+  readonly createdAtMs: number;
+}
+
+/** What is known of a config when a run begins. */
+export interface SavedState {
+  /** Saved next offsets; a partition without one is absent. Empty: nothing at all is saved. */
+  readonly offsets: readonly PartitionOffset[];
+  /** Topic ids at the last commit, by topic name. */
+  readonly topicIds: Readonly<Record<string, string>>;
+  readonly previousRun: { readonly run: string; readonly manifestCrc32c: number } | null;
+}
+
+/** One open run: it alone may prepare, until it is fenced. */
+export interface RunSession {
+  readonly run: string;
+  /** Absolute; made, empty and synced when the session opens. */
+  readonly stagingPath: string;
+  /** Read after opening, and again after a recovery. */
+  readonly saved: SavedState;
+  /** Runs of the past that this one finished while opening, and what was noticed on the way. */
+  readonly recovered: readonly { readonly run: string; readonly files: readonly string[]; readonly warnings: readonly string[] }[];
+  /** Aborts with an OffloadError FENCED as reason when another run has taken over. */
+  readonly signal: AbortSignal;
+  /**
+   * Prepare, publish, manifest, commit, remove staging (design steps 6 to 9). Staged files must be complete and synced.
+   * An intent without files commits offsets alone.
+   *
+   * @throws OffloadError FENCED or OUTCOME_UNKNOWN: another run has finished, or will finish, this one's work.
+   */
+  finish(intent: Intent): Promise<void>;
+  /** Ends a run that prepared nothing: removes its staging and its run record. Safe to call after `finish`. */
+  close(): Promise<void>;
+}

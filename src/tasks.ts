@@ -1,0 +1,50 @@
+/**
+ * What crosses between folders and between threads: plain data only, so that structured clone carries it whole.
+ *
+ * A range `[startOffset, endOffset)` is half-open. Offsets and timestamps are safe integers: they are checked where
+ * they enter. Offsets have gaps, so `endOffset - startOffset` is never a number of rows.
+ */
+
+export interface OffsetRange {
+  readonly topic: string;
+  readonly partition: number;
+  /** First offset to read. */
+  readonly startOffset: number;
+  /** First offset not to read. */
+  readonly endOffset: number;
+}
+
+/** The next offset to read of one partition; `null` where nothing is saved yet. */
+export interface PartitionOffset {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number | null;
+}
+
+/** Offsets of a range that hold no row, by cause. */
+export interface GapCounts {
+  /** Control records: transaction markers. */
+  readonly control: number;
+  /** Records of aborted transactions, left out under `read_committed`. */
+  readonly aborted: number;
+  /** Offsets for which the log holds no record any more: compaction, or batches that were emptied. */
+  readonly compacted: number;
+  /** Offsets below the log start: deleted by retention or by a person. */
+  readonly lost: number;
+}
+
+export const NO_GAPS: GapCounts = { control: 0, aborted: 0, compacted: 0, lost: 0 };
+
+/** A staged file, complete and synced, not yet visible. */
+export interface StagedFile {
+  /** Absolute path in the run's staging folder. */
+  readonly stagedPath: string;
+  /** Absolute path it is published under. */
+  readonly targetPath: string;
+  readonly rows: number;
+  readonly bytes: number;
+  /** CRC-32C (Castagnoli) of the whole file. */
+  readonly crc32c: number;
+  /** What this file holds, in partition, then offset order. */
+  readonly ranges: readonly OffsetRange[];
+}
