@@ -1,0 +1,129 @@
+import { formatSize } from '../config/sizes.ts';
+import type { GapCounts } from '../tasks.ts';
+
+/** What one run did. Offsets are next offsets to read: `to` is what is saved now. */
+export interface OffloadReport {
+  readonly config: string;
+  readonly topic: string;
+  /** Id of the run; null when none was opened (a dry run, `Ignore` with an existing target). */
+  readonly run: string | null;
+  readonly rows: number;
+  /** Bytes of the published files. */
+  readonly bytes: number;
+  readonly seconds: number;
+  readonly files: readonly ReportedFile[];
+  /** One entry for each partition of the plan; `from` is null where nothing was saved before. */
+  readonly offsets: readonly ReportedOffset[];
+  readonly workers: readonly { readonly worker: number; readonly rows: number }[];
+  /** Offsets that gave no row, by partition; partitions without any may be left out. */
+  readonly gaps?: readonly (GapCounts & { readonly topic: string; readonly partition: number })[];
+  readonly warnings: readonly string[];
+  /** Runs of the past that this one finished while opening. */
+  readonly recovered: readonly { readonly run: string; readonly files: readonly string[] }[];
+  /** Which encoder wrote the files, when there is more than one. */
+  readonly encoder?: string;
+  /** A dry run: the plan as text, and nothing else happened. */
+  readonly plan?: string;
+}
+
+export interface ReportedFile {
+  readonly path: string;
+  readonly rows: number;
+  readonly bytes: number;
+}
+
+export interface ReportedOffset {
+  readonly topic: string;
+  readonly partition: number;
+  readonly from: number | null;
+  readonly to: number;
+}
+
+const FILES_SHOWN = 10;
+
+/**
+ * The summary at the end of a run, for people.
+ *
+ * @param columns Width of the terminal; offsets of many partitions share a line within it.
+ * @returns Several lines without a final line feed; the plan alone for a dry run.
+ */
+export function formatSummary(report: OffloadReport, columns = 100): string {
+  if (report.plan !== undefined) return report.plan.trimEnd();
+  const lines = report.recovered.map(
+    (past) => `finished run ${past.run}, which had stopped half-way: ${count(past.files.length, 'file')} published`,
+  );
+  const duration = `${report.seconds.toFixed(1)} s`;
+  if (report.rows === 0 && report.files.length === 0) {
+    lines.push(`${report.config}: nothing new in topic ${report.topic}, no file written (${duration})`);
+  } else {
+    const rate = report.seconds > 0 ? `, ${number(Math.round(report.rows / report.seconds))} rows/s` : '';
+    lines.push(
+      `${report.config}: ${count(report.rows, 'row')} of topic ${report.topic} in ${count(report.files.length, 'file')}, ` +
+        `${formatSize(report.bytes)}, ${duration}${rate}`,
+    );
+  }
+  if (report.files.length > 0) lines.push('files', ...describeFiles(report.files));
+  lines.push(...describeOffsets(report.offsets, columns), ...describeGaps(report));
+  return lines.join('\n');
+}
+
+/**
+ * The document of `--report json`: one object, `offsets` keyed by partition.
+ *
+ * @returns JSON with a final line feed.
+ */
+export function formatJson(report: OffloadReport): string {
+  const offsets = Object.fromEntries(report.offsets.map(({ partition, from, to }) => [partition, { from, to }]));
+  return `${JSON.stringify({ ...report, offsets }, null, 2)}\n`;
+}
+
+function describeFiles(files: readonly ReportedFile[]): string[] {
+  const shown = files.slice(0, FILES_SHOWN);
+  const lines = shown.map((file) => `  ${file.path}  ${count(file.rows, 'row')}, ${formatSize(file.bytes)}`);
+  if (files.length > shown.length) lines.push(`  and ${files.length - shown.length} more`);
+  return lines;
+}
+
+/** Offsets that moved, in as many columns as fit; those that did not are only counted. */
+function describeOffsets(offsets: readonly ReportedOffset[], columns: number): string[] {
+  const moved = offsets.filter((offset) => offset.from !== offset.to);
+  const resting = offsets.length - moved.length;
+  const cells = alignedCells(moved);
+  const width = Math.max(0, ...cells.map((cell) => cell.length)) + 3;
+  const perLine = Math.max(1, Math.floor((columns - 2 + 3) / width));
+  const lines: string[] = [];
+  if (cells.length > 0) lines.push('saved offsets by partition');
+  for (let index = 0; index < cells.length; index += perLine) {
+    lines.push(`  ${cells.slice(index, index + perLine).join('   ')}`);
+  }
+  if (resting > 0) lines.push(`${count(resting, 'partition')} had nothing new`);
+  return lines;
+}
+
+function alignedCells(offsets: readonly ReportedOffset[]): string[] {
+  const rows = offsets.map(({ partition, from, to }) => [
+    String(partition),
+    from === null ? 'none' : number(from),
+    number(to),
+  ]);
+  const widths = [0, 1, 2].map((column) => Math.max(0, ...rows.map((row) => row[column]?.length ?? 0)));
+  const pad = (row: readonly string[], column: number) => (row[column] ?? '').padStart(widths[column] ?? 0);
+  return rows.map((row) => `${pad(row, 0)}: ${pad(row, 1)} -> ${pad(row, 2)}`);
+}
+
+function describeGaps(report: OffloadReport): string[] {
+  const causes = ['control', 'aborted', 'compacted', 'lost'] as const;
+  const parts = causes.flatMap((cause) => {
+    const total = (report.gaps ?? []).reduce((sum, gap) => sum + gap[cause], 0);
+    return total > 0 ? [`${number(total)} ${cause}`] : [];
+  });
+  return parts.length > 0 ? [`offsets without a row: ${parts.join(', ')}`] : [];
+}
+
+function count(value: number, noun: string): string {
+  return `${number(value)} ${noun}${value === 1 ? '' : 's'}`;
+}
+
+function number(value: number): string {
+  return value.toLocaleString('en-US');
+}
