@@ -1,0 +1,179 @@
+/**
+ * Every file operation of commit, sinks and stage goes through `FileSystem`, so that a test can make the n-th one fail;
+ * time goes through `Clock`. The interfaces are the few calls of node:fs/promises that are used.
+ */
+import { link, mkdir, open, readdir, readFile, rename, rm, stat, unlink, utimes } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { crc32c } from '@node-rs/crc32';
+
+export interface FileInfo {
+  /** Bytes. */
+  readonly size: number;
+  readonly mtimeMs: number;
+  readonly dev: number;
+  readonly ino: number;
+  isFile(): boolean;
+  isDirectory(): boolean;
+}
+
+export interface OpenFile {
+  read(
+    buffer: Uint8Array,
+    offset: number,
+    length: number,
+    position: number | null,
+  ): Promise<{ readonly bytesRead: number }>;
+  write(
+    buffer: Uint8Array,
+    offset: number,
+    length: number,
+    position: number | null,
+  ): Promise<{ readonly bytesWritten: number }>;
+  stat(): Promise<FileInfo>;
+  truncate(bytes: number): Promise<void>;
+  sync(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Errors are those of Node: `code` is ENOENT, EEXIST, ENOSPC and so on. */
+export interface FileSystem {
+  /** Flags as in Node: `r`, `wx`, `w`, `r+`. */
+  open(path: string, flags: string | number): Promise<OpenFile>;
+  stat(path: string): Promise<FileInfo>;
+  readdir(path: string): Promise<string[]>;
+  readFile(path: string): Promise<Buffer>;
+  /** Makes one folder, whose parent is there. */
+  mkdir(path: string): Promise<void>;
+  link(from: string, to: string): Promise<void>;
+  rename(from: string, to: string): Promise<void>;
+  unlink(path: string): Promise<void>;
+  /** Removes a file or a folder with all it holds; nothing there is not an error. */
+  removeAll(path: string): Promise<void>;
+  utimes(path: string, atimeMs: number, mtimeMs: number): Promise<void>;
+}
+
+export const nodeFileSystem: FileSystem = {
+  open: (path, flags) => open(path, flags),
+  stat: (path) => stat(path),
+  readdir: (path) => readdir(path),
+  readFile: (path) => readFile(path),
+  mkdir: async (path) => {
+    await mkdir(path);
+  },
+  link: (from, to) => link(from, to),
+  rename: (from, to) => rename(from, to),
+  unlink: (path) => unlink(path),
+  removeAll: (path) => rm(path, { recursive: true, force: true }),
+  utimes: (path, atimeMs, mtimeMs) => utimes(path, atimeMs / 1000, mtimeMs / 1000),
+};
+
+export interface Clock {
+  nowMs(): number;
+  /** Resolves early, without an error, when the signal aborts. Never keeps the process alive by itself if `idle`. */
+  sleep(ms: number, options?: { readonly signal?: AbortSignal; readonly idle?: boolean }): Promise<void>;
+}
+
+export const systemClock: Clock = {
+  nowMs: () => Date.now(),
+  sleep: async (ms, options = {}) => {
+    const { signal, idle } = options;
+    if (signal?.aborted) return;
+    try {
+      await sleep(ms, undefined, { ref: idle !== true, ...(signal ? { signal } : {}) });
+    } catch (error) {
+      if (!signal?.aborted) throw error;
+    }
+  },
+};
+
+/** Code of a system error (`ENOENT`), or the empty string. */
+export function systemCode(error: unknown): string {
+  const code = (error as NodeJS.ErrnoException | null)?.code;
+  return typeof code === 'string' ? code : '';
+}
+
+/** Runs a file operation; an absent file or folder gives null. */
+export async function unlessAbsent<T>(operation: Promise<T>): Promise<T | null> {
+  try {
+    return await operation;
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return null;
+    throw error;
+  }
+}
+
+/** Makes names created in, removed from or renamed in a folder last through a loss of power. */
+export async function syncFolder(fs: FileSystem, path: string): Promise<void> {
+  const folder = await fs.open(path, 'r');
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
+
+/** Makes a folder and the parents it lacks, and syncs the folder each new name stands in. */
+export async function makeFolders(fs: FileSystem, path: string): Promise<void> {
+  try {
+    await fs.mkdir(path);
+  } catch (error) {
+    if (systemCode(error) === 'EEXIST') {
+      if ((await fs.stat(path)).isDirectory()) return;
+      throw error;
+    }
+    if (systemCode(error) !== 'ENOENT' || dirname(path) === path) throw error;
+    await makeFolders(fs, dirname(path));
+    return makeFolders(fs, path);
+  }
+  await syncFolder(fs, dirname(path));
+}
+
+/** Writes all of `bytes` at the file's position, and again what a short write left over. */
+export async function writeFully(file: OpenFile, bytes: Uint8Array): Promise<void> {
+  for (let done = 0; done < bytes.byteLength; ) {
+    done += (await file.write(bytes, done, bytes.byteLength - done, null)).bytesWritten;
+  }
+}
+
+/** Writes all of `bytes` at `position`, and again what a short write left over; the file's own position stays. */
+export async function writeFullyAt(file: OpenFile, bytes: Uint8Array, position: number): Promise<void> {
+  for (let done = 0; done < bytes.byteLength; ) {
+    done += (await file.write(bytes, done, bytes.byteLength - done, position + done)).bytesWritten;
+  }
+}
+
+/** Writes a whole file and syncs its bytes; the folder is left to the caller. `flags` as for `open`. */
+export async function writeSynced(fs: FileSystem, path: string, bytes: Uint8Array, flags: string | number = 'w') {
+  const file = await fs.open(path, flags);
+  try {
+    await writeFully(file, bytes);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+const CHECKSUM_CHUNK_BYTES = 1024 * 1024;
+
+/** Size and CRC-32C of a file, read in pieces of 1 MiB; null if there is none. */
+export async function checksumFile(
+  fs: FileSystem,
+  path: string,
+): Promise<{ readonly bytes: number; readonly crc32c: number } | null> {
+  const file = await unlessAbsent(fs.open(path, 'r'));
+  if (!file) return null;
+  try {
+    const chunk = Buffer.allocUnsafe(CHECKSUM_CHUNK_BYTES);
+    let bytes = 0;
+    let checksum = 0;
+    for (;;) {
+      const { bytesRead } = await file.read(chunk, 0, chunk.length, null);
+      if (bytesRead === 0) return { bytes, crc32c: checksum };
+      checksum = crc32c(chunk.subarray(0, bytesRead), checksum);
+      bytes += bytesRead;
+    }
+  } finally {
+    await file.close();
+  }
+}
