@@ -1,0 +1,57 @@
+/**
+ * Every default of a run, in one place. Sizes are bytes, times milliseconds.
+ *
+ * What depends on the machine (workers, memory) is a function of it.
+ */
+import { availableParallelism, totalmem } from 'node:os';
+import type { Machine } from './options.ts';
+
+const MIB = 1024 ** 2;
+
+export const DEFAULT_CONF_FILES = ['kafkaload.yml', 'kafkaload.yaml', 'kafkaload.json'] as const;
+/** The entry under `kafka.topics` that says where offsets are saved, and the topic or folder when it is absent. */
+export const OFFSETS_ENTRY = 'comet_offsets';
+export const DEFAULT_FIELDS = ['key as STRING', 'value as STRING'] as const;
+
+export const DEFAULTS = {
+  cometOffsetsMode: 'STREAM',
+  heartbeatMs: 5_000,
+  takeOverAfterMs: 15_000,
+  offsetsPartitions: 1,
+  offsetsReplicationFactor: 1,
+  offsetsCreateOptions: { 'cleanup.policy': 'compact' },
+  invalidUtf8: 'fail',
+  maxBatchBytes: 256 * MIB,
+  writeMode: 'Append',
+  format: 'parquet',
+  compression: 'snappy',
+  rowGroupRows: 1_000_000,
+  rowGroupBytes: 64 * MIB,
+  clientId: 'kafkaload',
+  brokerPort: 9092,
+  connectTimeoutMs: 10_000,
+  requestTimeoutMs: 30_000,
+  /** As the Java client's `default.api.timeout.ms`. */
+  deadlineMs: 60_000,
+  retryBackoffMs: 100,
+  retryBackoffMaxMs: 1_000,
+  /** One answer is held per worker while the next is on its way: two of these each. */
+  fetchMaxBytes: 8 * MIB,
+  fetchMaxWaitMs: 500,
+} as const;
+
+/** Below this a worker cannot hold an answer, its columns and a row group of any use. */
+export const MIN_WORKER_BYTES = 32 * MIB;
+
+/** The machine as this process may use it: a container's limit counts, not the host's memory. */
+export function thisMachine(): Machine {
+  const limit = process.constrainedMemory();
+  // Without a limit Linux reports one near 2^63.
+  const memoryBytes = limit > 0 && limit < totalmem() ? limit : totalmem();
+  return { cores: availableParallelism(), memoryBytes };
+}
+
+/** 320 MiB for two workers, 128 MiB for each further one, at most a quarter of the machine. */
+export function defaultMaxMemoryBytes(workers: number, machine: Machine): number {
+  return Math.min((64 + 128 * workers) * MIB, Math.floor(machine.memoryBytes / 4));
+}

@@ -1,0 +1,36 @@
+/**
+ * The command line as it was written: text that nobody has judged yet. `resolveJob` does, so that an option and the
+ * key of the configuration it stands for are refused in the same words.
+ */
+export interface CliOptions {
+  readonly config?: string;
+  readonly format?: string;
+  readonly path?: string;
+  readonly writeFormat?: string;
+  readonly writePath?: string;
+  readonly writeMode?: string;
+  readonly writeCoalesce?: string;
+  readonly writeOptions?: string;
+  readonly conf?: string;
+  readonly workers?: string;
+  readonly maxMemory?: string;
+  readonly report?: string;
+  readonly dryRun?: boolean;
+  readonly verbose?: boolean;
+}
+
+/** What a job depends on besides options and file. */
+export interface Environment {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Absolute; relative paths are taken from here. */
+  readonly cwd: string;
+  /** Start of the run: `{{date}}` is its day in UTC. */
+  readonly now: Date;
+  /** Default: this one. */
+  readonly machine?: Machine;
+}
+
+export interface Machine {
+  readonly cores: number;
+  readonly memoryBytes: number;
+}
