@@ -56,14 +56,17 @@ export async function javaClassPath(source: string): Promise<string> {
 /** A Python that has confluent-kafka, whose wheel carries librdkafka with every codec; made on first use. */
 export async function pythonWithLibrdkafka(): Promise<string> {
   const version = (await mustRun('python3', ['-c', 'import sys; print("%d.%d" % sys.version_info[:2])'])).trim();
-  const folder = await cachedFolder(`confluent-kafka-${CONFLUENT_KAFKA_VERSION}-python${version}`, async (temporary) => {
-    say(`installing confluent-kafka ${CONFLUENT_KAFKA_VERSION} for the librdkafka producer of the tests (once)`);
-    await mustRun('python3', ['-m', 'venv', temporary]);
-    await mustRun(join(temporary, 'bin', 'python'), [
-      ...['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--only-binary', ':all:'],
-      `confluent-kafka==${CONFLUENT_KAFKA_VERSION}`,
-    ]);
-  });
+  const folder = await cachedFolder(
+    `confluent-kafka-${CONFLUENT_KAFKA_VERSION}-python${version}`,
+    async (temporary) => {
+      say(`installing confluent-kafka ${CONFLUENT_KAFKA_VERSION} for the librdkafka producer of the tests (once)`);
+      await mustRun('python3', ['-m', 'venv', temporary]);
+      await mustRun(join(temporary, 'bin', 'python'), [
+        ...['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--only-binary', ':all:'],
+        `confluent-kafka==${CONFLUENT_KAFKA_VERSION}`,
+      ]);
+    },
+  );
   const python = join(folder, 'bin', 'python');
   const check = await runProgram(python, ['-c', 'import confluent_kafka']);
   if (check.code !== 0) {

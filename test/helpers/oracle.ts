@@ -1,0 +1,123 @@
+import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
+
+/** Rows that differ, in words, and how many there are on either side. */
+export interface Difference {
+  readonly produced: number;
+  readonly found: number;
+  /** Produced and not found, or not as often. */
+  readonly missing: number;
+  /** Found and not produced, or more often. */
+  readonly unexpected: number;
+  /** The first rows of both kinds, for the failure message. */
+  readonly examples: readonly string[];
+}
+
+const COLUMNS = 'partition, "offset", timestamp_ms, timestamp_type, key, value, headers';
+
+/**
+ * Compares files with what the producing side recorded, in DuckDB: no code is shared with the decoder or the writer.
+ *
+ * Files must have the fields `key` and `value` (BINARY), `partition as INT`, `offset as LONG`,
+ * `timestamp as TIMESTAMP`, `timestampType` and `headers`.
+ */
+export class Oracle {
+  readonly #connection: DuckDBConnection;
+  readonly #instance: DuckDBInstance;
+
+  private constructor(instance: DuckDBInstance, connection: DuckDBConnection) {
+    this.#instance = instance;
+    this.#connection = connection;
+  }
+
+  static async open(): Promise<Oracle> {
+    const instance = await DuckDBInstance.create(':memory:', { threads: '2' });
+    const connection = await instance.connect();
+    await connection.run("SET TimeZone = 'UTC'");
+    await connection.run(
+      `CREATE TABLE messages (n INTEGER, key BLOB, value BLOB, headers STRUCT(key VARCHAR, value BLOB)[])`,
+    );
+    return new Oracle(instance, connection);
+  }
+
+  /** Takes in the messages of a script (script.ts). */
+  async addScript(path: string): Promise<void> {
+    await this.#connection.run(`
+      INSERT INTO messages
+      SELECT n, unhex(key), unhex(value), list_transform(headers, lambda h: {key: h[1], value: unhex(h[2])})
+      FROM read_json('${path}', format = 'newline_delimited', maximum_object_size = 33554432,
+        columns = {op: 'VARCHAR', n: 'INTEGER', key: 'VARCHAR', value: 'VARCHAR', headers: 'VARCHAR[][]'})
+      WHERE op = 'send'`);
+  }
+
+  /**
+   * Sets what is to be found: the committed messages of these records (producers.ts).
+   *
+   * @param positions Lines of JSON with partition and offset; when given, only messages at these are expected.
+   */
+  async expect(records: readonly string[], positions: string | null = null): Promise<void> {
+    const kept = `read_json('${positions}', columns = {partition: 'INTEGER', "offset": 'BIGINT'})`;
+    await this.#connection.run(`
+      CREATE OR REPLACE TABLE produced AS
+      SELECT partition, "offset", timestamp AS timestamp_ms, timestampType AS timestamp_type, key, value, headers
+      FROM read_csv(${list(records)}, header = true, columns = {n: 'INTEGER', partition: 'INTEGER', "offset": 'BIGINT',
+        timestamp: 'BIGINT', timestampType: 'INTEGER', committed: 'BOOLEAN'}) JOIN messages USING (n)
+      WHERE committed ${positions === null ? '' : `AND (partition, "offset") IN (FROM ${kept} SELECT (partition, "offset"))`}`);
+  }
+
+  /** Compares the expected messages with the rows of these Parquet files: paths or globs. */
+  async compare(files: readonly string[]): Promise<Difference> {
+    await this.#connection.run(`
+      CREATE OR REPLACE TEMP VIEW found AS
+      SELECT partition, "offset", epoch_ms("timestamp") AS timestamp_ms, "timestampType" AS timestamp_type, key, value,
+        coalesce(headers, []) AS headers
+      FROM read_parquet(${list(files)})`);
+    await this.#connection.run(`CREATE OR REPLACE TEMP TABLE rows_found AS SELECT ${COLUMNS} FROM found`);
+    await this.#except('missing', 'produced', 'rows_found');
+    await this.#except('unexpected', 'rows_found', 'produced');
+    return {
+      produced: await this.count('produced'),
+      found: await this.count('rows_found'),
+      missing: await this.count('missing'),
+      unexpected: await this.count('unexpected'),
+      examples: [...(await this.#examples('missing')), ...(await this.#examples('unexpected'))],
+    };
+  }
+
+  /** The one number a query gives. */
+  async number(query: string): Promise<number> {
+    const rows = (await this.#connection.runAndReadAll(query)).getRows();
+    return Number(rows[0]?.[0]);
+  }
+
+  count(table: string): Promise<number> {
+    return this.number(`SELECT count(*) FROM ${table}`);
+  }
+
+  /** Rows of a query as plain JSON values. */
+  async rows(query: string): Promise<Record<string, unknown>[]> {
+    return (await this.#connection.runAndReadAll(query)).getRowObjectsJson() as Record<string, unknown>[];
+  }
+
+  close(): void {
+    this.#connection.closeSync();
+    this.#instance.closeSync();
+  }
+
+  async #except(name: string, left: string, right: string): Promise<void> {
+    await this.#connection.run(`
+      CREATE OR REPLACE TEMP TABLE ${name} AS
+      SELECT ${COLUMNS} FROM ${left} EXCEPT ALL SELECT ${COLUMNS} FROM ${right}`);
+  }
+
+  async #examples(table: string): Promise<string[]> {
+    const rows = await this.rows(`
+      SELECT partition, "offset", timestamp_ms, timestamp_type, hex(key)[:80] AS key, hex(value)[:80] AS value,
+        octet_length(value) AS bytes, headers::VARCHAR[:200] AS headers
+      FROM ${table} ORDER BY partition, "offset" LIMIT 3`);
+    return rows.map((row) => `${table}: ${JSON.stringify(row)}`);
+  }
+}
+
+function list(paths: readonly string[]): string {
+  return `[${paths.map((path) => `'${path.replaceAll("'", "''")}'`).join(', ')}]`;
+}

@@ -1,0 +1,89 @@
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { mustRun } from './cache.ts';
+import { type ScriptMessage, ScriptWriter } from './script.ts';
+import { javaClassPath, pythonWithLibrdkafka } from './servers.ts';
+import { randomName } from './topics.ts';
+
+export const CODECS = ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const;
+export type Codec = (typeof CODECS)[number];
+
+export const PRODUCERS = ['java', 'librdkafka'] as const;
+export type ProducerKind = (typeof PRODUCERS)[number];
+
+export interface ProduceOptions {
+  readonly bootstrapServers: string;
+  readonly topic: string;
+  readonly codec: Codec;
+  /** Made with ScriptWriter. */
+  readonly scriptPath: string;
+  /** CSV to write: n, partition, offset, timestamp, timestampType, committed. */
+  readonly recordPath: string;
+}
+
+/**
+ * Carries out a script with one of the two clients, which records what the broker acknowledged.
+ *
+ * @throws Error when a message is not delivered, or the client cannot produce the codec.
+ */
+export async function produce(kind: ProducerKind, options: ProduceOptions): Promise<void> {
+  const args = [options.bootstrapServers, options.topic, options.codec, options.scriptPath, options.recordPath];
+  if (kind === 'librdkafka') {
+    const script = fileURLToPath(new URL('./python/recording_producer.py', import.meta.url));
+    await mustRun(await pythonWithLibrdkafka(), [script, ...args]);
+    return;
+  }
+  const source = fileURLToPath(new URL('./java/RecordingProducer.java', import.meta.url));
+  const classPath = await javaClassPath(source);
+  await mustRun('java', ['-Xmx512m', '-XX:+UseSerialGC', '-cp', classPath, 'RecordingProducer', ...args]);
+}
+
+/** Sends messages with librdkafka, lz4, and waits for their acknowledgement. */
+export async function sendMessages(
+  target: { bootstrapServers: string; topic: string; folder: string },
+  messages: Iterable<ScriptMessage>,
+): Promise<void> {
+  const name = join(target.folder, randomName('send'));
+  const script = new ScriptWriter(`${name}.jsonl`);
+  script.open('plain', false, 500_000);
+  for (const message of messages) {
+    script.send('plain', message);
+    if (script.nextNumber % 1_000 === 0) await script.drain();
+  }
+  await script.close();
+  const { bootstrapServers, topic } = target;
+  const paths = { scriptPath: `${name}.jsonl`, recordPath: `${name}.csv` };
+  await produce('librdkafka', { bootstrapServers, topic, codec: 'lz4', ...paths });
+}
+
+export interface TopicMessage {
+  readonly partition: number;
+  readonly offset: number;
+  readonly timestamp: number;
+  readonly key: Buffer | null;
+  readonly value: Buffer | null;
+}
+
+/** Everything librdkafka's consumer reads from a topic under read_committed, in no order between partitions. */
+export async function readTopic(bootstrapServers: string, topic: string): Promise<TopicMessage[]> {
+  const bytes = (text: string | null): Buffer | null => (text === null ? null : Buffer.from(text, 'hex'));
+  const lines = await runReader(bootstrapServers, topic, []);
+  return lines.map((line) => {
+    const message = JSON.parse(line) as { partition: number; offset: number; timestamp: number } & {
+      key: string | null;
+      value: string | null;
+    };
+    return { ...message, key: bytes(message.key), value: bytes(message.value) };
+  });
+}
+
+/** Positions of all messages librdkafka's consumer reads from a topic, as lines of JSON with partition and offset. */
+export function readPositions(bootstrapServers: string, topic: string): Promise<string[]> {
+  return runReader(bootstrapServers, topic, ['positions']);
+}
+
+async function runReader(bootstrapServers: string, topic: string, options: readonly string[]): Promise<string[]> {
+  const script = fileURLToPath(new URL('./python/read_topic.py', import.meta.url));
+  const output = await mustRun(await pythonWithLibrdkafka(), [script, bootstrapServers, topic, ...options]);
+  return output.split('\n').filter((line) => line !== '');
+}

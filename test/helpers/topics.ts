@@ -1,0 +1,124 @@
+import { randomBytes } from 'node:crypto';
+import {
+  Admin,
+  ConfigResourceTypes,
+  IncrementalAlterConfigOperationTypes,
+  ListOffsetTimestamps,
+} from '@platformatic/kafka';
+import { waitFor } from './wait.ts';
+
+export interface TopicOptions {
+  readonly partitions?: number;
+  readonly replicas?: number;
+  /** Topic properties, such as `cleanup.policy`. */
+  readonly properties?: Readonly<Record<string, string>>;
+}
+
+/** A name no other test uses, also on a broker that is shared. */
+export function randomName(prefix: string): string {
+  return `${prefix}-${randomBytes(6).toString('hex')}`;
+}
+
+/** Makes topics with random names for one test file and removes them afterwards. */
+export class TestTopics {
+  readonly #admin: Admin;
+  readonly #made = new Set<string>();
+
+  constructor(bootstrapServers: string) {
+    this.#admin = new Admin({ clientId: 'kafkaload-tests', bootstrapBrokers: bootstrapServers.split(','), retries: 5 });
+  }
+
+  /** Reserves a name: the topic, if something creates it, is removed by `cleanUp`. */
+  reserve(prefix: string): string {
+    const name = randomName(prefix);
+    this.#made.add(name);
+    return name;
+  }
+
+  /** Creates a topic under a random name and returns when all of its partitions have leaders. */
+  async create(prefix: string, options: TopicOptions = {}): Promise<string> {
+    const name = this.reserve(prefix);
+    await this.createNamed(name, options);
+    return name;
+  }
+
+  async createNamed(name: string, options: TopicOptions = {}): Promise<void> {
+    this.#made.add(name);
+    const partitions = options.partitions ?? 1;
+    await this.#admin.createTopics({
+      topics: [name],
+      partitions,
+      replicas: options.replicas ?? 1,
+      configs: Object.entries(options.properties ?? {}).map(([key, value]) => ({ name: key, value })),
+    });
+    await this.#partitionsLed(name, partitions);
+  }
+
+  /** Raises the number of partitions to `count`. */
+  async addPartitions(name: string, count: number): Promise<void> {
+    await this.#admin.createPartitions({ topics: [{ name, count }] });
+    await this.#partitionsLed(name, count);
+  }
+
+  /** Deletes a topic and returns when its name is free again. */
+  async delete(name: string): Promise<void> {
+    await this.#admin.deleteTopics({ topics: [name] });
+    await waitFor(`topic ${name} to be deleted`, async () => !(await this.exists(name)));
+    this.#made.delete(name);
+  }
+
+  async exists(name: string): Promise<boolean> {
+    return (await this.#admin.listTopics({ includeInternals: true })).includes(name);
+  }
+
+  /** Sets topic properties and returns when the broker shows them. */
+  async alter(name: string, properties: Readonly<Record<string, string>>): Promise<void> {
+    const resource = { resourceType: ConfigResourceTypes.TOPIC, resourceName: name };
+    const configs = Object.entries(properties).map(([key, value]) => {
+      return { name: key, value, configOperation: IncrementalAlterConfigOperationTypes.SET };
+    });
+    await this.#admin.incrementalAlterConfigs({ resources: [{ ...resource, configs }] });
+    await waitFor(`the new properties of topic ${name}`, async () => {
+      const [description] = await this.#admin.describeConfigs({ resources: [resource] });
+      const shown = new Map(description?.configs.map((config) => [config.name, config.value]));
+      return configs.every((config) => shown.get(config.name) === config.value);
+    });
+  }
+
+  /** Deletes the records below `offset`, as retention does: the log start moves up to it. */
+  async deleteBefore(name: string, partition: number, offset: number): Promise<void> {
+    await this.#admin.deleteRecords({ topics: [{ name, partitions: [{ partition, offset: BigInt(offset) }] }] });
+  }
+
+  /** High watermarks, by partition. */
+  async endOffsets(name: string): Promise<number[]> {
+    const metadata = await this.#admin.metadata({ topics: [name], forceUpdate: true });
+    const count = metadata.topics.get(name)?.partitionsCount ?? 0;
+    const partitions = Array.from({ length: count }, (_, partitionIndex) => {
+      return { partitionIndex, timestamp: ListOffsetTimestamps.LATEST };
+    });
+    const listed = await this.#admin.listOffsets({ topics: [{ name, partitions }] });
+    const ends = new Array<number>(count).fill(0);
+    for (const topic of listed) {
+      for (const partition of topic.partitions) ends[partition.partitionIndex] = Number(partition.offset);
+    }
+    return ends;
+  }
+
+  /** Removes every topic made or reserved here that is still there, and disconnects. */
+  async cleanUp(): Promise<void> {
+    const all = new Set(await this.#admin.listTopics({ includeInternals: true }));
+    const left = [...this.#made].filter((name) => all.has(name));
+    if (left.length > 0) await this.#admin.deleteTopics({ topics: left });
+    await this.#admin.close();
+  }
+
+  async #partitionsLed(name: string, count: number): Promise<void> {
+    await waitFor(`leaders of the ${count} partitions of ${name}`, async () => {
+      const metadata = await this.#admin.metadata({ topics: [name], forceUpdate: true }).catch(() => null);
+      const topic = metadata?.topics.get(name);
+      if (!topic || topic.partitionsCount !== count) return false;
+      return topic.partitions.every((partition) => partition !== undefined && partition.leader >= 0);
+    });
+  }
+}
