@@ -18,7 +18,6 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { availableParallelism } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { acquireLock } from './setupLock.mjs';
@@ -34,7 +33,7 @@ const SOURCE_FOLDERS = ['src', 'workers', 'bench'];
 const WORK_FOLDER = join(ROOT, '.setup');
 const SAY_EVERY_MS = 15_000;
 
-class SetupError extends Error {}
+export class SetupError extends Error {}
 
 /**
  * @throws SetupError whose message is one line, or one line above the end of a log: Node too old, a tool missing, `npm
@@ -118,11 +117,11 @@ async function installDependencies(reason, lock) {
   const logPath = join(WORK_FOLDER, 'npm-ci.log');
   const startedMs = Date.now();
   const status = await runNpmCi(logPath, lock, startedMs);
-  if (status !== 0) throw new SetupError(`npm ci failed (${status}). The end of ${logPath}:\n${endOf(logPath)}`);
+  if (status !== 0) throw new SetupError(`npm ci failed (${status}). From ${logPath}:\n${causeIn(logPath)}`);
   if (!addonLoads()) {
     throw new SetupError(
       'npm ci left node-rdkafka uncompiled or unusable: install scripts may be switched off (`npm config get ' +
-        `ignore-scripts\`); \`npm rebuild node-rdkafka --ignore-scripts=false\` shows more. The end of ${logPath}:\n${endOf(logPath)}`,
+        `ignore-scripts\`); \`npm rebuild node-rdkafka --ignore-scripts=false\` shows more. From ${logPath}:\n${causeIn(logPath)}`,
     );
   }
   writeFileSync(DEPENDENCY_STAMP, dependencyStamp());
@@ -134,7 +133,9 @@ async function runNpmCi(logPath, lock, startedMs) {
   const npmCli = process.env.npm_execpath ?? '';
   const [command, first] = /npm-cli\.[cm]?js$/.test(npmCli) ? [process.execPath, [npmCli]] : ['npm', []];
   const options = ['ci', '--include=dev', '--no-audit', '--no-fund', '--foreground-scripts', '--prefix', ROOT];
-  const environment = { JOBS: String(availableParallelism()), ...process.env };
+  // One job at a time, whatever the user's shell asks for: in parallel the addon's make file uses librdkafka's
+  // config.h before its own configure step has made it ("No rule to make target", node-rdkafka 3.6.1).
+  const environment = { ...process.env, JOBS: '1', npm_config_jobs: '1', MAKEFLAGS: '' };
   const headers = nodeHeadersFolder();
   if (headers !== null) environment.npm_config_nodedir ??= headers;
   const log = openSync(logPath, 'w');
@@ -250,8 +251,11 @@ function readJson(path) {
   return text === undefined ? undefined : JSON.parse(text);
 }
 
-function endOf(logPath) {
-  return readFileSync(logPath, 'utf8').trimEnd().split('\n').slice(-40).join('\n');
+/** The lines that name a cause, else the end: a compiler's error stands far above the end of npm's log. */
+function causeIn(logPath) {
+  const lines = readFileSync(logPath, 'utf8').trimEnd().split('\n');
+  const named = lines.filter((line) => /\*\*\*|\berror[: ]|ERR!|not found/i.test(line));
+  return (named.length > 0 ? named.slice(0, 20) : lines.slice(-40)).join('\n');
 }
 
 function minutes(elapsedMs) {
