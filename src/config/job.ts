@@ -63,6 +63,8 @@ export interface KafkaSettings {
 }
 
 export interface OffsetsSettings {
+  /** How to reach the offsets topic, where its entry has `accessOptions` of its own; absent: as the job's topic. */
+  readonly kafka?: KafkaSettings;
   readonly mode: 'STREAM' | 'FILE';
   /** STREAM: the topic. FILE: the absolute path of the folder. */
   readonly name: string;

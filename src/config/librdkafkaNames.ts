@@ -3,7 +3,7 @@
  * belong to the version that is installed, and reading them loads no native code.
  */
 import { readFile } from 'node:fs/promises';
-import { fileURLToPath } from 'node:url';
+import { createRequire } from 'node:module';
 
 export interface KnownProperty {
   /** What it holds; `callback` cannot be written in a file. */
@@ -14,7 +14,7 @@ export interface KnownProperty {
 
 /** @returns The properties by name; the first scope that has a name wins. */
 export async function readKnownProperties(): Promise<ReadonlyMap<string, KnownProperty>> {
-  const typings = await readFile(fileURLToPath(import.meta.resolve('node-rdkafka/config.d.ts')), 'utf8');
+  const typings = await readFile(createRequire(import.meta.url).resolve('node-rdkafka/config.d.ts'), 'utf8');
   const known = new Map<string, KnownProperty>();
   let scope: KnownProperty['scope'] = 'client';
   for (const line of typings.split('\n')) {
@@ -22,7 +22,10 @@ export async function readKnownProperties(): Promise<ReadonlyMap<string, KnownPr
     if (opened !== null) scope = opened[1] === 'GlobalConfig' ? 'client' : 'other';
     const [, name, type] = /^\s+"([^"]+)"\?: (.+);$/.exec(line) ?? [];
     if (name === undefined || type === undefined || known.has(name)) continue;
-    known.set(name, { scope, type: /_cb$|_data$|^opaque$|^interceptors$/.test(name) ? 'callback' : readType(type) });
+    known.set(name, {
+      scope,
+      type: /_cb$|_data$|^ssl_|_conf$|^opaque$|^interceptors$/.test(name) ? 'callback' : readType(type),
+    });
   }
   return known;
 }

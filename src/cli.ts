@@ -1,0 +1,31 @@
+#!/usr/bin/env node
+import { OffloadError } from './errors.ts';
+import { describeError, main } from './main.ts';
+
+/** The first signal asks the run to stop in order; a second Ctrl-C ends the process: the commit survives crashes. */
+const controller = new AbortController();
+process.on('SIGINT', () => {
+  if (controller.signal.aborted) process.exit(130);
+  controller.abort(new OffloadError('INTERRUPTED', 'stopped by Ctrl-C; the next run goes on where the last one ended'));
+});
+process.on('SIGTERM', () => {
+  controller.abort(new OffloadError('TERMINATED', 'stopped by SIGTERM; the next run goes on where the last one ended'));
+});
+
+// A reader that has seen enough, as `head`, is no failure.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+});
+// Whatever nobody awaited: a crash like any other, but said in one line.
+process.on('uncaughtException', (error) => {
+  process.stderr.write(`${describeError(error, process.argv.includes('--verbose'))}\n`);
+  process.exit(1);
+});
+
+process.exitCode = await main(process.argv.slice(2), {
+  environment: { env: process.env, cwd: process.cwd(), now: new Date() },
+  stdout: process.stdout,
+  stderr: process.stderr,
+  signal: controller.signal,
+  loadOffload: async () => (await import('./coordinator/offload.ts')).offload,
+});

@@ -1,0 +1,183 @@
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { OffloadError } from '../errors.ts';
+import type { SaslSettings, TlsSettings } from './job.ts';
+import type { Properties, Property } from './properties.ts';
+
+const PROTOCOLS = ['plaintext', 'ssl', 'sasl_plaintext', 'sasl_ssl'] as const;
+const MECHANISMS = ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512', 'OAUTHBEARER'] as const;
+
+/** Properties that this module reads; everything else that begins with `ssl.` or `sasl.` is somebody else's. */
+export const SECURITY_KEYS: ReadonlySet<string> = new Set([
+  'security.protocol',
+  'sasl.mechanisms',
+  'sasl.username',
+  'sasl.password',
+  'sasl.oauthbearer.token',
+  'ssl.ca.location',
+  'ssl.ca.pem',
+  'ssl.certificate.location',
+  'ssl.certificate.pem',
+  'ssl.key.location',
+  'ssl.key.pem',
+  'ssl.key.password',
+  'ssl.endpoint.identification.algorithm',
+  'enable.ssl.certificate.verification',
+]);
+
+export interface Security {
+  readonly tls: TlsSettings | null;
+  readonly sasl: SaslSettings | null;
+  /** The same for node-rdkafka. A bearer token is not among them: its client is handed `sasl.token`. */
+  readonly rdkafka: Readonly<Record<string, string | boolean>>;
+  readonly notes: readonly string[];
+}
+
+/**
+ * TLS and log-in of both ways into Kafka, so that they cannot differ.
+ *
+ * @param cwd Relative paths of PEM files are taken from here.
+ * @throws OffloadError CONFIG_INVALID for what one of the two ways cannot do, what is missing, or a file that cannot be
+ *   read; no message holds a secret.
+ */
+export async function readSecurity(properties: Properties, cwd: string): Promise<Security> {
+  const protocol = readChoice(properties, 'security.protocol', PROTOCOLS) ?? 'plaintext';
+  const usesTls = protocol.endsWith('ssl');
+  const usesSasl = protocol.startsWith('sasl');
+  const tls = usesTls ? await readTls(properties, cwd) : null;
+  const sasl = usesSasl ? readSasl(properties) : null;
+  return {
+    tls: tls?.settings ?? null,
+    sasl: sasl?.settings ?? null,
+    rdkafka: { 'security.protocol': protocol, ...tls?.rdkafka, ...sasl?.rdkafka },
+    notes: [...properties].flatMap(([key, { where }]) => {
+      const unused = (!usesTls && /ssl\./.test(key)) || (!usesSasl && /^sasl\./.test(key));
+      return SECURITY_KEYS.has(key) && unused ? [`${where} has no effect: security.protocol is ${protocol}`] : [];
+    }),
+  };
+}
+
+function readSasl(properties: Properties): { settings: SaslSettings; rdkafka: Record<string, string> } {
+  const given = properties.get('sasl.mechanisms');
+  if (given?.value.trim().toUpperCase() === 'GSSAPI') {
+    throw invalid(
+      `${given.where}: Kerberos (GSSAPI) is not in this version; brokers can offer ${MECHANISMS.join(', ')} beside it`,
+    );
+  }
+  const mechanism = readChoice(properties, 'sasl.mechanisms', MECHANISMS);
+  if (mechanism === null) throw invalid(`sasl.mechanism is missing; it must be one of ${MECHANISMS.join(', ')}`);
+  const rdkafka: Record<string, string> = { 'sasl.mechanisms': mechanism };
+  if (mechanism === 'OAUTHBEARER') {
+    const token = required(properties, 'sasl.oauthbearer.token', mechanism);
+    return { settings: { mechanism, token }, rdkafka };
+  }
+  const username = required(properties, 'sasl.username', mechanism);
+  const password = required(properties, 'sasl.password', mechanism);
+  return {
+    settings: { mechanism, username, password },
+    rdkafka: { ...rdkafka, 'sasl.username': username, 'sasl.password': password },
+  };
+}
+
+async function readTls(
+  properties: Properties,
+  cwd: string,
+): Promise<{ settings: TlsSettings; rdkafka: Record<string, string | boolean> }> {
+  const [ca, cert, key] = await Promise.all([
+    readPem(properties, 'ssl.ca', cwd),
+    readPem(properties, 'ssl.certificate', cwd),
+    readPem(properties, 'ssl.key', cwd),
+  ]);
+  if ((cert === null) !== (key === null)) {
+    const given = cert ?? key;
+    const missing = cert === null ? 'ssl.certificate.location' : 'ssl.key.location';
+    throw invalid(`${given?.where} is set without ${missing}; a client certificate needs both`);
+  }
+  const algorithm =
+    properties.get('ssl.endpoint.identification.algorithm')?.value.trim() === ''
+      ? 'none' // As the Java client writes it.
+      : (readChoice(properties, 'ssl.endpoint.identification.algorithm', ['https', 'none']) ?? 'https');
+  const verify = readChoice(properties, 'enable.ssl.certificate.verification', ['true', 'false']) !== 'false';
+  const passphrase = properties.get('ssl.key.password')?.value;
+  return {
+    settings: {
+      ...(ca && { ca: ca.text }),
+      ...(cert && { cert: cert.text }),
+      ...(key && { key: key.text }),
+      ...(passphrase !== undefined && { passphrase }),
+      checkHostName: algorithm === 'https',
+      verify,
+    },
+    rdkafka: {
+      ...ca?.rdkafka,
+      ...cert?.rdkafka,
+      ...key?.rdkafka,
+      ...(passphrase !== undefined && { 'ssl.key.password': passphrase }),
+      'ssl.endpoint.identification.algorithm': algorithm,
+      'enable.ssl.certificate.verification': verify,
+    },
+  };
+}
+
+interface Pem {
+  readonly text: string;
+  readonly where: string;
+  readonly rdkafka: Readonly<Record<string, string>>;
+}
+
+async function readPem(properties: Properties, name: string, cwd: string): Promise<Pem | null> {
+  const inline = properties.get(`${name}.pem`);
+  if (inline !== undefined) {
+    requirePem(inline.value, inline, '');
+    return { text: inline.value, where: inline.where, rdkafka: { [`${name}.pem`]: inline.value } };
+  }
+  const location = properties.get(`${name}.location`);
+  if (location === undefined) return null;
+  const path = resolve(cwd, location.value);
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? '';
+    const reasons: Record<string, string> = {
+      ENOENT: 'there is no such file',
+      EACCES: 'permission denied',
+      EISDIR: 'it is a folder; join its certificates into one file',
+    };
+    throw invalid(`cannot read ${path}, which ${location.where} names: ${reasons[code] ?? code}`);
+  }
+  requirePem(text, location, ` ${path}`);
+  return { text, where: location.where, rdkafka: { [`${name}.location`]: path } };
+}
+
+function requirePem(text: string, { where }: Property, file: string): void {
+  if (text.includes('-----BEGIN ')) return;
+  throw invalid(
+    `${where}${file} is not PEM text (-----BEGIN ...); turn a PKCS#12 store into it with ` +
+      '"openssl pkcs12 -in STORE.p12 -nodes -out STORE.pem"',
+  );
+}
+
+function required(properties: Properties, key: string, mechanism: string): string {
+  const value = properties.get(key)?.value;
+  if (value !== undefined && value !== '') return value;
+  throw invalid(`${key} is missing; sasl.mechanism ${mechanism} needs it`);
+}
+
+/** One of a few words, any case; null when the key is absent. */
+function readChoice<Choice extends string>(
+  properties: Properties,
+  key: string,
+  choices: readonly Choice[],
+): Choice | null {
+  const property = properties.get(key);
+  if (property === undefined) return null;
+  const word = property.value.trim().toLowerCase();
+  const choice = choices.find((each) => each.toLowerCase() === word);
+  if (choice !== undefined) return choice;
+  throw invalid(`${property.where} is "${property.value}"; it must be one of ${choices.join(', ')}`);
+}
+
+function invalid(message: string): OffloadError {
+  return new OffloadError('CONFIG_INVALID', message);
+}

@@ -1,0 +1,114 @@
+import { readFileSync } from 'node:fs';
+import { parseCommandLine } from './config/commandLine.ts';
+import type { Job } from './config/job.ts';
+import type { Environment } from './config/options.ts';
+import type { Log } from './coordinator/log.ts';
+import type { ProgressSink } from './coordinator/progress.ts';
+import type { OffloadReport } from './coordinator/report.ts';
+import { messageOf, OffloadError, toOffloadError } from './errors.ts';
+
+/** Does what a job says; `signal` aborts with an OffloadError INTERRUPTED or TERMINATED as reason. */
+export type Offload = (
+  job: Job,
+  ui: { readonly progress: ProgressSink; readonly log: Log },
+  signal: AbortSignal,
+) => Promise<OffloadReport>;
+
+/** The process around a command. */
+export interface Surroundings {
+  readonly environment: Environment;
+  readonly stdout: NodeJS.WritableStream & { readonly columns?: number };
+  readonly stderr: NodeJS.WritableStream & { readonly isTTY?: boolean };
+  readonly signal: AbortSignal;
+  readonly loadOffload: () => Promise<Offload>;
+}
+
+/**
+ * The whole command. What it needs is imported when it is needed: `--help` loads the argument parser alone.
+ *
+ * @returns The exit status, after everything was said: the report or plan on stdout, the rest on stderr.
+ */
+export async function main(argv: readonly string[], surroundings: Surroundings): Promise<number> {
+  const { stdout, stderr } = surroundings;
+  // The command line may be what is wrong: look for the word itself.
+  const verbose = argv.includes('--verbose');
+  try {
+    const request = parseCommandLine(argv, readVersion);
+    if (request.kind === 'print') {
+      stdout.write(request.text);
+      return 0;
+    }
+    const { resolveJob } = await import('./config/resolveJob.ts');
+    await runJob(await resolveJob(request.options, surroundings.environment), surroundings);
+    return 0;
+  } catch (error) {
+    const failure = surroundings.signal.aborted ? stopped(surroundings.signal, error) : toOffloadError(error);
+    stderr.write(`${describeError(failure, verbose)}\n`);
+    return failure.exitStatus;
+  }
+}
+
+async function runJob(job: Job, { stdout, stderr, signal, loadOffload }: Surroundings): Promise<void> {
+  const [{ createLog }, { createProgress, SILENT_PROGRESS }, { formatJson, formatSummary }, offload] =
+    await Promise.all([
+      import('./coordinator/log.ts'),
+      import('./coordinator/progress.ts'),
+      import('./coordinator/report.ts'),
+      loadOffload(),
+    ]);
+  const log = await createLog({ verbose: job.verbose, stderr });
+  for (const note of job.notes) log.debug(note);
+  const progress = job.report === 'json' || job.dryRun ? SILENT_PROGRESS : await createProgress(stderr);
+  let report: OffloadReport;
+  try {
+    signal.throwIfAborted();
+    report = await offload(job, { progress, log }, signal);
+  } finally {
+    progress.stop();
+  }
+  stdout.write(job.report === 'json' ? formatJson(report) : `${formatSummary(report, stdout.columns)}\n`);
+}
+
+/** Whatever broke while a signal was obeyed, the signal is why; the rest is for `--verbose`. */
+function stopped(signal: AbortSignal, error: unknown): OffloadError {
+  const reason = toOffloadError(signal.reason);
+  return error === reason ? reason : new OffloadError(reason.code, reason.message, { cause: error });
+}
+
+/**
+ * An error in one line; with `--verbose` every cause below it, and the stack of what nobody foresaw.
+ */
+export function describeError(error: unknown, verbose: boolean): string {
+  const own = toOffloadError(error);
+  const isInternal = own.code === 'INTERNAL';
+  const prefix = isInternal ? 'unexpected error: ' : '';
+  const hint = isInternal && !verbose ? ' (--verbose shows more)' : '';
+  const lines = [`kafkaload: ${prefix}${oneLine(own.message)}${hint}`];
+  if (!verbose) return lines[0] ?? '';
+  lines.push(`  code ${own.code}, exit status ${own.exitStatus}`);
+  const seen = new Set<unknown>([own]);
+  for (let cause = own.cause; cause !== undefined && !seen.has(cause); cause = (cause as Error | null)?.cause) {
+    seen.add(cause);
+    lines.push(`  caused by: ${oneLine(messageOf(cause))}`);
+  }
+  const root = own.cause instanceof Error ? own.cause : own;
+  if (isInternal && root.stack !== undefined) lines.push(root.stack);
+  return lines.join('\n');
+}
+
+function oneLine(text: string): string {
+  return text.replace(/\s*\n\s*/g, ' ').trim();
+}
+
+/** From the package this file belongs to, whether it runs from `src` or from `dist/src`. */
+function readVersion(): string {
+  for (const path of ['../package.json', '../../package.json']) {
+    try {
+      const manifest = JSON.parse(readFileSync(new URL(path, import.meta.url), 'utf8')) as { version: string };
+      return manifest.version;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    }
+  }
+  throw new OffloadError('INTERNAL', 'package.json of kafkaload is missing');
+}
