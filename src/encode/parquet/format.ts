@@ -1,0 +1,80 @@
+/**
+ * Field ids of the Thrift structs in a Parquet footer that this code reads or changes.
+ *
+ * @see https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thrift
+ */
+
+export const FILE_META_DATA = {
+  VERSION: 1,
+  SCHEMA: 2,
+  NUM_ROWS: 3,
+  ROW_GROUPS: 4,
+  KEY_VALUE_METADATA: 5,
+  CREATED_BY: 6,
+  COLUMN_ORDERS: 7,
+  ENCRYPTION_ALGORITHM: 8,
+  FOOTER_SIGNING_KEY_METADATA: 9,
+} as const;
+
+export const SCHEMA_ELEMENT = { TYPE: 1, NAME: 4, NUM_CHILDREN: 5, CONVERTED_TYPE: 6, LOGICAL_TYPE: 10 } as const;
+
+export const ROW_GROUP = {
+  COLUMNS: 1,
+  TOTAL_BYTE_SIZE: 2,
+  NUM_ROWS: 3,
+  FILE_OFFSET: 5,
+  TOTAL_COMPRESSED_SIZE: 6,
+  ORDINAL: 7,
+} as const;
+
+export const COLUMN_CHUNK = {
+  FILE_PATH: 1,
+  FILE_OFFSET: 2,
+  META_DATA: 3,
+  OFFSET_INDEX_OFFSET: 4,
+  OFFSET_INDEX_LENGTH: 5,
+  COLUMN_INDEX_OFFSET: 6,
+  COLUMN_INDEX_LENGTH: 7,
+  CRYPTO_METADATA: 8,
+  ENCRYPTED_COLUMN_METADATA: 9,
+} as const;
+
+export const COLUMN_META_DATA = {
+  TYPE: 1,
+  ENCODINGS: 2,
+  PATH_IN_SCHEMA: 3,
+  CODEC: 4,
+  NUM_VALUES: 5,
+  TOTAL_UNCOMPRESSED_SIZE: 6,
+  TOTAL_COMPRESSED_SIZE: 7,
+  DATA_PAGE_OFFSET: 9,
+  INDEX_PAGE_OFFSET: 10,
+  DICTIONARY_PAGE_OFFSET: 11,
+  STATISTICS: 12,
+  ENCODING_STATS: 13,
+  BLOOM_FILTER_OFFSET: 14,
+} as const;
+
+export const STATISTICS = {
+  NULL_COUNT: 3,
+  MAX_VALUE: 5,
+  MIN_VALUE: 6,
+  IS_MAX_VALUE_EXACT: 7,
+  IS_MIN_VALUE_EXACT: 8,
+} as const;
+
+export const PAGE_ENCODING_STATS = { PAGE_TYPE: 1, ENCODING: 2, COUNT: 3 } as const;
+
+/** Physical types, as SchemaElement.type and ColumnMetaData.type number them. */
+export const PHYSICAL_TYPE = {
+  BOOLEAN: 0,
+  INT32: 1,
+  INT64: 2,
+  FLOAT: 4,
+  DOUBLE: 5,
+  BYTE_ARRAY: 6,
+} as const;
+
+/** What a file begins and ends with; the encrypted form has another. */
+export const MAGIC = Buffer.from('PAR1');
+export const ENCRYPTED_MAGIC = Buffer.from('PARE');
