@@ -14,8 +14,9 @@ export interface TaskPlan {
   /** In partition, then offset order; they cover every range once. */
   readonly tasks: readonly FetchTask[];
   readonly fileCount: number;
-  /** Estimate of the bytes to fetch (compressed), never exact. */
+  /** Estimate of the bytes to fetch (compressed), never exact: of all, and of each partition. */
   readonly estimatedBytes: number;
+  readonly bytesByPartition: ReadonlyMap<number, number>;
 }
 
 /** Enough pieces that the last one does not run alone for long, and none so small that its round trips count. */
@@ -56,7 +57,12 @@ export function cutTasks(
       bytesBefore += bytesOf(task);
     }
   }
-  return { tasks, fileCount: fileCount ?? (tasks.at(-1)?.file ?? -1) + 1, estimatedBytes };
+  return {
+    tasks,
+    fileCount: fileCount ?? (tasks.at(-1)?.file ?? -1) + 1,
+    estimatedBytes,
+    bytesByPartition: new Map(ranges.map((range) => [range.partition, bytesOf(range)])),
+  };
 }
 
 function clamp(value: number, low: number, high: number): number {

@@ -1,0 +1,51 @@
+import type { Job } from '../config/job.ts';
+import { formatSize } from '../config/sizes.ts';
+import type { RangePlan } from './ranges.ts';
+import type { TaskPlan } from './tasks.ts';
+
+export interface DescribedPlan {
+  readonly job: Job;
+  readonly ranges: RangePlan;
+  readonly tasks: TaskPlan;
+  /** What else the reader should know: a live run, a run to be finished first. */
+  readonly remarks: readonly string[];
+}
+
+/** A plan in words, for `--dry-run`: what would be read from each partition, how, and where it would go. */
+export function describePlan({ job, ranges, tasks, remarks }: DescribedPlan): string {
+  const { target } = job;
+  const header = ['partition', 'from', 'to', 'messages, at most', 'bytes, about'];
+  const total = ranges.ranges.reduce((sum, { startOffset, endOffset }) => sum + endOffset - startOffset, 0);
+  const rows = ranges.next.map((next, index) => {
+    const read = ranges.ranges.find(({ partition }) => partition === next.partition);
+    const messages = read ? read.endOffset - read.startOffset : 0;
+    const from = read?.startOffset ?? ranges.previous[index]?.offset ?? next.offset;
+    const bytes = tasks.bytesByPartition.get(next.partition) ?? 0;
+    return [String(next.partition), number(from ?? 0), number(next.offset ?? 0), number(messages), formatSize(bytes)];
+  });
+  const widths = header.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)));
+  const line = (cells: readonly string[]): string =>
+    `  ${cells.map((cell, column) => cell.padStart(widths[column] ?? 0)).join('   ')}`;
+  return [
+    `plan of ${job.config}: topic ${job.topic} to ${target.path} (${target.format}, ${target.mode})`,
+    line(header),
+    ...rows.map(line),
+    `${number(total)} messages at most, about ${formatSize(tasks.estimatedBytes)} to fetch, in ${tasks.tasks.length} tasks on ${job.workers} workers`,
+    describeFiles(job, tasks, total),
+    ...ranges.warnings.map((warning) => `warning: ${warning}`),
+    ...remarks,
+    'nothing was read, written or committed',
+  ].join('\n');
+}
+
+function describeFiles(job: Job, tasks: TaskPlan, messages: number): string {
+  const { target } = job;
+  if (messages === 0) return 'no file would be written';
+  if (target.kind === 'file') return `file: ${target.path}`;
+  const files = `${tasks.fileCount} file${tasks.fileCount === 1 ? '' : 's'}`;
+  return `${files}: ${target.path}/part-00000-RUN.parquet${tasks.fileCount > 1 ? ' and so on' : ''}`;
+}
+
+function number(value: number): string {
+  return value.toLocaleString('en-US');
+}

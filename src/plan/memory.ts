@@ -1,0 +1,47 @@
+/**
+ * Shares out `--max-memory`: what one worker may hold in fetch buffers, column arenas and the encoder's copies.
+ */
+import { OffloadError } from '../errors.ts';
+
+export interface MemoryPlan {
+  /** Bytes asked for in one Fetch. */
+  readonly fetchBytes: number;
+  /** Message bytes after which a row group is cut. */
+  readonly rowGroupBytes: number;
+}
+
+export interface MemoryDemand {
+  readonly maxMemoryBytes: number;
+  readonly workers: number;
+  /** What was asked for; memory may ask for less. */
+  readonly rowGroupBytes: number;
+  readonly fetchBytes: number;
+}
+
+/** An answer is held three times over: as chunks of the socket, as one buffer being decoded, and the next one arriving. */
+const FETCH_COPIES = 3;
+/** An arena grows by half and is copied then; the encoded pages are held twice while they are put together. */
+const ROW_GROUP_COPIES = 3.5;
+/** WASM memory of the encoder, which takes columns in pieces whatever the size of the row group. */
+const ENCODER_BYTES = 24 * 1024 ** 2;
+const MIN_FETCH_BYTES = 512 * 1024;
+const MIN_ROW_GROUP_BYTES = 1024 * 1024;
+
+/**
+ * @throws OffloadError USAGE if the memory is too small for so many workers.
+ */
+export function planMemory(demand: MemoryDemand): MemoryPlan {
+  const { maxMemoryBytes, workers } = demand;
+  const share = maxMemoryBytes / workers - ENCODER_BYTES;
+  const fetchBytes = Math.min(demand.fetchBytes, Math.max(MIN_FETCH_BYTES, share / (4 * FETCH_COPIES)));
+  const rowGroupBytes = Math.min(demand.rowGroupBytes, (share - fetchBytes * FETCH_COPIES) / ROW_GROUP_COPIES);
+  if (rowGroupBytes < Math.min(MIN_ROW_GROUP_BYTES, demand.rowGroupBytes)) {
+    const needed = workers * (ENCODER_BYTES + MIN_ROW_GROUP_BYTES * ROW_GROUP_COPIES + MIN_FETCH_BYTES * FETCH_COPIES);
+    const mebibytes = (bytes: number): string => `${Math.ceil(bytes / 1024 ** 2)} MiB`;
+    throw new OffloadError(
+      'USAGE',
+      `--max-memory ${mebibytes(maxMemoryBytes)} is too little for ${workers} workers, which need ${mebibytes(needed)}; give more memory or fewer --workers`,
+    );
+  }
+  return { fetchBytes: Math.floor(fetchBytes), rowGroupBytes: Math.floor(rowGroupBytes) };
+}
