@@ -3,6 +3,7 @@ import { type BatchHeader, checkCrc, readBatchHeader } from './batchHeader.ts';
 import { inflate } from './codecs.ts';
 import type { MessageColumns } from './columns.ts';
 import { type BatchPlace, batchCorrupt } from './errors.ts';
+import { ReadAhead } from './readAhead.ts';
 import { MalformedRecords } from './recordChecks.ts';
 import { decodeRecords } from './records.ts';
 import { countRecords, isAbortMarker } from './recordWalk.ts';
@@ -43,7 +44,8 @@ interface LoadedBatch {
 
 /**
  * A cursor over the records section of one Fetch response: record batches of one partition, in offset order, the last
- * of which may be cut short. It holds one inflated batch at a time; `records` must stay unchanged while it is in use.
+ * of which may be cut short. It holds one inflated batch at a time (a few small ones where
+ * inflating is asynchronous); `records` must stay unchanged while it is in use.
  *
  *     for (let size = await set.peek(); size !== null; size = await set.peek()) {
  *       if (!columns.hasRoomFor(size.bytes, size.rows)) cut();
@@ -59,6 +61,7 @@ export class RecordSet {
   private readonly options: DecodeOptions;
   /** Null under `read_uncommitted`. */
   private readonly aborted: AbortedTransactions | null;
+  private readonly readAhead: ReadAhead;
   private position = 0;
   private loaded: LoadedBatch | null = null;
   private loading: Promise<BatchSize | null> | null = null;
@@ -71,6 +74,7 @@ export class RecordSet {
     this.records = records;
     this.options = options;
     this.aborted = options.isolationLevel === 'read_committed' ? new AbortedTransactions(aborted) : null;
+    this.readAhead = new ReadAhead(records, (header) => this.inflate(header));
     this.nextOffset = options.startOffset;
   }
 
@@ -94,7 +98,7 @@ export class RecordSet {
       if (header === null) return null;
       const kind = this.kindOf(header);
       if (this.dropUnread(header, kind)) continue;
-      const section = this.inflate(header);
+      const section = this.readAhead.inflate(header);
       if (section instanceof Promise) {
         this.loading = section.then((inflated) => {
           this.loading = null;
@@ -178,6 +182,7 @@ export class RecordSet {
 
   private advance(header: BatchHeader): void {
     this.position = header.end;
+    this.readAhead.forget(header);
     this.nextOffset = Math.min(Math.max(this.nextOffset, header.nextOffset), this.options.endOffset);
   }
 
