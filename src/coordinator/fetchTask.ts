@@ -1,0 +1,168 @@
+/**
+ * What a worker does with one task: fetch, decode, transform, encode, stage. Runs in a worker thread; the thread keeps
+ * its connections, arenas and encoder from task to task.
+ */
+import type { FetchSettings, Job } from '../config/job.ts';
+import { MessageColumns } from '../decode/columns.ts';
+import { RecordSet } from '../decode/recordSet.ts';
+import { createEncoder, type RowGroupEncoder } from '../encode/encoder.ts';
+import { OffloadError, type PlainError, toPlainError } from '../errors.ts';
+import { nodeFileSystem } from '../io.ts';
+import { Cluster } from '../kafka/cluster.ts';
+import type { FetchTask } from '../plan/tasks.ts';
+import { KafkaRangeReader } from '../sources/kafkaRange.ts';
+import { type Segment, SegmentWriter, type StagedLayout } from '../stage/segments.ts';
+import type { OffsetRange } from '../tasks.ts';
+import { toArrowBatch } from '../transform/toArrow.ts';
+import { joinWorker, type SharedState } from './sharedState.ts';
+
+/** The same for every task of a run; given to each thread once. Plain data. */
+export interface WorkerSettings {
+  readonly connection: Job['kafka']['connection'];
+  readonly fetch: FetchSettings;
+  readonly failOnDataLoss: boolean;
+  readonly fields: Job['fields'];
+  readonly invalidUtf8: Job['invalidUtf8'];
+  readonly compression: Job['target']['parquet']['compression'];
+  readonly rowGroupRows: number;
+  readonly rowGroupBytes: number;
+  readonly layout: StagedLayout;
+  readonly shared: SharedState;
+}
+
+export interface TaskResult {
+  readonly ok: true;
+  readonly worker: number;
+  readonly range: OffsetRange;
+  readonly segments: readonly Segment[];
+  /** What the task did not get to before its byte limit; null: nothing. */
+  readonly rest: OffsetRange | null;
+  readonly rows: number;
+  readonly control: number;
+  readonly aborted: number;
+  /** Offsets that retention removed while the run was reading. */
+  readonly lost: number;
+  /** Values that were not UTF-8 and were replaced or made null. */
+  readonly invalidUtf8: number;
+}
+
+export type TaskOutcome = TaskResult | { readonly ok: false; readonly error: PlainError };
+
+export class FetchTaskRunner {
+  readonly #settings: WorkerSettings;
+  readonly #cluster: Cluster;
+  readonly #columns: MessageColumns;
+  readonly #encoder: RowGroupEncoder;
+  readonly #counters: ReturnType<typeof joinWorker>;
+
+  constructor(settings: WorkerSettings) {
+    this.#settings = settings;
+    this.#cluster = new Cluster(settings.connection);
+    this.#columns = new MessageColumns(settings.fields.map(({ column }) => column));
+    this.#encoder = createEncoder({ compression: settings.compression });
+    this.#counters = joinWorker(settings.shared);
+  }
+
+  /** Never throws: an error that crosses threads loses its class, so it is returned as data. */
+  async run(task: FetchTask): Promise<TaskOutcome> {
+    const writer = new SegmentWriter(nodeFileSystem, this.#settings.layout);
+    try {
+      return await this.#read(task, writer);
+    } catch (error) {
+      return { ok: false, error: toPlainError(error) };
+    } finally {
+      this.#columns.clear();
+      await writer.close();
+    }
+  }
+
+  async #read(task: FetchTask, writer: SegmentWriter): Promise<TaskResult> {
+    const { fetch, failOnDataLoss, rowGroupBytes, rowGroupRows } = this.#settings;
+    const { topic, partition, startOffset, endOffset } = task.range;
+    const reader = new KafkaRangeReader(this.#cluster, task.range, { fetch, failOnDataLoss });
+    const columns = this.#columns;
+    const segments: Segment[] = [];
+    const counts = { rows: 0, control: 0, aborted: 0, invalidUtf8: 0 };
+    let position = startOffset;
+    let segmentStart = startOffset;
+    let fetchedBytes = 0;
+
+    const cut = async (): Promise<void> => {
+      const range = { topic, partition, startOffset: segmentStart, endOffset: position };
+      segments.push(...(await this.#encode(range, task.file, writer, counts)));
+      columns.clear();
+      segmentStart = position;
+    };
+
+    const moveTo = (offset: number, rows: number, bytes: number): void => {
+      const next = Math.max(position, offset);
+      this.#counters.advance(rows, bytes, next - position);
+      position = next;
+    };
+
+    for (;;) {
+      const fetched = await reader.next();
+      if (fetched === null) break;
+      fetchedBytes += fetched.records.length;
+      const set = new RecordSet(fetched.records, fetched.aborted, {
+        topic,
+        partition,
+        startOffset: fetched.startOffset,
+        endOffset,
+        isolationLevel: fetch.isolationLevel,
+        checkCrcs: fetch.checkCrcs,
+        maxBatchBytes: fetch.maxBatchBytes,
+      });
+      for (let size = await set.peek(); size !== null; size = await set.peek()) {
+        const isFull = columns.rawBytes + size.bytes > rowGroupBytes || columns.rows + size.rows > rowGroupRows;
+        if (columns.rows > 0 && (isFull || !columns.hasRoomFor(size.bytes, size.rows))) await cut();
+        const before = { rows: columns.rows, bytes: columns.rawBytes };
+        await set.next(columns);
+        counts.rows += columns.rows - before.rows;
+        moveTo(set.nextOffset, columns.rows - before.rows, columns.rawBytes - before.bytes);
+        if (this.#counters.isStopped()) throw new OffloadError('INTERNAL', 'the run is stopping');
+      }
+      moveTo(set.nextOffset, 0, 0);
+      counts.control += set.counts.control;
+      counts.aborted += set.counts.aborted;
+      if (fetchedBytes >= task.maxBytes && position < endOffset) break;
+    }
+    const isWhole = fetchedBytes < task.maxBytes || position >= endOffset;
+    if (isWhole) moveTo(endOffset, 0, 0);
+    if (columns.rows > 0) await cut();
+    return {
+      ok: true,
+      worker: this.#counters.worker,
+      range: { ...task.range, endOffset: position },
+      segments,
+      rest: isWhole ? null : { ...task.range, startOffset: position },
+      ...counts,
+      lost: reader.lostOffsets,
+    };
+  }
+
+  /** Encodes what the columns hold, in row groups of at most `rowGroupRows`, and stages it. */
+  async #encode(
+    range: OffsetRange,
+    file: number | null,
+    writer: SegmentWriter,
+    counts: { invalidUtf8: number },
+  ): Promise<Segment[]> {
+    const { fields, invalidUtf8, rowGroupRows } = this.#settings;
+    const { topic, partition } = range;
+    const onInvalidUtf8 = (_column: string, values: number): void => {
+      counts.invalidUtf8 += values;
+    };
+    const batch = toArrowBatch(this.#columns, fields, { topic, partition, invalidUtf8, onInvalidUtf8 });
+    const segments: Segment[] = [];
+    for (let row = 0; row < batch.numRows; row += rowGroupRows) {
+      const end = Math.min(batch.numRows, row + rowGroupRows);
+      const group = this.#encoder.encode(end - row === batch.numRows ? batch : batch.slice(row, end));
+      const written = await writer.write(file, group.body);
+      const startOffset = row === 0 ? range.startOffset : this.#columns.offsetAt(row);
+      const endOffset = end === batch.numRows ? range.endOffset : this.#columns.offsetAt(end);
+      segments.push({ ...written, rows: end - row, footer: group.footer, range: { ...range, startOffset, endOffset } });
+    }
+    return segments;
+  }
+}

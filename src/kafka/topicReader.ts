@@ -1,0 +1,165 @@
+/**
+ * Reads all that is committed in a small compacted topic: the saved offsets. Raw Fetch rather than a consumer, because
+ * the position must be known past control records too, which a consumer does not show.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { FetchSettings } from '../config/job.ts';
+import { type BinaryColumn, MessageColumns, wordsToNumber } from '../decode/columns.ts';
+import { RecordSet } from '../decode/recordSet.ts';
+import { OffloadError } from '../errors.ts';
+import type { Cluster } from './cluster.ts';
+import { type FetchResponse, fetchApi } from './fetch.ts';
+import { brokerError } from './brokerErrors.ts';
+import { withRetry } from '../retry.ts';
+import { EARLIEST_TIMESTAMP, LATEST_TIMESTAMP } from './protocol.ts';
+
+export interface TopicRecord {
+  readonly partition: number;
+  readonly offset: number;
+  readonly timestampMs: number;
+  readonly key: Buffer | null;
+  readonly value: Buffer | null;
+}
+
+const FETCH: FetchSettings = {
+  isolationLevel: 'read_committed',
+  maxBytes: 1024 ** 2,
+  maxWaitMs: 100,
+  checkCrcs: true,
+  maxBatchBytes: 64 * 1024 ** 2,
+  clientRack: '',
+};
+const READ_COMMITTED = 1;
+const OFFSET_OUT_OF_RANGE = 1;
+const WAIT_FOR_STABLE_PAUSE_MS = 50;
+/** A log whose last records were compacted away answers with nothing below its end. */
+const EMPTY_ANSWERS_ARE_A_GAP = 3;
+
+/**
+ * Every committed record below the high watermark of this moment, partition by partition, in offset order.
+ *
+ * The last stable offset is no place to stop: another config's open transaction holds it below records that were
+ * committed since. It is waited for.
+ *
+ * @param options.waitForStableMs How long an open transaction is waited for.
+ * @returns Null if the topic does not exist.
+ * @throws OffloadError BROKER_TIMEOUT naming both offsets if the transaction stays open.
+ */
+export async function readTopicCommitted(
+  cluster: Cluster,
+  topic: string,
+  options: { readonly waitForStableMs: number },
+): Promise<TopicRecord[] | null> {
+  const info = await cluster.findTopic(topic);
+  if (!info) return null;
+  const [starts, ends] = await Promise.all([
+    cluster.listOffsets(topic, info.partitions, EARLIEST_TIMESTAMP, 'read_uncommitted'),
+    cluster.listOffsets(topic, info.partitions, LATEST_TIMESTAMP, 'read_uncommitted'),
+  ]);
+  const parts = await Promise.all(
+    info.partitions.map((partition) => {
+      const range = { topic, partition, startOffset: starts.get(partition) ?? 0, endOffset: ends.get(partition) ?? 0 };
+      return readPartition(cluster, range, options.waitForStableMs);
+    }),
+  );
+  return parts.flat();
+}
+
+async function readPartition(
+  cluster: Cluster,
+  range: { topic: string; partition: number; startOffset: number; endOffset: number },
+  waitForStableMs: number,
+): Promise<TopicRecord[]> {
+  const { topic, partition, endOffset } = range;
+  const found: TopicRecord[] = [];
+  const columns = new MessageColumns(['key', 'value', 'timestamp']);
+  let position = range.startOffset;
+  let emptyAnswers = 0;
+  let heldSinceMs: number | null = null;
+  while (position < endOffset) {
+    const response = await fetchOnce(cluster, topic, partition, position);
+    if (response.errorCode === OFFSET_OUT_OF_RANGE) {
+      // Compaction or a person moved the log start meanwhile: nothing below it is there to be read.
+      const starts = await cluster.listOffsets(topic, [partition], EARLIEST_TIMESTAMP, 'read_uncommitted');
+      position = Math.max(position + 1, starts.get(partition) ?? 0);
+      continue;
+    }
+    const set = new RecordSet(response.records, response.aborted, {
+      topic,
+      partition,
+      startOffset: position,
+      endOffset,
+      isolationLevel: FETCH.isolationLevel,
+      checkCrcs: FETCH.checkCrcs,
+      maxBatchBytes: FETCH.maxBatchBytes,
+    });
+    for (let size = await set.peek(); size !== null; size = await set.peek()) {
+      await set.next(columns);
+      found.push(...copyRecords(columns, partition));
+      columns.clear();
+    }
+    if (set.nextOffset > position) {
+      position = set.nextOffset;
+      emptyAnswers = 0;
+      heldSinceMs = null;
+    } else if (response.lastStableOffset < endOffset) {
+      heldSinceMs ??= performance.now();
+      const heldMs = performance.now() - heldSinceMs;
+      if (heldMs > waitForStableMs) throw heldBack(range, response.lastStableOffset, heldMs);
+      await sleep(WAIT_FOR_STABLE_PAUSE_MS);
+    } else if (++emptyAnswers === EMPTY_ANSWERS_ARE_A_GAP) {
+      break;
+    }
+  }
+  return found;
+}
+
+function fetchOnce(cluster: Cluster, topic: string, partition: number, fetchOffset: number): Promise<FetchResponse> {
+  const attempt = async (): Promise<FetchResponse> => {
+    const { connection, leaderEpoch } = await cluster.leader(topic, partition);
+    const response = await connection.request(fetchApi, {
+      topic,
+      partition,
+      fetchOffset,
+      leaderEpoch,
+      maxBytes: FETCH.maxBytes,
+      maxWaitMs: FETCH.maxWaitMs,
+      isolationLevel: READ_COMMITTED,
+      clientRack: FETCH.clientRack,
+    });
+    if (response.errorCode !== 0 && response.errorCode !== OFFSET_OUT_OF_RANGE) {
+      throw brokerError(response.errorCode, `cannot read saved offsets from ${topic}/${partition} at ${fetchOffset}`);
+    }
+    return response;
+  };
+  return withRetry(attempt, cluster.settings, { onFailure: () => cluster.forget(topic) });
+}
+
+function heldBack(
+  { topic, partition, endOffset }: { topic: string; partition: number; endOffset: number },
+  lastStableOffset: number,
+  heldMs: number,
+): OffloadError {
+  return new OffloadError(
+    'BROKER_TIMEOUT',
+    `cannot read the saved offsets: an open transaction holds the last stable offset of ${topic}/${partition} at ${lastStableOffset}, below its high watermark ${endOffset}, for ${(heldMs / 1000).toFixed(1)} s now; run again when it has ended or timed out`,
+    { context: { topic, partition, lastStableOffset, highWatermark: endOffset } },
+  );
+}
+
+/** Copies rows out of the columns, which are used again. */
+function copyRecords(columns: MessageColumns, partition: number): TopicRecord[] {
+  const { key, value, timestampWords } = columns;
+  return Array.from({ length: columns.rows }, (_, row) => ({
+    partition,
+    offset: columns.offsetAt(row),
+    timestampMs: timestampWords ? wordsToNumber(timestampWords, row) : -1,
+    key: key && copyValue(key, row),
+    value: value && copyValue(value, row),
+  }));
+}
+
+function copyValue(column: BinaryColumn, row: number): Buffer | null {
+  if (column.isNull(row)) return null;
+  return Buffer.from(column.data.subarray(column.offsets[row], column.offsets[row + 1]));
+}
