@@ -79,7 +79,15 @@ describe('transactions of two producers mixed', () => {
 
   it('leaves out the markers alone under read_uncommitted', async () => {
     const { rows, set } = await decodeAll(records, { isolationLevel: 'read_uncommitted' }, aborted);
-    const all = [at(0, 4, 0), at(8, 12, 4), at(4, 8, 8), at(12, 16, 12), at(16, 24, 17), at(24, 30, 27), at(32, 40, 34)];
+    const all = [
+      at(0, 4, 0),
+      at(8, 12, 4),
+      at(4, 8, 8),
+      at(12, 16, 12),
+      at(16, 24, 17),
+      at(24, 30, 27),
+      at(32, 40, 34),
+    ];
     expect(rows).toEqual(all.flat());
     expect(set.counts).toEqual({ control: 5, aborted: 0 });
   });

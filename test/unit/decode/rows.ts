@@ -12,7 +12,16 @@ export interface Row {
   readonly timestampType: number;
 }
 
-export const ALL_COLUMNS = ['key', 'value', 'topic', 'partition', 'offset', 'timestamp', 'timestampType', 'headers'] as const;
+export const ALL_COLUMNS = [
+  'key',
+  'value',
+  'topic',
+  'partition',
+  'offset',
+  'timestamp',
+  'timestampType',
+  'headers',
+] as const;
 
 export const OPTIONS: DecodeOptions = {
   topic: 'orders',

@@ -1,0 +1,127 @@
+import zlib from 'node:zlib';
+import { compress as zstdCompress } from '@mongodb-js/zstd';
+import { compressFrameSync } from 'lz4-napi';
+import snappy from 'snappy';
+import { describe, expect, it } from 'vitest';
+import { lz4Frames, snappyBound, zstdBound } from '../../../src/decode/bounds.ts';
+import { inflate } from '../../../src/decode/codecs.ts';
+import { xerial } from './batchWriter.ts';
+
+const PLACE = { topic: 'orders', partition: 3, offset: 1200 };
+const GZIP = 1;
+const SNAPPY = 2;
+const LZ4 = 3;
+const ZSTD = 4;
+const MIB = 1024 * 1024;
+const TEXT = Buffer.from('{"id":1,"name":"something that repeats"}'.repeat(5000));
+
+/** 32 MiB of zeros, which every codec makes small. */
+const ZEROS = Buffer.alloc(32 * MIB);
+
+describe('sections that would inflate beyond the limit', () => {
+  it.each<[string, number, () => Buffer | Promise<Buffer>, number]>([
+    ['gzip', GZIP, () => zlib.gzipSync(ZEROS), MIB + 1],
+    ['snappy', SNAPPY, () => snappy.compressSync(ZEROS), 32 * MIB],
+    ['snappy', SNAPPY, () => xerial(ZEROS, 32768), 32 * MIB],
+    ['lz4', LZ4, () => compressFrameSync(ZEROS), 32 * MIB],
+    ['zstd', ZSTD, () => zstdCompress(ZEROS), 32 * MIB],
+  ])('are refused in %s before they are inflated', async (name, codec, compress, inflatedBytes) => {
+    const section = await compress();
+    const before = process.memoryUsage.rss();
+    expect(() => inflate(codec, section, MIB, PLACE)).toThrow(
+      expect.objectContaining({
+        code: 'BATCH_TOO_LARGE',
+        message:
+          `cannot decode the record batch at offset 1200 of orders/3: its ${section.length} bytes (${name}) may inflate to ` +
+          `${inflatedBytes}, and maxBatchBytes allows 1048576; raise maxBatchBytes if the batch is genuine`,
+        context: { ...PLACE, codec: name, batchBytes: section.length, inflatedBytes, maxBatchBytes: MIB },
+      }),
+    );
+    expect(process.memoryUsage.rss() - before).toBeLessThan(24 * MIB);
+  });
+
+  it('are refused where they are not compressed at all', () => {
+    expect(() => inflate(0, Buffer.alloc(11), 10, PLACE)).toThrow(expect.objectContaining({ code: 'BATCH_TOO_LARGE' }));
+  });
+
+  it('are refused where many gzip members add up', () => {
+    const member = zlib.gzipSync(Buffer.alloc(MIB / 2));
+    const section = Buffer.concat([member, member, member]);
+    expect(() => inflate(GZIP, section, MIB, PLACE)).toThrow(expect.objectContaining({ code: 'BATCH_TOO_LARGE' }));
+  });
+
+  it('are refused for a Snappy length that the block does not hold', () => {
+    const section = Buffer.from([0xff, 0xff, 0xff, 0xff, 0x0f, 0x00]);
+    expect(() => inflate(SNAPPY, section, MIB, PLACE)).toThrow(
+      expect.objectContaining({
+        code: 'BATCH_TOO_LARGE',
+        context: expect.objectContaining({ inflatedBytes: 2 ** 32 - 1 }),
+      }),
+    );
+  });
+
+  it('are refused for zstd blocks that repeat one byte', () => {
+    const frame = Buffer.concat([
+      Buffer.from('28b52ffd0058', 'hex'),
+      ...Array.from({ length: 100 }, (_, i) => {
+        const header = Buffer.alloc(4);
+        header.writeUIntLE(((128 * 1024) << 3) | (1 << 1) | (i === 99 ? 1 : 0), 0, 3);
+        return header;
+      }),
+    ]);
+    expect(zstdBound(frame)).toBe(100 * 128 * 1024);
+    expect(() => inflate(ZSTD, frame, MIB, PLACE)).toThrow(expect.objectContaining({ code: 'BATCH_TOO_LARGE' }));
+  });
+
+  it('are refused for a zstd content size beyond it', () => {
+    // Single segment, content size of 8 bytes: 2^40; one stored block of one byte.
+    const frame = Buffer.from('28b52ffde000000000000100000900002a', 'hex');
+    expect(() => inflate(ZSTD, frame, MIB, PLACE)).toThrow(
+      expect.objectContaining({ context: expect.objectContaining({ inflatedBytes: 2 ** 40 }) }),
+    );
+  });
+});
+
+describe('sections within the limit', () => {
+  const half = TEXT.length / 2;
+  const parts = [TEXT.subarray(0, half), TEXT.subarray(half)] as const;
+  it.each<[string, number, () => Buffer | Promise<Buffer>]>([
+    ['gzip', GZIP, () => zlib.gzipSync(TEXT)],
+    ['gzip of two members', GZIP, () => Buffer.concat(parts.map((part) => zlib.gzipSync(part)))],
+    ['snappy', SNAPPY, () => snappy.compressSync(TEXT)],
+    ['snappy as Java frames it', SNAPPY, () => xerial(TEXT)],
+    ['lz4', LZ4, () => compressFrameSync(TEXT)],
+    ['lz4 with checksums', LZ4, () => compressFrameSync(TEXT, { blockChecksums: true, contentChecksum: true })],
+    ['lz4 of two frames', LZ4, () => Buffer.concat(parts.map((part) => compressFrameSync(part)))],
+    [
+      'lz4 after a skippable frame',
+      LZ4,
+      () => Buffer.concat([Buffer.from('512a4d1803000000aabbcc', 'hex'), compressFrameSync(TEXT)]),
+    ],
+    ['zstd', ZSTD, () => zstdCompress(TEXT)],
+    [
+      'zstd of two frames',
+      ZSTD,
+      async () => Buffer.concat([await zstdCompress(parts[0]), await zstdCompress(parts[1])]),
+    ],
+  ])('inflate from %s', async (_name, codec, compress) => {
+    expect((await inflate(codec, await compress(), 4 * MIB, PLACE)).equals(TEXT)).toBe(true);
+  });
+
+  it('come as they are where they are not compressed', () => {
+    expect(inflate(0, TEXT, TEXT.length, PLACE)).toBe(TEXT);
+  });
+});
+
+it('bounds are never below what comes out, and not far above', async () => {
+  for (const length of [0, 1, 100, 65_536, 65_537, 200_000]) {
+    const data = TEXT.subarray(0, length);
+    const lz4 = lz4Frames(compressFrameSync(data)).reduce((sum, frame) => sum + frame.maxBytes, 0);
+    const zstd = zstdBound(await zstdCompress(data));
+    expect(lz4).toBeGreaterThanOrEqual(length);
+    expect(zstd).toBeGreaterThanOrEqual(length);
+    expect(lz4).toBeLessThanOrEqual(length + 4 * MIB);
+    expect(zstd).toBeLessThanOrEqual(length + 128 * 1024);
+    expect(snappyBound(snappy.compressSync(data))).toBe(length);
+  }
+});
