@@ -1,0 +1,128 @@
+import { expect, test } from 'vitest';
+import { createEncoder, type EncodedRowGroup } from '../../../src/encode/encoder.ts';
+import { parseFooter } from '../../../src/encode/parquet/footer.ts';
+import { COLUMN_CHUNK, COLUMN_META_DATA, FILE_META_DATA, ROW_GROUP } from '../../../src/encode/parquet/format.ts';
+import { encodeStruct, structField, structsField } from '../../../src/encode/parquet/thrift.ts';
+import { describeRows, duckRows, hex, hyparquetRows, joinedFile, partOf, testFolder } from './files.ts';
+import { makeRows, type Row, random, schema, toBatch } from './rows.ts';
+
+const folder = await testFolder();
+const encoder = createEncoder({ compression: 'snappy' });
+const encode = (rows: readonly Row[]): EncodedRowGroup => encoder.encode(toBatch(rows));
+
+/** Parts of different sizes, offsets going up. */
+function makeParts(count: number): Row[][] {
+  const parts: Row[][] = [];
+  let offset = 0;
+  for (let index = 0; index < count; index++) {
+    const rows = makeRows(50 + index * 13, offset);
+    parts.push(rows);
+    offset += rows.length;
+  }
+  return parts;
+}
+
+/** Statistics of every column chunk, in the order of the footer, as their bytes. */
+function statistics(footer: Uint8Array): string[] {
+  return structsField(parseFooter(footer).fileMetaData, FILE_META_DATA.ROW_GROUPS).flatMap((group) =>
+    structsField(group, ROW_GROUP.COLUMNS).map((chunk) => {
+      const metaData = structField(chunk, COLUMN_CHUNK.META_DATA);
+      const found = metaData && structField(metaData, COLUMN_META_DATA.STATISTICS);
+      if (!found) throw new Error('a column chunk has no statistics');
+      return encodeStruct(found).toString('hex');
+    }),
+  );
+}
+
+for (const count of [2, 3, 7, 20]) {
+  test(`${count} parts become one file with every row and the statistics of each part`, async () => {
+    const rows = makeParts(count);
+    const parts = rows.map(encode);
+    const file = joinedFile(parts);
+    expect(await duckRows(folder, folder.write(file))).toEqual(describeRows(rows.flat()));
+    expect(await hyparquetRows(file)).toEqual(describeRows(rows.flat()));
+    expect(statistics(partOf(file).footer)).toEqual(parts.flatMap((part) => statistics(part.footer)));
+  });
+}
+
+test('row groups stand in the order of the footer, whatever the order of their bytes', async () => {
+  const rows = makeParts(3);
+  const file = joinedFile(
+    [2, 0, 1].map((index) => encode(rows[index] as Row[])),
+    [1, 2, 0],
+  );
+  expect(await hyparquetRows(file)).toEqual(describeRows(rows.flat()));
+});
+
+test('a joined file can be joined again, also with a file of no rows', async () => {
+  const rows = makeParts(5);
+  const once = partOf(joinedFile(rows.slice(0, 2).map(encode)));
+  const twice = partOf(joinedFile([once, encoder.emptyFile(schema), encode(rows[2] as Row[])]));
+  const thrice = joinedFile([encoder.emptyFile(schema), twice, partOf(joinedFile(rows.slice(3).map(encode)))]);
+  expect(await hyparquetRows(thrice)).toEqual(describeRows(rows.flat()));
+  expect(await duckRows(folder, folder.write(thrice))).toEqual(describeRows(rows.flat()));
+  expect(statistics(partOf(thrice).footer)).toEqual(rows.flatMap((part) => statistics(encode(part).footer)));
+});
+
+/** Parts of which each holds its own range of every column, so that wrong bounds hide rows; large values in pieces. */
+const LOOKUP_PARTS = [0, 1, 2, 3].map((part) =>
+  makeRows(part === 3 ? 9000 : 300, part * 10_000, part === 3 ? 3000 : 24).map((row, index) => ({
+    ...row,
+    partition: (part - 2) * 100 + (index % 7),
+    key: row.key === null ? null : `${String.fromCharCode(0x61 + part)}${row.key}`,
+    value:
+      row.value === null ? null : Buffer.concat([Buffer.from([[0x00, 0x7f, 0x80, 0xff][part] as number]), row.value]),
+  })),
+);
+
+test('equality and range look-ups on a joined file find their rows', async () => {
+  const path = folder.write(joinedFile(LOOKUP_PARTS.map(encode)));
+  const rows = LOOKUP_PARTS.flat();
+  const next = random(4);
+  const count = async (where: string): Promise<number> =>
+    Number((await folder.query(`SELECT count(*)::DOUBLE AS n FROM ${path} WHERE ${where}`))[0]?.n);
+  const expected = (test: (row: Row) => boolean): number => rows.filter(test).length;
+  const text = (value: string): string => `'${value.replaceAll("'", "''")}'`;
+  for (let round = 0; round < 40; round++) {
+    const { key, value, partition, offset, timestamp } = rows[next() % rows.length] as Row;
+    const sql: [string, (row: Row) => boolean][] = [
+      [`partition = ${partition}`, (row) => row.partition === partition],
+      [`partition < ${partition}`, (row) => row.partition < partition],
+      [`"offset" = ${offset}`, (row) => row.offset === offset],
+      [`"offset" BETWEEN ${offset} AND ${offset + 20}`, (row) => row.offset >= offset && row.offset <= offset + 20],
+    ];
+    if (key !== null) {
+      const bytes = Buffer.from(key);
+      sql.push([`key = ${text(key)}`, (row) => row.key === key]);
+      sql.push([`key >= ${text(key)}`, (row) => row.key !== null && Buffer.from(row.key).compare(bytes) >= 0]);
+    }
+    if (value !== null) {
+      sql.push([`value = unhex('${hex(value)}')`, (row) => row.value?.equals(value) ?? false]);
+      sql.push([`value > unhex('${hex(value)}')`, (row) => row.value !== null && row.value.compare(value) > 0]);
+      sql.push([`value <= unhex('${hex(value)}')`, (row) => row.value !== null && row.value.compare(value) <= 0]);
+    }
+    if (timestamp !== null) {
+      sql.push([`epoch_ms(timestamp) = ${timestamp}`, (row) => row.timestamp === timestamp]);
+      const literal = `make_timestamptz(${timestamp * 1000})`;
+      sql.push([`timestamp < ${literal}`, (row) => row.timestamp !== null && row.timestamp < timestamp]);
+    }
+    for (const [where, matches] of sql) expect([where, await count(where)]).toEqual([where, expected(matches)]);
+  }
+  expect(await count('value IS NULL')).toBe(expected((row) => row.value === null));
+  expect(await count('key IS NULL')).toBe(expected((row) => row.key === null));
+});
+
+test('the bounds of every column chunk contain its values', async () => {
+  const path = folder.write(joinedFile(LOOKUP_PARTS.map(encode)));
+  const chunks = await folder.query(
+    `SELECT row_group_id::INT AS part, stats_min_value AS lowest, stats_max_value AS highest, stats_null_count::INT AS nulls
+     FROM parquet_metadata(${path}) WHERE path_in_schema = 'offset' ORDER BY ALL`,
+  );
+  const expected = LOOKUP_PARTS.map((rows, part) => ({
+    part,
+    lowest: String(rows[0]?.offset),
+    highest: String(rows.at(-1)?.offset),
+    nulls: 0,
+  }));
+  expect(chunks).toEqual(expected);
+});
