@@ -59,7 +59,11 @@ export interface RunSession {
   /** Read after opening, and again after a recovery. */
   readonly saved: SavedState;
   /** Runs of the past that this one finished while opening, and what was noticed on the way. */
-  readonly recovered: readonly { readonly run: string; readonly files: readonly string[]; readonly warnings: readonly string[] }[];
+  readonly recovered: readonly {
+    readonly run: string;
+    readonly files: readonly string[];
+    readonly warnings: readonly string[];
+  }[];
   /** Aborts with an OffloadError FENCED as reason when another run has taken over. */
   readonly signal: AbortSignal;
   /**

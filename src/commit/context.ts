@@ -1,0 +1,123 @@
+/** What both ways of keeping offsets need of a run, and the few acts they share. */
+import { dirname, join } from 'node:path';
+import type { OffsetsSettings } from '../config/job.ts';
+import { ioError, OffloadError } from '../errors.ts';
+import { type Clock, type FileSystem, makeFolders, syncFolder, systemCode, unlessAbsent, writeSynced } from '../io.ts';
+import type { PublishOutcome } from '../sinks/localFiles.ts';
+import { encodeManifest } from '../sinks/manifest.ts';
+import { blocked, encodeIntent, INTENT_FILE, type IntentRecord, makeIntentRecord } from './intent.ts';
+import { isStagingPathOf } from './names.ts';
+import type { Owner } from './owner.ts';
+import { offsetKey, type SavedOffsets } from './savedOffsets.ts';
+import type { Intent } from './types.ts';
+
+export interface RunContext {
+  readonly config: string;
+  readonly topics: readonly string[];
+  readonly offsets: OffsetsSettings;
+  readonly run: string;
+  readonly stagingPath: string;
+  readonly owner: Owner;
+  readonly takeOver: boolean;
+  readonly fs: FileSystem;
+  readonly clock: Clock;
+  readonly log: (line: string) => void;
+  /** Called at each named step of the protocol, after what it names; tests stop a run there. */
+  readonly step: (name: string) => Promise<void>;
+}
+
+/** Makes the staging folder, empty and synced. A run does this once, before anybody can know the run. */
+export async function makeStaging({ fs, stagingPath }: RunContext): Promise<void> {
+  await makeFolders(fs, dirname(stagingPath));
+  await fs.mkdir(stagingPath);
+  await syncFolder(fs, dirname(stagingPath));
+}
+
+/** Removes the staging of a run with all it holds. A path that kafkaload cannot have made is left alone. */
+export async function removeStaging(context: RunContext, stagingPath: string, run: string): Promise<void> {
+  const { fs, log } = context;
+  if (!isStagingPathOf(stagingPath, run)) {
+    log(`warning: ${stagingPath} is no staging folder of run ${run}, so it is not removed`);
+    return;
+  }
+  if (!(await unlessAbsent(fs.stat(stagingPath)))) return;
+  await fs.removeAll(stagingPath);
+  await unlessAbsent(syncFolder(fs, dirname(stagingPath)));
+}
+
+/**
+ * Writes `intent.json`, synced, and gives the record that points to it.
+ *
+ * @throws OffloadError FENCED if the staging folder is gone: only a run that took over removes it.
+ */
+export async function stageIntent(context: RunContext, intent: Intent, saved: SavedOffsets): Promise<IntentRecord> {
+  const { fs, stagingPath, owner, topics } = context;
+  checkIntent(context, intent, saved);
+  const encoded = encodeIntent(intent);
+  try {
+    await writeSynced(fs, join(stagingPath, INTENT_FILE), encoded);
+    await syncFolder(fs, stagingPath);
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') throw fencedError(context, 'its staging folder was removed');
+    throw error;
+  }
+  return makeIntentRecord(intent, encoded, { owner, topics, manifest: encodeManifest(intent) });
+}
+
+/** A plan that began elsewhere than at the saved offsets would lose or repeat rows: refused, whoever made it. */
+function checkIntent({ run, config, stagingPath }: RunContext, intent: Intent, saved: SavedOffsets): void {
+  const wrong = (what: string): never => {
+    throw new OffloadError('INTERNAL', `the intent of run ${run} of config ${config} is wrong: ${what}`);
+  };
+  if (intent.run !== run || intent.config !== config || intent.stagingPath !== stagingPath) {
+    wrong(`it is for run ${intent.run} of ${intent.config} in ${intent.stagingPath}`);
+  }
+  if (intent.previous.length !== intent.next.length) wrong('its previous and next offsets differ in number');
+  if (intent.target.kind === 'file' && intent.files.length > 1) wrong(`${intent.files.length} files for one target`);
+  for (const [index, next] of intent.next.entries()) {
+    const previous = intent.previous[index]?.offset ?? null;
+    const before = intent.previous[index] ?? next;
+    const key = offsetKey(next);
+    if (offsetKey(before) !== key) wrong(`previous and next do not agree on ${key}`);
+    const now = saved.get(key)?.offset ?? null;
+    if (previous !== now) wrong(`${key} begins from ${previous}, but ${now} is saved`);
+    if (next.offset === null || !Number.isSafeInteger(next.offset)) wrong(`${key} moves to ${next.offset}`);
+  }
+}
+
+export function fencedError({ run, config }: RunContext, why: string): OffloadError {
+  return new OffloadError(
+    'FENCED',
+    `run ${run} of config ${config} was taken over by another run: ${why}; this run touches nothing more; ` +
+      'what it had prepared, the other run finishes',
+    { context: { config, run } },
+  );
+}
+
+/** Publishing stopped while the intent is still held: a person must look, and nothing is committed. */
+export function publishError(record: IntentRecord, outcome: Extract<PublishOutcome, { ok: false }>): OffloadError {
+  if (outcome.reason === 'gone') return blocked(record, outcome.detail);
+  return new OffloadError(
+    'TARGET_CHANGED',
+    `cannot publish run ${record.run} of config ${record.config} to ${outcome.path}: ${outcome.detail}; ` +
+      'nothing was committed; put back what stood there and run again',
+    { context: { config: record.config, run: record.run, path: outcome.path } },
+  );
+}
+
+/** Gives a failed file operation its one line; anything else passes as it is. */
+export function describeFailure(error: unknown, attempt: string): unknown {
+  if (error instanceof OffloadError || systemCode(error) === '') return error;
+  const { path, syscall } = error as NodeJS.ErrnoException;
+  if (path === undefined || syscall === undefined) return error;
+  return ioError(`${attempt} (${syscall})`, (error as { dest?: string }).dest ?? path, error);
+}
+
+/** A failure after the point of no return does not undo the run: the message says what follows. */
+export function afterPrepare(error: unknown, { run }: RunContext): unknown {
+  if (!(error instanceof OffloadError) || error.code !== 'IO_FAILED') return error;
+  return new OffloadError(error.code, `${error.message}; run ${run} is prepared: the next run finishes it`, {
+    context: { ...error.context, run },
+    cause: error.cause,
+  });
+}

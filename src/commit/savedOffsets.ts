@@ -1,0 +1,130 @@
+/**
+ * Saved offsets, by topic and partition, and the two texts other tools read and write:
+ *
+ * - FILE: a YAML list, one line `- "PARTITION,OFFSET"` each; several topics: `- "TOPIC,PARTITION,OFFSET"`.
+ * - STREAM: record keys `CONFIG/PARTITION`, several topics: `CONFIG/TOPIC/PARTITION`; the value is decimal text.
+ */
+import { isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
+import { OffloadError } from '../errors.ts';
+import type { PartitionOffset } from '../tasks.ts';
+import type { IntentRecord } from './intent.ts';
+
+/** A saved offset: the next one to read. */
+export interface SavedOffset extends PartitionOffset {
+  readonly offset: number;
+}
+
+/** By `TOPIC/PARTITION`; a topic name holds no slash. */
+export type SavedOffsets = ReadonlyMap<string, SavedOffset>;
+
+/** What tells the topic of an entry that names none. */
+export interface TopicsInUse {
+  /** Topics the config reads now. */
+  readonly topics: readonly string[];
+  /** Topics it read at the last commit; empty where that is not known. */
+  readonly topicsBefore: readonly string[];
+}
+
+export function offsetKey(place: { readonly topic: string; readonly partition: number }): string {
+  return `${place.topic}/${place.partition}`;
+}
+
+/** In topic, then partition order. */
+export function sortOffsets(saved: SavedOffsets): SavedOffset[] {
+  return [...saved.values()].sort((a, b) =>
+    a.topic === b.topic ? a.partition - b.partition : a.topic < b.topic ? -1 : 1,
+  );
+}
+
+/**
+ * The topic of an entry without one: the only topic now, or, when one topic became several, the one it was before.
+ * Null if it cannot be told: a guess would skip messages of another topic.
+ */
+export function soleTopic({ topics, topicsBefore }: TopicsInUse): string | null {
+  const [only] = topics.length === 1 ? topics : topicsBefore.length === 1 ? topicsBefore : [];
+  return only !== undefined && topics.includes(only) ? only : null;
+}
+
+/**
+ * Reads the file `CONFIG`. Entries of topics the config does not read any more are kept.
+ *
+ * @throws OffloadError SAVED_OFFSETS_INVALID naming file, line and text.
+ */
+export function parseOffsetsFile(path: string, text: string, use: TopicsInUse): Map<string, SavedOffset> {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines });
+  const fail = (line: number, entry: string, why: string): never => {
+    throw new OffloadError('SAVED_OFFSETS_INVALID', `${path}, line ${line}: "${entry}" ${why}; correct or remove it`, {
+      context: { path, line, entry },
+    });
+  };
+  const problem = document.errors[0];
+  if (problem) fail(problem.linePos?.[0].line ?? 1, lineOf(text, problem.linePos?.[0].line ?? 1), 'is not valid YAML');
+  const saved = new Map<string, SavedOffset>();
+  const list = document.contents;
+  if (list === null || (isScalar(list) && list.value === null)) return saved;
+  if (!isSeq(list)) return fail(1, lineOf(text, 1), 'does not begin a list of "PARTITION,OFFSET"');
+  for (const item of list.items) {
+    const line = isScalar(item) && item.range ? lines.linePos(item.range[0]).line : 1;
+    const entry = isScalar(item) ? (item.source ?? String(item.value)) : lineOf(text, line);
+    const parts = entry.split(',').map((part) => part.trim());
+    const topic = parts.length === 2 ? soleTopic(use) : parts.length === 3 ? (parts[0] ?? '') : undefined;
+    const partition = parseCount(parts.at(-2) ?? '');
+    const offset = parseCount(parts.at(-1) ?? '');
+    if (topic === undefined || topic === '' || partition === null || offset === null) {
+      return fail(line, entry, 'is not "PARTITION,OFFSET" with two numbers');
+    }
+    if (topic === null) return fail(line, entry, `does not say which topic it is for (${use.topics.join(', ')})`);
+    const key = offsetKey({ topic, partition });
+    if (saved.has(key)) fail(line, entry, 'is a second entry for its partition');
+    saved.set(key, { topic, partition, offset });
+  }
+  return saved;
+}
+
+/** The file `CONFIG`, to the byte. With one topic, entries of other topics are left out. */
+export function formatOffsetsFile(saved: SavedOffsets, topics: readonly string[]): string {
+  const sole = topics.length === 1 ? topics[0] : undefined;
+  const entries = sortOffsets(saved).filter((entry) => sole === undefined || entry.topic === sole);
+  if (entries.length === 0) return '[]\n';
+  const text = ({ topic, partition, offset }: SavedOffset): string =>
+    sole === undefined ? `${topic},${partition},${offset}` : `${partition},${offset}`;
+  return entries.map((entry) => `- "${text(entry)}"\n`).join('');
+}
+
+/** Decimal digits only, and exact as a number; null for anything else. */
+export function parseCount(text: string): number | null {
+  const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
+  return Number.isSafeInteger(value) ? value : null;
+}
+
+/**
+ * What is saved once the intent is committed. An offset that is neither what the run began from nor what it moves to
+ * was set by hand meanwhile: it stays, with a warning; so does an entry that was removed.
+ */
+export function mergeOffsets(
+  saved: SavedOffsets,
+  record: Pick<IntentRecord, 'run' | 'previous' | 'next'>,
+): { readonly offsets: Map<string, SavedOffset>; readonly warnings: string[] } {
+  const offsets = new Map(saved);
+  const warnings: string[] = [];
+  record.next.forEach((entry, index) => {
+    const key = offsetKey(entry);
+    const now = saved.get(key)?.offset ?? null;
+    const before = record.previous[index]?.offset ?? null;
+    const { topic, partition, offset } = entry;
+    if (offset === null || now === offset) return;
+    if (now === before) offsets.set(key, { topic, partition, offset });
+    else {
+      warnings.push(
+        `the saved offset of ${key} is ${now ?? 'absent'}, neither ${before ?? 'absent'} nor ${offset} as run ` +
+          `${record.run} left it: it was set by hand and stays`,
+      );
+    }
+  });
+  return { offsets, warnings };
+}
+
+function lineOf(text: string, line: number): string {
+  return (text.split('\n')[line - 1] ?? '').trim();
+}

@@ -1,0 +1,130 @@
+/** The two doors to the saved state of a config: `openRun` for a run, `readSavedState` for commands that only look. */
+import type { KafkaSettings, OffsetsSettings } from '../config/job.ts';
+import { type Clock, type FileSystem, nodeFileSystem, systemClock } from '../io.ts';
+import { describeFailure, type RunContext } from './context.ts';
+import { FileRun } from './fileRun.ts';
+import { OffsetsFolder, savedState } from './fileState.ts';
+import type { IntentRecord } from './intent.ts';
+import { checkConfigName, compareNames, makeRunId, stagingPathOf } from './names.ts';
+import { describeOwner, isKnownDead, type Owner } from './owner.ts';
+import { StreamRun } from './streamRun.ts';
+import { readStreamState, STABLE_WAIT_LOOKING_MS, type TopicReader } from './streamState.ts';
+import type { RunSession, SavedState } from './types.ts';
+
+export interface SavedStateOptions {
+  readonly config: string;
+  /** Topics the config reads; with one, entries carry no topic name. */
+  readonly topics: readonly string[];
+  readonly offsets: OffsetsSettings;
+  /** Reads the offsets topic; needed in STREAM mode only. */
+  readonly reader?: TopicReader;
+  /** Default: the file system of this machine. */
+  readonly fs?: FileSystem;
+}
+
+export interface OpenRunOptions extends SavedStateOptions {
+  /** Folder that will hold `_kafkaload/`: the target folder, or the folder of the target file. */
+  readonly root: string;
+  readonly clusterId: string;
+  readonly kafka: KafkaSettings;
+  /** Goes on without watching whether an earlier run is alive; default false. */
+  readonly takeOver?: boolean;
+  readonly log: (line: string) => void;
+  readonly clock?: Clock;
+  /** Called after each named step; what it throws ends the run there. For tests. */
+  readonly onStep?: (name: string) => void | Promise<void>;
+}
+
+/**
+ * Opens a run: afterwards no older run of the config can prepare, every intent left by one is finished, and the saved
+ * state is read. Takes `takeOverAfterMs` when an earlier run did not end and cannot be known to be dead.
+ *
+ * @throws OffloadError RUN_ALIVE naming host and pid; RECOVERY_BLOCKED or TARGET_CHANGED when an intent cannot be
+ *   finished; SAVED_OFFSETS_INVALID; FENCED when another run was started meanwhile; IO_FAILED and broker errors.
+ */
+export async function openRun(options: OpenRunOptions): Promise<RunSession> {
+  const { config, topics, offsets, root, clusterId, log, onStep } = options;
+  checkConfigName(config);
+  const clock = options.clock ?? systemClock;
+  const run = makeRunId(clock.nowMs());
+  const stagingPath = stagingPathOf({ root, clusterId, offsets, config, run });
+  const context: RunContext = {
+    config,
+    topics,
+    offsets,
+    run,
+    stagingPath,
+    owner: await describeOwner(run, stagingPath),
+    takeOver: options.takeOver ?? false,
+    fs: options.fs ?? nodeFileSystem,
+    clock,
+    log,
+    step: async (name) => onStep?.(name),
+  };
+  if (offsets.mode === 'FILE') return FileRun.open(context);
+  return StreamRun.open(context, options.kafka, requireReader(options.reader));
+}
+
+/** What a command that only looks can know. */
+export interface VisibleState extends SavedState {
+  /** A run that has not ended, and is not known to be dead; whether it is alive, only watching could tell. */
+  readonly aliveRun?: Pick<Owner, 'run' | 'host' | 'pid'>;
+  /** Prepared and not committed: the next run finishes it, and then its `next` is saved. */
+  readonly pendingIntent?: Pick<IntentRecord, 'run' | 'host' | 'stagingPath' | 'previous' | 'next'>;
+}
+
+/**
+ * Reads the saved state as it stands. Creates, locks, fences and recovers nothing; a folder or topic that does not
+ * exist is an empty state.
+ *
+ * @throws OffloadError SAVED_OFFSETS_INVALID, IO_FAILED and broker errors.
+ */
+export async function readSavedState(options: SavedStateOptions): Promise<VisibleState> {
+  checkConfigName(options.config);
+  if (options.offsets.mode === 'FILE') {
+    try {
+      return await readFolder(options);
+    } catch (error) {
+      throw describeFailure(error, 'read the saved offsets');
+    }
+  }
+  const { config, topics, offsets } = options;
+  const read = await readStreamState(requireReader(options.reader), {
+    topic: offsets.name,
+    config,
+    topics,
+    waitForStableMs: STABLE_WAIT_LOOKING_MS,
+  });
+  return visible(read.state, read.run?.owner ?? null, read.intent);
+}
+
+async function readFolder({ config, topics, offsets, fs = nodeFileSystem }: SavedStateOptions): Promise<VisibleState> {
+  const folder = new OffsetsFolder(fs, offsets.name, config);
+  const names = await folder.list();
+  const last = await folder.readLastDone(names);
+  const saved = await folder.readSaved({ topics, topicsBefore: last?.topics ?? [] });
+  const open = names.filter(({ kind }) => kind === 'run' || kind === 'intent').sort(compareNames);
+  const latest = open.at(-1);
+  const owner = latest ? await folder.readOwner(latest) : null;
+  const prepared = open.filter(({ kind }) => kind === 'intent').at(-1);
+  const intent = prepared ? await folder.readIntent(prepared) : null;
+  return visible(savedState(saved, last, topics), owner, intent === 'absent' ? null : intent);
+}
+
+async function visible(state: SavedState, owner: Owner | null, intent: IntentRecord | null): Promise<VisibleState> {
+  const isDead = !owner || (await isKnownDead(owner));
+  return {
+    ...state,
+    ...(isDead ? {} : { aliveRun: { run: owner.run, host: owner.host, pid: owner.pid } }),
+    ...(intent ? { pendingIntent: pick(intent) } : {}),
+  };
+}
+
+function pick({ run, host, stagingPath, previous, next }: IntentRecord): VisibleState['pendingIntent'] & object {
+  return { run, host, stagingPath, previous, next };
+}
+
+function requireReader(reader: TopicReader | undefined): TopicReader {
+  if (!reader) throw new TypeError('STREAM mode needs a reader of the offsets topic');
+  return reader;
+}

@@ -1,0 +1,143 @@
+/**
+ * `ROOT/_kafkaload/manifests/CONFIG/RUN.json`: what a run published. Made from the intent alone, so that whoever
+ * finishes a run writes the same bytes; each names the run before it and the CRC-32C of that run's manifest.
+ */
+import { join, relative, resolve, sep } from 'node:path';
+import type { Intent } from '../commit/types.ts';
+import { OffloadError } from '../errors.ts';
+import { type FileSystem, makeFolders, syncFolder, systemCode, unlessAbsent, writeSynced } from '../io.ts';
+import type { GapCounts, OffsetRange } from '../tasks.ts';
+
+export interface Manifest {
+  readonly version: 1;
+  readonly config: string;
+  readonly run: string;
+  /** ISO 8601, UTC. */
+  readonly createdAt: string;
+  /** False for a run that was told not to commit. */
+  readonly committed: boolean;
+  readonly writeMode: 'Append' | 'Overwrite';
+  readonly previousRun: { readonly run: string; readonly manifestCrc32c: number } | null;
+  readonly topicIds: Readonly<Record<string, string>>;
+  /** Paths are relative to the root, with `/`. */
+  readonly files: readonly {
+    readonly path: string;
+    readonly rows: number;
+    readonly bytes: number;
+    readonly crc32c: number;
+    readonly ranges: readonly OffsetRange[];
+  }[];
+  readonly ranges: readonly OffsetRange[];
+  readonly gaps: readonly (GapCounts & { readonly topic: string; readonly partition: number })[];
+  /** Files of earlier runs that this one took away. */
+  readonly replaced: readonly string[];
+}
+
+export function manifestsFolder(root: string): string {
+  return join(root, '_kafkaload', 'manifests');
+}
+
+export function encodeManifest(intent: Intent): Buffer {
+  const manifest: Manifest = {
+    version: 1,
+    config: intent.config,
+    run: intent.run,
+    createdAt: new Date(intent.createdAtMs).toISOString(),
+    committed: true,
+    writeMode: intent.writeMode,
+    previousRun: intent.previousRun,
+    topicIds: intent.topicIds,
+    files: intent.files.map(({ targetPath, rows, bytes, crc32c, ranges }) => ({
+      path: toRelative(intent.root, targetPath),
+      rows,
+      bytes,
+      crc32c,
+      ranges,
+    })),
+    ranges: intent.ranges,
+    gaps: intent.gaps,
+    replaced: intent.replaced.map((path) => toRelative(intent.root, path)),
+  };
+  return Buffer.from(`${JSON.stringify(manifest, null, 1)}\n`);
+}
+
+/**
+ * Writes the manifest under its name, synced. It is written in the staging folder first, which the writer's name keeps
+ * apart from another's (a sleeper and the run that took over may both be here), then moved by one rename; what a crash
+ * leaves goes with the staging folder.
+ *
+ * @param writer Run id of whoever writes, which need not be the intent's.
+ * @returns False if the staging folder is gone and no manifest stands: another run is finishing this one.
+ */
+export async function writeManifest(fs: FileSystem, intent: Intent, writer: string): Promise<boolean> {
+  const folder = join(manifestsFolder(intent.root), intent.config);
+  const path = join(folder, `${intent.run}.json`);
+  const staged = join(intent.stagingPath, `manifest.${writer}.json`);
+  await makeFolders(fs, folder);
+  try {
+    await writeSynced(fs, staged, encodeManifest(intent));
+    await fs.rename(staged, path);
+  } catch (error) {
+    if (systemCode(error) !== 'ENOENT') throw error;
+    if (!(await unlessAbsent(fs.stat(path)))) return false;
+  }
+  await syncFolder(fs, folder);
+  return true;
+}
+
+/**
+ * Every file that a manifest below `root` says is published and that no later one took away, with its config.
+ *
+ * @returns Config by absolute path. All manifests are read: their number is that of the runs.
+ * @throws OffloadError TARGET_UNSUITABLE naming a manifest that cannot be read: its files would look like a stranger's.
+ */
+export async function listPublishedFiles(fs: FileSystem, root: string): Promise<Map<string, string>> {
+  const published = new Map<string, string>();
+  const base = manifestsFolder(resolve(root));
+  const replaced: string[] = [];
+  for (const config of await listFolder(fs, base)) {
+    for (const name of await listFolder(fs, join(base, config))) {
+      if (!name.endsWith('.json')) continue;
+      const manifest = await readManifest(fs, join(base, config, name));
+      for (const file of manifest.files) published.set(toAbsolute(root, file.path), config);
+      // Names are never used twice, so the order in which manifests are read does not matter, except for exact files,
+      // which are replaced by a rename and never listed here.
+      for (const path of manifest.replaced) replaced.push(toAbsolute(root, path));
+    }
+  }
+  for (const path of replaced) published.delete(path);
+  return published;
+}
+
+/** Names in a folder; none if it is absent or is no folder. */
+async function listFolder(fs: FileSystem, path: string): Promise<string[]> {
+  try {
+    return await fs.readdir(path);
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return [];
+    throw error;
+  }
+}
+
+async function readManifest(fs: FileSystem, path: string): Promise<Manifest> {
+  const text = (await fs.readFile(path)).toString('utf8');
+  try {
+    const manifest = JSON.parse(text) as Manifest;
+    if (manifest.version === 1 && Array.isArray(manifest.files) && Array.isArray(manifest.replaced)) return manifest;
+  } catch {
+    // Said below, as for any other text.
+  }
+  throw new OffloadError(
+    'TARGET_UNSUITABLE',
+    `cannot tell which files are kafkaload's: ${path} is not a manifest; restore it or move it away`,
+    { context: { path } },
+  );
+}
+
+function toRelative(root: string, path: string): string {
+  return relative(resolve(root), path).split(sep).join('/');
+}
+
+function toAbsolute(root: string, path: string): string {
+  return resolve(root, ...path.split('/'));
+}
