@@ -31,12 +31,6 @@ const EXCLUSIVE: readonly (readonly string[])[] = [
 
 /** Keys whose value is a mapping of partitions, not a group of longer keys. */
 const JSON_KEYS = new Set(['startingOffsets', 'endingOffsets']);
-const SECRET = /password|passphrase|secret|token$|jaas\.config|\.pem$|certificate\.chain$|keystore\.key$|basic\.auth/i;
-
-/** Whether the value of a property must never be shown. */
-export function isSecret(key: string): boolean {
-  return SECRET.test(key);
-}
 
 /**
  * Reads the layers of Kafka properties of one client, each over the one before.

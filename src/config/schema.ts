@@ -79,8 +79,11 @@ export type TopicEntry = ConfigTree['kafka']['topics'][string];
 export function validateTree(file: string, tree: unknown): ConfigTree {
   const result = treeSchema.safeParse(tree ?? {});
   if (result.success) return result.data;
-  const [issue, ...others] = result.error.issues;
-  const more = others.length > 0 ? ` (and ${others.length} more problem${others.length > 1 ? 's' : ''})` : '';
+  const { issues } = result.error;
+  // A misspelt key is also a missing one: the misspelling says more.
+  const issue = issues.find(({ code }) => code === 'unrecognized_keys') ?? issues[0];
+  const others = issues.length - 1;
+  const more = others > 0 ? ` (and ${others} more problem${others > 1 ? 's' : ''})` : '';
   throw new OffloadError('CONFIG_INVALID', `${describeIssue(file, issue as z.core.$ZodIssue)}${more}`);
 }
 

@@ -35,7 +35,7 @@ export async function resolveTarget(
   const kind = coalesce === 1 ? 'file' : 'folder';
   const format = resolveFormat(options, entry);
   const { text, where } = choosePath(options, entry, environment);
-  const path = resolvePath(text, where, entry, environment);
+  const path = resolvePath(text, where, { config: entry.config, topic: entry.topic }, environment);
   if (kind === 'file' && /[/\\]$/.test(text)) {
     throw usage(`${where} "${text}" ends like a folder; with --write-coalesce 1 it must name the file`);
   }
@@ -57,8 +57,9 @@ function choosePath(
   environment: Environment,
 ): { text: string; where: string } {
   const { path, writePath } = options;
+  const names = { config: entry.config, topic: entry.topic };
   if (writePath !== undefined && path !== undefined) {
-    const [left, right] = [path, writePath].map((text) => resolvePath(text, '--path', entry, environment));
+    const [left, right] = [path, writePath].map((text) => resolvePath(text, '--path', names, environment));
     if (left !== right) {
       throw usage(
         `--path "${path}" and --write-path "${writePath}" name different targets for --config ${entry.config}; ` +

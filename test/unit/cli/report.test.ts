@@ -1,0 +1,67 @@
+import { describe, expect, it } from 'vitest';
+import { formatSummary, type OffloadReport } from '../../../src/coordinator/report.ts';
+import { NO_GAPS } from '../../../src/tasks.ts';
+
+function reportOf(partial: Partial<OffloadReport>): OffloadReport {
+  return {
+    config: 'orders',
+    topic: 'orders.v1',
+    run: 'r1',
+    rows: 45_000,
+    bytes: 3 * 1024 ** 2,
+    seconds: 1.5,
+    files: [],
+    offsets: [],
+    workers: [],
+    warnings: [],
+    recovered: [],
+    ...partial,
+  };
+}
+
+describe('formatSummary', () => {
+  it('says that nothing was new', () => {
+    const offsets = [{ topic: 'orders.v1', partition: 0, from: 5, to: 5 }];
+    expect(formatSummary(reportOf({ rows: 0, bytes: 0, offsets }))).toBe(
+      'orders: nothing new in topic orders.v1, no file written (1.5 s)\n1 partition had nothing new',
+    );
+  });
+
+  it('puts the offsets of 100 partitions into columns, and counts those that rest', () => {
+    const offsets = Array.from({ length: 100 }, (_, partition) => ({
+      topic: 'orders.v1',
+      partition,
+      from: partition === 0 ? null : partition * 1_000,
+      to: partition >= 10 ? partition * 1_000 : 1_000_000,
+    }));
+    expect(formatSummary(reportOf({ offsets }), 80).split('\n')).toEqual([
+      'orders: 45,000 rows of topic orders.v1 in 0 files, 3 MiB, 1.5 s, 30,000 rows/s',
+      'saved offsets by partition',
+      '  0:  none -> 1,000,000   1: 1,000 -> 1,000,000   2: 2,000 -> 1,000,000',
+      '  3: 3,000 -> 1,000,000   4: 4,000 -> 1,000,000   5: 5,000 -> 1,000,000',
+      '  6: 6,000 -> 1,000,000   7: 7,000 -> 1,000,000   8: 8,000 -> 1,000,000',
+      '  9: 9,000 -> 1,000,000',
+      '90 partitions had nothing new',
+    ]);
+  });
+
+  it('names files, at most ten, recovered runs and gaps by cause', () => {
+    const files = Array.from({ length: 12 }, (_, index) => ({ path: `/out/${index}`, rows: 1, bytes: 10 }));
+    const gaps = [0, 1].map((partition) => ({
+      ...NO_GAPS,
+      topic: 'orders.v1',
+      partition,
+      control: 2,
+      lost: partition,
+    }));
+    const text = formatSummary(reportOf({ files, gaps, recovered: [{ run: 'r0', files: ['/out/a'] }] }));
+    expect(text.split('\n')).toEqual([
+      'finished run r0, which had stopped half-way: 1 file published',
+      'orders: 45,000 rows of topic orders.v1 in 12 files, 3 MiB, 1.5 s, 30,000 rows/s',
+      'files',
+      ...files.slice(0, 10).map(({ path }) => `  ${path}  1 row, 10 B`),
+      '  and 2 more',
+      'offsets without a row: 4 control, 1 lost',
+    ]);
+  });
+});
