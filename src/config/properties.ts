@@ -31,6 +31,8 @@ const EXCLUSIVE: readonly (readonly string[])[] = [
 
 /** Keys whose value is a mapping of partitions, not a group of longer keys. */
 const JSON_KEYS = new Set(['startingOffsets', 'endingOffsets']);
+/** A secret written without quotes can look like a mapping to YAML: its pieces must not pass for keys, which are shown. */
+const SECRET = /(password|passphrase|secret|token|jaas\.config|\.pem|keystore\.key|certificate\.chain|user\.info)$/;
 
 /**
  * Reads the layers of Kafka properties of one client, each over the one before.
@@ -67,6 +69,7 @@ function flatten(tree: Readonly<Record<string, unknown>>, where: string, prefix 
     if (typeof value === 'number' || typeof value === 'boolean') return [[key, { value: String(value), where: path }]];
     if (typeof value === 'object' && !Array.isArray(value)) {
       if (JSON_KEYS.has(withoutPrefix(key))) return [[key, { value: JSON.stringify(value), where: path }]];
+      if (SECRET.test(key)) throw invalid(`${path} must be text; put it in quotes`);
       return flatten(value as Record<string, unknown>, path, `${key}.`);
     }
     throw invalid(`${path} must be one value, not a list; separate several by commas`);
