@@ -143,7 +143,7 @@ function parseBytes(text: string): number {
 }
 
 /** `k=v,k2="v, with commas"`; quotes are single or double, doubled to stand for themselves. */
-export function parsePairs(text: string, where: string): Map<string, string> {
+function parsePairs(text: string, where: string): Map<string, string> {
   const pairs = new Map<string, string>();
   const pattern = /\s*([^=,\s]+)\s*=\s*(?:"((?:[^"]|"")*)"|'((?:[^']|'')*)'|([^,"']*))\s*(?:,|$)/y;
   while (pattern.lastIndex < text.length) {

@@ -14,7 +14,7 @@ const VARIABLE = /\$\$\{|\$\{(?:([A-Za-z_][A-Za-z0-9_]*)(?:(:-)([^}]*))?\})?/g;
  * @param where Option or key the text stands in, for errors; the text itself is never shown, it may be a secret.
  * @throws OffloadError CONFIG_INVALID for a variable that is not set and has no default, or a `${` that is none.
  */
-export function replaceVariables(text: string, where: string, env: Environment['env']): string {
+function replaceVariables(text: string, where: string, env: Environment['env']): string {
   return text.replace(VARIABLE, (match, name?: string, hasDefault?: string, fallback?: string) => {
     if (match === '$${') return '${';
     if (name === undefined) {
