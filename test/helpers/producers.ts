@@ -35,7 +35,10 @@ export async function produce(kind: ProducerKind, options: ProduceOptions): Prom
   }
   const source = fileURLToPath(new URL('./java/RecordingProducer.java', import.meta.url));
   const classPath = await javaClassPath(source);
-  await mustRun('java', ['-Xmx512m', '-XX:+UseSerialGC', '-cp', classPath, 'RecordingProducer', ...args]);
+  // Short runs: the first compiler alone costs a quarter less CPU time than both.
+  const machine = ['-Xmx512m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1'];
+  const logging = '-Dorg.slf4j.simpleLogger.defaultLogLevel=error';
+  await mustRun('java', [...machine, logging, '-cp', classPath, 'RecordingProducer', ...args]);
 }
 
 /** Sends messages with librdkafka, lz4, and waits for their acknowledgement. */

@@ -53,8 +53,15 @@ export async function javaClassPath(source: string): Promise<string> {
   return `${classes}:${libraries}`;
 }
 
+let python: Promise<string> | null = null;
+
 /** A Python that has confluent-kafka, whose wheel carries librdkafka with every codec; made on first use. */
-export async function pythonWithLibrdkafka(): Promise<string> {
+export function pythonWithLibrdkafka(): Promise<string> {
+  python ??= preparePython();
+  return python;
+}
+
+async function preparePython(): Promise<string> {
   const version = (await mustRun('python3', ['-c', 'import sys; print("%d.%d" % sys.version_info[:2])'])).trim();
   const folder = await cachedFolder(
     `confluent-kafka-${CONFLUENT_KAFKA_VERSION}-python${version}`,
