@@ -30,7 +30,7 @@ export function cutColumn(chunks: readonly Data[], wholeBytes: number, pieceByte
 }
 
 /** Bytes of the rows `[from, to)`: values and their offsets. Validity bitmaps are not counted. */
-export function bytesOfRows(data: Data, from: number, to: number): number {
+function bytesOfRows(data: Data, from: number, to: number): number {
   const rows = to - from;
   const offsets: Int32Array | BigInt64Array | undefined = data.valueOffsets;
   if (offsets !== undefined && offsets.length > 0) {
