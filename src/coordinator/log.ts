@@ -34,7 +34,7 @@ export async function createLog(options: { readonly verbose: boolean; readonly s
 
 async function prettyLines(stderr: LogOutput): Promise<{ write(line: string): void }> {
   const { prettyFactory } = await import('pino-pretty');
-  const pretty = prettyFactory({ colorize: true, singleLine: true, translateTime: 'SYS:HH:MM:ss' });
+  const pretty = prettyFactory({ colorize: !process.env.NO_COLOR, singleLine: true, translateTime: 'SYS:HH:MM:ss' });
   // Back to the first column and clear: a progress bar may stand there, which draws itself again.
   return { write: (line) => void stderr.write(`\r\u001b[K${pretty(line)}`) };
 }
