@@ -1,6 +1,7 @@
 import { type BatchHeader, readBatchHeader } from './batchHeader.ts';
+import { inflatesAside } from './codecs.ts';
 
-/** Batches in flight: enough to hide the way through the thread pool and back (of 1, 2, 4 and 8, tried 2025-11). */
+/** Batches in flight: enough to hide the way through the thread pool and back (of 1, 2, 4 and 8, tried 2026-11). */
 const MAX_BATCHES = 4;
 /** Larger batches are worth the wait on their own, and would hold much memory side by side. */
 const MAX_COMPRESSED_BYTES = 64 * 1024;
@@ -23,11 +24,11 @@ export class ReadAhead {
     this.start = start;
   }
 
-  /** The inflated section of this batch, begun now or earlier; begins those that follow if it is not there at once. */
+  /** The inflated section of this batch, begun now or earlier; begins with those that follow where it pays. */
   inflate(header: BatchHeader): Buffer | Promise<Buffer> {
     const section = this.started.get(header.recordsStart) ?? this.start(header);
     this.started.delete(header.recordsStart);
-    if (section instanceof Promise) this.startFollowing(header);
+    if (inflatesAside(header.codec)) this.startFollowing(header);
     return section;
   }
 

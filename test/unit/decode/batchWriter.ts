@@ -129,7 +129,7 @@ async function compress(codec: CodecName, section: Buffer): Promise<Buffer> {
 
 /** Snappy as Java frames it, with small blocks so that even short sections have several. */
 export function xerial(section: Buffer, blockBytes = 1024): Buffer {
-  const parts = [Buffer.from('82534e41505059000000000100000001', 'hex')];
+  const parts: Buffer[] = [Buffer.from('82534e41505059000000000100000001', 'hex')];
   for (let start = 0; start < section.length; start += blockBytes) {
     const block = snappy.compressSync(section.subarray(start, start + blockBytes));
     const length = Buffer.alloc(4);

@@ -113,6 +113,13 @@ describe('sections within the limit', () => {
   });
 });
 
+it('gives the event loop a turn every few megabytes, without which native buffers are never freed', async () => {
+  const section = compressFrameSync(Buffer.alloc(MIB));
+  const answers = Array.from({ length: 16 }, () => inflate(LZ4, section, MIB, PLACE));
+  expect(answers.filter((answer) => answer instanceof Promise)).toHaveLength(4);
+  expect((await Promise.all(answers)).every((inflated) => inflated.length === MIB)).toBe(true);
+});
+
 it('bounds are never below what comes out, and not far above', async () => {
   for (const length of [0, 1, 100, 65_536, 65_537, 200_000]) {
     const data = TEXT.subarray(0, length);

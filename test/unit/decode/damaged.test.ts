@@ -157,7 +157,7 @@ describe.each<CodecName>(['none', 'gzip', 'snappy', 'xerial', 'lz4', 'zstd'])('a
   it('with any byte changed gives rows or one clear error', async () => {
     const batch = await writeBatch(RECORDS, { codec, baseOffset: 1 });
     for (let i = 0; i < batch.length; i++) {
-      for (const mask of [0x01, 0x80, 0xff]) {
+      for (const mask of [0x01, 0xff]) {
         const damaged = Buffer.from(batch);
         damaged[i] = (damaged[i] ?? 0) ^ mask;
         const outcome = await decodeAll(damaged, { checkCrcs: false }).then(

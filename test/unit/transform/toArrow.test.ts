@@ -235,7 +235,7 @@ describe('bytes that are not UTF-8', () => {
   it('are found in every column exactly where a strict decoder finds them', async () => {
     const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
     const loose = new TextDecoder('utf-8', { ignoreBOM: true });
-    const decode = (decoder: TextDecoder, bytes: Buffer | null) => {
+    const decode = (decoder: InstanceType<typeof TextDecoder>, bytes: Buffer | null) => {
       try {
         return bytes === null ? null : decoder.decode(bytes);
       } catch {
