@@ -1,65 +1,74 @@
 /**
- * One connection to one broker: TLS, SASL and correlation are `@platformatic/kafka`'s, the requests are ours.
- * Runs in any thread. Every failure leaves as an OffloadError that names the broker; none carries a credential.
+ * One connection to one broker: requests and their answers, versions agreed, login. Runs in any thread. Every failure
+ * leaves as an OffloadError that names the broker; none carries a credential.
  */
-import { isIP } from 'node:net';
-import { AuthenticationError, Connection, NetworkError, Reader, TimeoutError, UserError } from '@platformatic/kafka';
-import type { ConnectionSettings, TlsSettings } from '../config/job.ts';
+import type { ConnectionSettings } from '../config/job.ts';
 import { messageOf, OffloadError } from '../errors.ts';
 import { brokerError } from './brokerErrors.ts';
 import { type Api, type ApiVersions, apiVersionsApi } from './protocol.ts';
+import { logIn } from './sasl.ts';
+import { FrameSocket } from './socket.ts';
+import { WireReader, WireWriter } from './wire.ts';
 
-/** An answer may exceed what was asked for by one record batch (KIP-74), which has at most this many bytes. */
-const MAX_RESPONSE_BYTES = 1024 ** 3;
 const TLS_TRUST_FAILURE = /^(DEPTH_ZERO_|SELF_SIGNED|UNABLE_TO_|CERT_|ERR_TLS_CERT)/;
+/** Part of a session after which the login is renewed (KIP-368 asks for less than the whole). */
+const SESSION_SHARE = 0.8;
+
+interface PendingRequest {
+  readonly correlationId: number;
+  readonly name: string;
+  readonly timer: NodeJS.Timeout;
+  readonly answer: (frame: WireReader) => void;
+  readonly fail: (error: OffloadError) => void;
+}
 
 export class BrokerConnection {
   readonly address: string;
-  readonly #connection: Connection;
-  readonly #requestTimeoutMs: number;
+  readonly #settings: ConnectionSettings;
+  readonly #socket: FrameSocket;
+  readonly #pending: PendingRequest[] = [];
   #versions: ApiVersions['ranges'] = new Map();
-  #bytesSinceResponse = 0;
+  #correlationId = 0;
   #broken: OffloadError | null = null;
+  #relogin: NodeJS.Timeout | null = null;
 
-  private constructor(address: string, connection: Connection, settings: ConnectionSettings) {
+  private constructor(address: string, settings: ConnectionSettings) {
     this.address = address;
-    this.#connection = connection;
-    this.#requestTimeoutMs = settings.requestTimeoutMs;
-    // Without a listener an 'error' event would end the process; requests in flight fail by their own callbacks.
-    connection.on('error', () => {});
+    this.#settings = settings;
+    this.#socket = new FrameSocket({
+      onFrame: (frame) => this.#receive(frame),
+      onEnd: (error) => this.#end(this.#lost(messageOf(error), error)),
+    });
   }
 
   /**
-   * Connects, logs in and asks for the versions the broker speaks.
+   * Connects, asks for the versions the broker speaks and logs in.
    *
    * @throws OffloadError BROKER_UNREACHABLE (retriable), BROKER_TIMEOUT (retriable), BROKER_REFUSED for a failed login
    *   or a certificate that is not trusted.
    */
   static async open(host: string, port: number, settings: ConnectionSettings): Promise<BrokerConnection> {
     const address = `${host.includes(':') ? `[${host}]` : host}:${port}`;
-    const { sasl, tls } = settings;
-    const connection = new Connection(settings.clientId, {
-      connectTimeout: settings.connectTimeoutMs,
-      requestTimeout: settings.requestTimeoutMs,
-      ...(tls ? { tls: tlsOptions(tls), tlsServerName: isIP(host) === 0 } : {}),
-      ...(sasl ? { sasl } : {}),
-    });
-    const broker = new BrokerConnection(address, connection, settings);
+    const broker = new BrokerConnection(address, settings);
     try {
-      await connection.connect(host, port);
+      await broker.#socket.connect(host, port, settings.tls, settings.connectTimeoutMs);
     } catch (error) {
-      broker.close();
       throw connectError(address, settings, error);
     }
-    connection.socket.on('data', (chunk: Buffer) => broker.#bound(chunk.length));
-    const { errorCode, ranges } = await broker.request(apiVersionsApi, null);
-    if (errorCode !== 0) throw brokerError(errorCode, `cannot agree on protocol versions with broker ${address}`);
-    broker.#versions = ranges;
+    try {
+      const { errorCode, ranges } = await broker.request(apiVersionsApi, null);
+      if (errorCode !== 0) throw brokerError(errorCode, `cannot agree on protocol versions with broker ${address}`);
+      broker.#versions = ranges;
+      await broker.#logIn();
+    } catch (error) {
+      broker.close();
+      throw error;
+    }
     return broker;
   }
 
   get isUsable(): boolean {
-    return this.#broken === null && this.#connection.isConnected();
+    return this.#broken === null;
   }
 
   /** Whether the broker answers this kind of request in a version we speak. */
@@ -68,42 +77,36 @@ export class BrokerConnection {
   }
 
   /**
-   * Sends one request and waits for its answer. Several may be under way; they are answered in order.
+   * Sends one request and waits for its answer. Several may be under way; a broker answers them in order.
    *
    * @throws OffloadError BROKER_TIMEOUT or BROKER_UNREACHABLE, after which the connection is not usable any more;
    *   FORMAT_UNSUPPORTED if the broker speaks no version of the request that we do.
    */
   request<Request, Response>(api: Api<Request, Response>, request: Request): Promise<Response> {
+    if (this.#broken) return Promise.reject(this.#broken);
     const version = this.#commonVersion(api);
-    if (version === null) {
-      const range = this.#versions.get(api.key);
-      const theirs = range ? `versions ${range.min} to ${range.max}` : 'no version';
-      throw new OffloadError(
-        'FORMAT_UNSUPPORTED',
-        `broker ${this.address} speaks ${theirs} of ${api.name}; kafkaload speaks ${api.minVersion} to ${api.maxVersion}`,
-      );
-    }
+    if (version === null) return Promise.reject(this.#noCommonVersion(api));
     const flexible = version >= api.flexibleFrom;
+    const correlationId = ++this.#correlationId & 0x7fffffff;
+    const header = new WireWriter().int16(api.key).int16(version).int32(correlationId).string(this.#settings.clientId);
+    if (flexible) header.noTaggedFields();
+    const [head, body] = [header.toBuffer(), api.encode(request, version).toBuffer()];
+    const length = Buffer.alloc(4);
+    length.writeInt32BE(head.length + body.length);
     return new Promise((resolve, reject) => {
-      this.#connection.send<Response>(
-        api.key,
-        version,
-        () => api.encode(request, version),
-        // One contiguous copy: reading field by field over the chunks of a socket is slow, and records must be one buffer.
-        (_correlationId, _key, _version, reader) => api.parse(Reader.from(reader.buffer.buffer), version),
-        flexible,
-        flexible,
-        (error, response) => {
-          this.#bytesSinceResponse = 0;
-          if (error) reject(this.#requestError(api.name, error));
-          else resolve(response as Response);
-        },
-      );
+      const { requestTimeoutMs } = this.#settings;
+      const timer = setTimeout(() => this.#end(this.#timedOut(api.name)), requestTimeoutMs);
+      const answer = (frame: WireReader): void => {
+        if (flexible) frame.skipTaggedFields();
+        resolve(api.parse(frame, version));
+      };
+      this.#pending.push({ correlationId, name: api.name, timer, answer, fail: reject });
+      this.#socket.write(Buffer.concat([length, head, body]));
     });
   }
 
   close(): void {
-    this.#connection.close(() => {});
+    this.#end(new OffloadError('BROKER_UNREACHABLE', `the connection to broker ${this.address} was closed`));
   }
 
   #commonVersion(api: Api<never, unknown>): number | null {
@@ -114,82 +117,90 @@ export class BrokerConnection {
     return version < Math.max(range.min, api.minVersion) ? null : version;
   }
 
-  /** A length that lies would be waited for without end while everything that arrives is kept. */
-  #bound(bytes: number): void {
-    this.#bytesSinceResponse += bytes;
-    if (this.#bytesSinceResponse <= MAX_RESPONSE_BYTES) return;
-    this.#broken = new OffloadError(
-      'BROKER_UNREACHABLE',
-      `broker ${this.address} sent ${this.#bytesSinceResponse} bytes without finishing an answer (at most ${MAX_RESPONSE_BYTES})`,
-    );
-    this.#connection.socket.destroy();
-  }
-
-  #requestError(name: string, error: Error): OffloadError {
-    if (error instanceof OffloadError) return error;
-    if (this.#broken) return this.#broken;
-    if (error instanceof TimeoutError) {
-      // The library leaves a late answer in its buffer: the next one would be read from the wrong place.
-      this.close();
-      this.#broken = new OffloadError(
-        'BROKER_TIMEOUT',
-        `broker ${this.address} did not answer ${name} within ${this.#requestTimeoutMs} ms`,
-        { cause: error },
-      );
-      return this.#broken;
+  #receive(frame: Buffer): void {
+    const request = this.#pending.shift();
+    const reader = new WireReader(frame);
+    try {
+      const correlationId = reader.int32();
+      if (correlationId !== request?.correlationId) {
+        throw new RangeError(`it answers request ${correlationId}, and ${request?.correlationId ?? 'none'} was sent`);
+      }
+      request.answer(reader);
+      clearTimeout(request.timer);
+    } catch (error) {
+      if (request) this.#pending.unshift(request);
+      this.#end(this.#lost(`an answer cannot be read: ${messageOf(error)}`, error));
     }
-    this.close();
-    const why =
-      error instanceof NetworkError ? 'the connection was lost' : `its answer cannot be read (${messageOf(error)})`;
-    this.#broken = new OffloadError('BROKER_UNREACHABLE', `${name} at broker ${this.address} failed: ${why}`, {
-      cause: error,
-    });
-    return this.#broken;
   }
-}
 
-function tlsOptions(tls: TlsSettings) {
-  return {
-    ...(tls.ca === undefined ? {} : { ca: tls.ca }),
-    ...(tls.cert === undefined ? {} : { cert: tls.cert }),
-    ...(tls.key === undefined ? {} : { key: tls.key }),
-    ...(tls.passphrase === undefined ? {} : { passphrase: tls.passphrase }),
-    rejectUnauthorized: tls.verify,
-    ...(tls.checkHostName ? {} : { checkServerIdentity: () => undefined }),
-  };
-}
+  /** Fails whatever is under way; the first reason stays. */
+  #end(reason: OffloadError): void {
+    this.#broken ??= reason;
+    if (this.#relogin) clearTimeout(this.#relogin);
+    this.#socket.destroy();
+    for (const { timer, fail } of this.#pending.splice(0)) {
+      clearTimeout(timer);
+      fail(this.#broken);
+    }
+  }
 
-/** Tells a login or a certificate that will never be accepted from a broker that is down and may come back. */
-function connectError(address: string, settings: ConnectionSettings, error: unknown): OffloadError {
-  const chain: Error[] = [];
-  for (let link: unknown = error; link instanceof Error && chain.length < 8; link = link.cause) chain.push(link);
-  const root = chain.at(-1);
-  const systemCode = (root as NodeJS.ErrnoException | undefined)?.code ?? '';
-  if (chain.some((link) => link instanceof AuthenticationError)) {
+  async #logIn(): Promise<void> {
+    const { sasl } = this.#settings;
+    if (!sasl) return;
+    const lifetimeMs = await logIn(this.address, sasl, (api, request) => this.request(api, request));
+    if (lifetimeMs <= 0 || this.#broken) return;
+    this.#relogin = setTimeout(() => {
+      this.#logIn().catch((error) => this.#end(error));
+    }, lifetimeMs * SESSION_SHARE);
+    this.#relogin.unref();
+  }
+
+  #lost(why: string, cause: unknown): OffloadError {
+    const doing = this.#pending[0] ? `${this.#pending[0].name} at broker` : 'the connection to broker';
+    return new OffloadError('BROKER_UNREACHABLE', `${doing} ${this.address} failed: ${why}`, {
+      context: { address: this.address },
+      cause,
+    });
+  }
+
+  #timedOut(name: string): OffloadError {
+    const { requestTimeoutMs } = this.#settings;
     return new OffloadError(
-      'BROKER_REFUSED',
-      `broker ${address} refused the login with ${settings.sasl?.mechanism}; check sasl.username, sasl.password and sasl.mechanisms`,
-      { context: { address }, cause: error },
+      'BROKER_TIMEOUT',
+      `broker ${this.address} did not answer ${name} within ${requestTimeoutMs} ms`,
+      { context: { address: this.address, requestTimeoutMs } },
     );
   }
+
+  #noCommonVersion(api: Api<never, unknown>): OffloadError {
+    const range = this.#versions.get(api.key);
+    const theirs = range ? `versions ${range.min} to ${range.max}` : 'no version';
+    return new OffloadError(
+      'FORMAT_UNSUPPORTED',
+      `broker ${this.address} speaks ${theirs} of ${api.name}; kafkaload speaks ${api.minVersion} to ${api.maxVersion}`,
+      { context: { address: this.address, api: api.name } },
+    );
+  }
+}
+
+/** Tells a certificate that will never be accepted from a broker that is down and may come back. */
+function connectError(address: string, settings: ConnectionSettings, error: unknown): OffloadError {
+  const systemCode = (error as NodeJS.ErrnoException).code ?? '';
+  const options = { context: { address, systemCode }, cause: error };
   if (TLS_TRUST_FAILURE.test(systemCode)) {
     return new OffloadError(
       'BROKER_REFUSED',
       `the certificate of broker ${address} is not trusted (${systemCode}); name its authority in ssl.ca.location`,
-      { context: { address }, cause: error },
+      options,
     );
   }
-  if (chain.some((link) => link instanceof UserError)) {
+  if (systemCode === 'ERR_SSL_WRONG_VERSION_NUMBER' || (settings.tls && systemCode === 'ECONNRESET')) {
     return new OffloadError(
       'BROKER_REFUSED',
       `broker ${address} does not speak TLS on this port; check security.protocol and bootstrap.servers`,
-      { context: { address }, cause: error },
+      options,
     );
   }
-  const timedOut = chain.some((link) => link instanceof TimeoutError);
-  const why = timedOut ? `no connection within ${settings.connectTimeoutMs} ms` : messageOf(root ?? error);
-  return new OffloadError(timedOut ? 'BROKER_TIMEOUT' : 'BROKER_UNREACHABLE', `cannot reach broker ${address}: ${why}`, {
-    context: { address },
-    cause: error,
-  });
+  const code = systemCode === 'ETIMEDOUT' ? 'BROKER_TIMEOUT' : 'BROKER_UNREACHABLE';
+  return new OffloadError(code, `cannot reach broker ${address}: ${messageOf(error)}`, options);
 }

@@ -2,8 +2,8 @@
  * The Fetch request of one partition, versions 4 to 11. A broker that speaks version 12 and above (flexible headers)
  * also answers 11, which carries all we use: the isolation level, the leader epoch and zstd (10 and above).
  */
-import { type Reader, Writer } from '@platformatic/kafka';
-import { type Api, toSafeInteger } from './protocol.ts';
+import type { Api } from './protocol.ts';
+import { type WireReader, WireWriter } from './wire.ts';
 
 export interface FetchRequest {
   readonly topic: string;
@@ -49,36 +49,36 @@ export const fetchApi: Api<FetchRequest, FetchResponse> = {
   maxVersion: 11,
   flexibleFrom: 12,
   encode(request, version) {
-    const writer = Writer.create()
-      .appendInt32(CONSUMER)
-      .appendInt32(request.maxWaitMs)
-      .appendInt32(1) // min_bytes
-      .appendInt32(request.maxBytes)
-      .appendInt8(request.isolationLevel);
-    if (version >= 7) writer.appendInt32(0).appendInt32(FULL_FETCH_EPOCH); // no fetch session
-    writer.appendInt32(1).appendString(request.topic, false).appendInt32(1).appendInt32(request.partition);
-    if (version >= 9) writer.appendInt32(request.leaderEpoch);
-    writer.appendInt64(BigInt(request.fetchOffset));
-    if (version >= 5) writer.appendInt64(-1n); // log_start_offset is for followers
-    writer.appendInt32(request.maxBytes);
-    if (version >= 7) writer.appendInt32(0); // forgotten_topics_data
-    if (version >= 11) writer.appendString(request.clientRack, false);
+    const writer = new WireWriter()
+      .int32(CONSUMER)
+      .int32(request.maxWaitMs)
+      .int32(1) // min_bytes
+      .int32(request.maxBytes)
+      .int8(request.isolationLevel);
+    if (version >= 7) writer.int32(0).int32(FULL_FETCH_EPOCH); // no fetch session
+    writer.int32(1).string(request.topic).int32(1).int32(request.partition);
+    if (version >= 9) writer.int32(request.leaderEpoch);
+    writer.int64(request.fetchOffset);
+    if (version >= 5) writer.int64(-1); // log_start_offset is for followers
+    writer.int32(request.maxBytes);
+    if (version >= 7) writer.int32(0); // forgotten_topics_data
+    if (version >= 11) writer.string(request.clientRack);
     return writer;
   },
   parse(reader, version) {
-    const throttleMs = reader.readInt32();
-    const topLevelError = version >= 7 ? reader.readInt16() : 0;
-    if (version >= 7) reader.readInt32(); // session_id
-    if (topLevelError !== 0 || reader.readInt32() === 0) return failed(throttleMs, topLevelError);
-    reader.readString(false);
-    if (reader.readInt32() === 0) return failed(throttleMs, topLevelError);
-    reader.readInt32(); // partition
-    const errorCode = reader.readInt16();
-    const highWatermark = toSafeInteger(reader.readInt64(), 'high watermark');
-    const lastStable = toSafeInteger(reader.readInt64(), 'last stable offset');
-    const logStartOffset = version >= 5 ? toSafeInteger(reader.readInt64(), 'log start offset') : -1;
+    const throttleMs = reader.int32();
+    const topLevelError = version >= 7 ? reader.int16() : 0;
+    if (version >= 7) reader.int32(); // session_id
+    if (topLevelError !== 0 || reader.int32() === 0) return failed(throttleMs, topLevelError);
+    reader.string(); // topic
+    if (reader.int32() === 0) return failed(throttleMs, topLevelError);
+    reader.int32(); // partition
+    const errorCode = reader.int16();
+    const highWatermark = reader.int64();
+    const lastStable = reader.int64();
+    const logStartOffset = version >= 5 ? reader.int64() : -1;
     const aborted = readAborted(reader);
-    const preferredReadReplica = version >= 11 ? reader.readInt32() : -1;
+    const preferredReadReplica = version >= 11 ? reader.int32() : -1;
     return {
       throttleMs,
       errorCode,
@@ -87,7 +87,7 @@ export const fetchApi: Api<FetchRequest, FetchResponse> = {
       logStartOffset,
       aborted,
       preferredReadReplica,
-      records: readRecords(reader),
+      records: reader.bytes(),
     };
   },
 };
@@ -105,23 +105,7 @@ function failed(throttleMs: number, errorCode: number): FetchResponse {
   };
 }
 
-function readAborted(reader: Reader): AbortedTransaction[] {
-  const count = reader.readInt32();
-  const aborted: AbortedTransaction[] = [];
-  for (let index = 0; index < count; index++) {
-    aborted.push({
-      producerId: toSafeInteger(reader.readInt64(), 'producer id'),
-      firstOffset: toSafeInteger(reader.readInt64(), 'first offset'),
-    });
-  }
-  return aborted;
-}
-
-function readRecords(reader: Reader): Buffer {
-  const length = reader.readInt32();
-  if (length <= 0) return NO_BYTES;
-  if (length > reader.remaining) {
-    throw new RangeError(`the answer claims ${length} bytes of records and has ${reader.remaining}`);
-  }
-  return reader.buffer.slice(reader.position, reader.position + length);
+/** Null, as an older broker writes it, reads as none. */
+function readAborted(reader: WireReader): AbortedTransaction[] {
+  return reader.array(() => ({ producerId: reader.int64(), firstOffset: reader.int64() }));
 }

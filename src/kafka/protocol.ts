@@ -6,7 +6,7 @@
  *
  * @see https://kafka.apache.org/protocol
  */
-import { type Reader, Writer } from '@platformatic/kafka';
+import { type WireReader, WireWriter } from './wire.ts';
 
 /** One kind of request: how to write it and how to read the answer, for any version in the range. */
 export interface Api<Request, Response> {
@@ -16,22 +16,16 @@ export interface Api<Request, Response> {
   readonly maxVersion: number;
   /** From this version on, headers carry tagged fields. */
   readonly flexibleFrom: number;
-  encode(request: Request, version: number): Writer;
-  parse(reader: Reader, version: number): Response;
+  encode(request: Request, version: number): WireWriter;
+  parse(reader: WireReader, version: number): Response;
 }
 
+/** In place of a time: the log start, and the end. */
 export const EARLIEST_TIMESTAMP = -2;
 export const LATEST_TIMESTAMP = -1;
 const ANY_REPLICA = -1;
 const NO_LEADER_EPOCH = -1;
 const NIL_UUID = '00000000-0000-0000-0000-000000000000';
-
-/** 64-bit wire integers are offsets and times here: safe integers, or the answer is not to be trusted. */
-export function toSafeInteger(value: bigint, what: string): number {
-  const number = Number(value);
-  if (!Number.isSafeInteger(number)) throw new RangeError(`${what} ${value} is out of range`);
-  return number;
-}
 
 export interface ApiVersions {
   readonly errorCode: number;
@@ -44,16 +38,11 @@ export const apiVersionsApi: Api<null, ApiVersions> = {
   minVersion: 0,
   maxVersion: 0,
   flexibleFrom: 3,
-  encode: () => Writer.create(),
+  encode: () => new WireWriter(),
   parse(reader) {
-    const errorCode = reader.readInt16();
-    const ranges = new Map<number, { min: number; max: number }>();
-    reader.readArray(
-      (r) => ranges.set(r.readInt16(), { min: r.readInt16(), max: r.readInt16() }),
-      false,
-      false,
-    );
-    return { errorCode, ranges };
+    const errorCode = reader.int16();
+    const ranges = reader.array(() => [reader.int16(), { min: reader.int16(), max: reader.int16() }] as const);
+    return { errorCode, ranges: new Map(ranges) };
   },
 };
 
@@ -86,61 +75,57 @@ export const metadataApi: Api<{ topics: readonly string[] }, ClusterMetadata> = 
   flexibleFrom: 9,
   encode({ topics }, version) {
     const flexible = version >= 9;
-    const writer = Writer.create().appendArray(
-      [...topics],
-      (w, topic) => {
-        if (version >= 10) w.appendUUID(null);
-        w.appendString(topic, flexible);
+    const writer = new WireWriter();
+    writer.array(
+      topics,
+      (topic) => {
+        if (version >= 10) writer.nilUuid();
+        writer.string(topic, flexible);
+        if (flexible) writer.noTaggedFields();
       },
       flexible,
-      flexible,
     );
-    writer.appendBoolean(false); // allow_auto_topic_creation: looking must not create
-    if (version >= 8 && version <= 10) writer.appendBoolean(false); // include_cluster_authorized_operations
-    if (version >= 8) writer.appendBoolean(false); // include_topic_authorized_operations
-    if (flexible) writer.appendTaggedFields();
+    writer.boolean(false); // allow_auto_topic_creation: looking must not create
+    if (version >= 8 && version <= 10) writer.boolean(false); // include_cluster_authorized_operations
+    if (version >= 8) writer.boolean(false); // include_topic_authorized_operations
+    if (flexible) writer.noTaggedFields();
     return writer;
   },
   parse(reader, version) {
     const flexible = version >= 9;
-    reader.readInt32(); // throttle_time_ms
-    const brokers = reader.readArray(
-      (r) => {
-        const broker = { nodeId: r.readInt32(), host: r.readString(flexible), port: r.readInt32() };
-        r.readNullableString(flexible); // rack
-        return broker;
-      },
-      flexible,
-      flexible,
-    );
-    const clusterId = reader.readNullableString(flexible);
-    reader.readInt32(); // controller_id
-    const topics = reader.readArray((r) => readTopicMetadata(r, version), flexible, flexible);
+    reader.int32(); // throttle_time_ms
+    const brokers = reader.array(() => {
+      const broker = { nodeId: reader.int32(), host: reader.string(flexible), port: reader.int32() };
+      reader.nullableString(flexible); // rack
+      if (flexible) reader.skipTaggedFields();
+      return broker;
+    }, flexible);
+    const clusterId = reader.nullableString(flexible);
+    reader.int32(); // controller_id
+    const topics = reader.array(() => readTopicMetadata(reader, version), flexible);
     return { brokers, clusterId, topics };
   },
 };
 
-function readTopicMetadata(reader: Reader, version: number): TopicMetadata {
+function readTopicMetadata(reader: WireReader, version: number): TopicMetadata {
   const flexible = version >= 9;
-  const errorCode = reader.readInt16();
-  const topic = reader.readNullableString(flexible) ?? '';
-  const topicId = version >= 10 ? reader.readUUID() : NIL_UUID;
-  reader.readBoolean(); // is_internal
-  const partitions = reader.readArray(
-    (r) => {
-      const found = {
-        errorCode: r.readInt16(),
-        partition: r.readInt32(),
-        leader: r.readInt32(),
-        leaderEpoch: r.readInt32(),
-      };
-      for (let list = 0; list < 3; list++) r.readArray((id) => id.readInt32(), flexible, false); // replicas, isr, offline
-      return found;
-    },
-    flexible,
-    flexible,
-  );
-  if (version >= 8) reader.readInt32(); // topic_authorized_operations
+  const errorCode = reader.int16();
+  const topic = reader.string(flexible);
+  const topicId = version >= 10 ? reader.uuid() : NIL_UUID;
+  reader.boolean(); // is_internal
+  const partitions = reader.array(() => {
+    const found = {
+      errorCode: reader.int16(),
+      partition: reader.int32(),
+      leader: reader.int32(),
+      leaderEpoch: reader.int32(),
+    };
+    for (let list = 0; list < 3; list++) reader.array(() => reader.int32(), flexible); // replicas, isr, offline
+    if (flexible) reader.skipTaggedFields();
+    return found;
+  }, flexible);
+  if (version >= 8) reader.int32(); // topic_authorized_operations
+  if (flexible) reader.skipTaggedFields();
   return { errorCode, topic, topicId: topicId === NIL_UUID ? null : topicId, partitions };
 }
 
@@ -164,108 +149,63 @@ export const listOffsetsApi: Api<ListOffsetsRequest, readonly ListedOffset[]> = 
   maxVersion: 5,
   flexibleFrom: 6,
   encode({ topic, isolationLevel, partitions }, version) {
-    return Writer.create()
-      .appendInt32(ANY_REPLICA)
-      .appendInt8(isolationLevel)
-      .appendArray(
-        [topic],
-        (w, name) => {
-          w.appendString(name, false).appendArray(
-            [...partitions],
-            (entry, { partition, timestampMs }) => {
-              entry.appendInt32(partition);
-              if (version >= 4) entry.appendInt32(NO_LEADER_EPOCH);
-              entry.appendInt64(BigInt(timestampMs));
-            },
-            false,
-            false,
-          );
-        },
-        false,
-        false,
-      );
+    const writer = new WireWriter().int32(ANY_REPLICA).int8(isolationLevel).int32(1).string(topic);
+    return writer.array(partitions, ({ partition, timestampMs }) => {
+      writer.int32(partition);
+      if (version >= 4) writer.int32(NO_LEADER_EPOCH);
+      writer.int64(timestampMs);
+    });
   },
   parse(reader, version) {
-    reader.readInt32(); // throttle_time_ms
-    return reader
-      .readArray(
-        (r) => {
-          r.readString(false);
-          return r.readArray(
-            (entry) => {
-              const partition = entry.readInt32();
-              const errorCode = entry.readInt16();
-              entry.readInt64(); // timestamp
-              const offset = toSafeInteger(entry.readInt64(), 'offset');
-              if (version >= 4) entry.readInt32(); // leader_epoch
-              return { partition, errorCode, offset };
-            },
-            false,
-            false,
-          );
-        },
-        false,
-        false,
-      )
-      .flat();
+    reader.int32(); // throttle_time_ms
+    const topics = reader.array(() => {
+      reader.string();
+      return reader.array(() => {
+        const partition = reader.int32();
+        const errorCode = reader.int16();
+        reader.int64(); // timestamp
+        const offset = reader.int64();
+        if (version >= 4) reader.int32(); // leader_epoch
+        return { partition, errorCode, offset };
+      });
+    });
+    return topics.flat();
   },
 };
 
-export interface LogSize {
-  readonly topic: string;
-  readonly partition: number;
-  readonly bytes: number;
+export interface LogSizes {
+  /** One for each log folder of the broker. */
+  readonly errorCodes: readonly number[];
+  readonly sizes: readonly { readonly partition: number; readonly bytes: number }[];
 }
 
-export const describeLogDirsApi: Api<
-  { topic: string; partitions: readonly number[] },
-  { readonly errorCodes: readonly number[]; readonly sizes: readonly LogSize[] }
-> = {
+export const describeLogDirsApi: Api<{ topic: string; partitions: readonly number[] }, LogSizes> = {
   name: 'DescribeLogDirs',
   key: 35,
   minVersion: 0,
   maxVersion: 1,
   flexibleFrom: 2,
   encode({ topic, partitions }) {
-    return Writer.create().appendArray(
-      [topic],
-      (w, name) => {
-        w.appendString(name, false).appendArray([...partitions], (entry, id) => entry.appendInt32(id), false, false);
-      },
-      false,
-      false,
-    );
+    const writer = new WireWriter().int32(1).string(topic);
+    return writer.array(partitions, (partition) => writer.int32(partition));
   },
   parse(reader) {
-    reader.readInt32(); // throttle_time_ms
+    reader.int32(); // throttle_time_ms
     const errorCodes: number[] = [];
-    const sizes: LogSize[] = [];
-    reader.readArray(
-      (directory) => {
-        errorCodes.push(directory.readInt16());
-        directory.readString(false);
-        directory.readArray(
-          (r) => {
-            const topic = r.readString(false);
-            r.readArray(
-              (entry) => {
-                const partition = entry.readInt32();
-                const bytes = toSafeInteger(entry.readInt64(), 'log size');
-                entry.readInt64(); // offset_lag
-                const isFuture = entry.readBoolean();
-                if (!isFuture) sizes.push({ topic, partition, bytes });
-              },
-              false,
-              false,
-            );
-          },
-          false,
-          false,
-        );
-      },
-      false,
-      false,
-    );
+    const sizes: { partition: number; bytes: number }[] = [];
+    reader.array(() => {
+      errorCodes.push(reader.int16());
+      reader.string(); // log_dir
+      reader.array(() => {
+        reader.string(); // topic
+        reader.array(() => {
+          const found = { partition: reader.int32(), bytes: reader.int64() };
+          reader.int64(); // offset_lag
+          const isFuture = reader.boolean();
+          if (!isFuture) sizes.push(found);
+        });
+      });
+    });
     return { errorCodes, sizes };
   },
 };

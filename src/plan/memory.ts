@@ -1,6 +1,7 @@
 /**
  * Shares out `--max-memory`: what one worker may hold in fetch buffers, column arenas and the encoder's copies.
  */
+import { ENCODER_BYTES_PER_RAW_BYTE, ENCODER_FIXED_BYTES } from '../encode/memory.ts';
 import { OffloadError } from '../errors.ts';
 
 export interface MemoryPlan {
@@ -18,12 +19,11 @@ export interface MemoryDemand {
   readonly fetchBytes: number;
 }
 
-/** An answer is held three times over: as chunks of the socket, as one buffer being decoded, and the next one arriving. */
-const FETCH_COPIES = 3;
-/** An arena grows by half and is copied then; the encoded pages are held twice while they are put together. */
-const ROW_GROUP_COPIES = 3.5;
-/** WASM memory of the encoder, which takes columns in pieces whatever the size of the row group. */
-const ENCODER_BYTES = 24 * 1024 ** 2;
+/** One answer is decoded while the next one arrives; each is one buffer. */
+const FETCH_COPIES = 2;
+/** An arena grows by half and is copied then: what is allocated and not used, on top of the rows themselves. */
+const ARENA_BYTES_PER_RAW_BYTE = 1.5;
+const ROW_GROUP_COPIES = ARENA_BYTES_PER_RAW_BYTE + ENCODER_BYTES_PER_RAW_BYTE;
 const MIN_FETCH_BYTES = 512 * 1024;
 const MIN_ROW_GROUP_BYTES = 1024 * 1024;
 
@@ -32,11 +32,11 @@ const MIN_ROW_GROUP_BYTES = 1024 * 1024;
  */
 export function planMemory(demand: MemoryDemand): MemoryPlan {
   const { maxMemoryBytes, workers } = demand;
-  const share = maxMemoryBytes / workers - ENCODER_BYTES;
+  const share = maxMemoryBytes / workers - ENCODER_FIXED_BYTES;
   const fetchBytes = Math.min(demand.fetchBytes, Math.max(MIN_FETCH_BYTES, share / (4 * FETCH_COPIES)));
   const rowGroupBytes = Math.min(demand.rowGroupBytes, (share - fetchBytes * FETCH_COPIES) / ROW_GROUP_COPIES);
   if (rowGroupBytes < Math.min(MIN_ROW_GROUP_BYTES, demand.rowGroupBytes)) {
-    const needed = workers * (ENCODER_BYTES + MIN_ROW_GROUP_BYTES * ROW_GROUP_COPIES + MIN_FETCH_BYTES * FETCH_COPIES);
+    const needed = workers * (ENCODER_FIXED_BYTES + MIN_ROW_GROUP_BYTES * ROW_GROUP_COPIES + MIN_FETCH_BYTES * FETCH_COPIES);
     const mebibytes = (bytes: number): string => `${Math.ceil(bytes / 1024 ** 2)} MiB`;
     throw new OffloadError(
       'USAGE',

@@ -1,0 +1,135 @@
+/** A TCP or TLS connection as frames: a length of four bytes, then so many bytes. */
+import { connect as connectTcp, isIP, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import type { TlsSettings } from '../config/job.ts';
+
+export interface FrameHandlers {
+  /** One whole frame without its length; a buffer of its own. */
+  onFrame(frame: Buffer): void;
+  /** Called once, when the connection has ended for whatever reason. */
+  onEnd(error: Error): void;
+}
+
+/** Reused for every read of a plain connection: a chunk is copied into its frame at once and never kept. */
+const READ_BUFFER_BYTES = 512 * 1024;
+const LENGTH_BYTES = 4;
+/** The largest answer: what was asked for may be exceeded by one record batch (KIP-74), which has at most this many bytes. */
+const MAX_FRAME_BYTES = 1024 ** 3;
+
+export class FrameSocket {
+  readonly #handlers: FrameHandlers;
+  readonly #length = Buffer.alloc(LENGTH_BYTES);
+  #lengthRead = 0;
+  #frame: Buffer | null = null;
+  #frameRead = 0;
+  #socket: Socket | null = null;
+  #ended = false;
+
+  constructor(handlers: FrameHandlers) {
+    this.#handlers = handlers;
+  }
+
+  /** Resolves when connected, after the TLS handshake where there is one; rejects with the system's error. */
+  connect(host: string, port: number, tls: TlsSettings | null, timeoutMs: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const socket = tls ? this.#openTls(host, port, tls) : this.#openPlain(host, port);
+      this.#socket = socket;
+      const timer = setTimeout(() => {
+        socket.destroy(Object.assign(new Error(`no connection within ${timeoutMs} ms`), { code: 'ETIMEDOUT' }));
+      }, timeoutMs);
+      socket.setNoDelay(true);
+      socket.once(tls ? 'secureConnect' : 'connect', () => {
+        clearTimeout(timer);
+        resolve();
+      });
+      socket.on('error', (error) => {
+        clearTimeout(timer);
+        reject(error);
+        this.#end(error);
+      });
+      socket.on('close', () => {
+        clearTimeout(timer);
+        const error = new Error('the connection was closed');
+        reject(error);
+        this.#end(error);
+      });
+    });
+  }
+
+  write(bytes: Buffer): void {
+    this.#socket?.write(bytes);
+  }
+
+  destroy(): void {
+    this.#socket?.destroy();
+  }
+
+  #openPlain(host: string, port: number): Socket {
+    const onread = {
+      buffer: Buffer.allocUnsafeSlow(READ_BUFFER_BYTES),
+      callback: (bytes: number, buffer: Uint8Array): boolean => {
+        this.#take(Buffer.from(buffer.buffer, buffer.byteOffset, bytes));
+        return true;
+      },
+    };
+    return connectTcp({ host, port, onread });
+  }
+
+  #openTls(host: string, port: number, tls: TlsSettings): Socket {
+    const socket = connectTls({
+      host,
+      port,
+      // A name for SNI; an address is none (RFC 6066, section 3).
+      ...(isIP(host) === 0 ? { servername: host } : {}),
+      ...(tls.ca === undefined ? {} : { ca: tls.ca }),
+      ...(tls.cert === undefined ? {} : { cert: tls.cert }),
+      ...(tls.key === undefined ? {} : { key: tls.key }),
+      ...(tls.passphrase === undefined ? {} : { passphrase: tls.passphrase }),
+      rejectUnauthorized: tls.verify,
+      ...(tls.checkHostName ? {} : { checkServerIdentity: () => undefined }),
+    });
+    socket.on('data', (chunk: Buffer) => this.#take(chunk));
+    return socket;
+  }
+
+  #take(chunk: Buffer): void {
+    for (let position = 0; position < chunk.length && !this.#ended; ) {
+      if (this.#frame === null) {
+        position += this.#takeLength(chunk, position);
+      } else {
+        const bytes = Math.min(chunk.length - position, this.#frame.length - this.#frameRead);
+        chunk.copy(this.#frame, this.#frameRead, position, position + bytes);
+        this.#frameRead += bytes;
+        position += bytes;
+      }
+      if (this.#frame !== null && this.#frameRead === this.#frame.length) {
+        const frame = this.#frame;
+        this.#frame = null;
+        this.#handlers.onFrame(frame);
+      }
+    }
+  }
+
+  #takeLength(chunk: Buffer, position: number): number {
+    const bytes = Math.min(chunk.length - position, LENGTH_BYTES - this.#lengthRead);
+    chunk.copy(this.#length, this.#lengthRead, position, position + bytes);
+    this.#lengthRead += bytes;
+    if (this.#lengthRead === LENGTH_BYTES) {
+      const length = this.#length.readInt32BE(0);
+      this.#lengthRead = 0;
+      if (length < 0 || length > MAX_FRAME_BYTES) {
+        this.#socket?.destroy(new Error(`an answer claims ${length} bytes; at most ${MAX_FRAME_BYTES} are accepted`));
+        this.#ended = true;
+        return chunk.length;
+      }
+      this.#frame = Buffer.allocUnsafeSlow(length);
+      this.#frameRead = 0;
+    }
+    return bytes;
+  }
+
+  #end(error: Error): void {
+    this.#ended = true;
+    this.#handlers.onEnd(error);
+  }
+}
