@@ -110,7 +110,7 @@ export function describeFailure(error: unknown, attempt: string): unknown {
   if (error instanceof OffloadError || systemCode(error) === '') return error;
   const { path, syscall } = error as NodeJS.ErrnoException;
   if (path === undefined || syscall === undefined) return error;
-  return ioError(`${attempt} (${syscall})`, (error as { dest?: string }).dest ?? path, error);
+  return ioError(`${attempt}: ${syscall}`, (error as { dest?: string }).dest ?? path, error);
 }
 
 /** A failure after the point of no return does not undo the run: the message says what follows. */

@@ -2,7 +2,7 @@
  * A run that keeps its offsets in a folder (FILE mode; layout in fileState.ts). The order of steps, and what a crash
  * after each leaves:
  *
- * 1. Open: staging folder, `run.E`. Left: garbage; the next run fences `run.E` and removes what it names.
+ * 1. Open: staging folder, `run.E`. Left: garbage; the next run fences `run.E` and removes the folder it names.
  * 2. Settle: every older run is fenced, then every older intent is finished (5 to 8), until none is left.
  * 3. Read the saved offsets, then remove what older runs left. The caller plans and stages.
  * 4. Prepare: `intent.json`, `next.E`, the record appended to `run.E`, all synced; rename `run.E` to `intent.E`. That
@@ -17,7 +17,7 @@
  * old `next` goes. From then on the run it took over fails at 6 or, if it was later than that, has done the same work.
  */
 import { messageOf, OffloadError } from '../errors.ts';
-import { systemCode } from '../io.ts';
+import { makeFolders, systemCode } from '../io.ts';
 import { publishLocalFiles } from '../sinks/localFiles.ts';
 import {
   afterPrepare,
@@ -88,14 +88,19 @@ export class FileRun implements RunSession {
   }
 
   async #open(): Promise<void> {
-    const { step, owner } = this.#context;
+    const { fs, step, owner } = this.#context;
+    await makeFolders(fs, this.#folder.path);
     const names = await this.#folder.list();
     this.#number = 1 + Math.max(0, ...names.map((name) => name.number));
     await step('open.listed');
+    // The record is written, not yet under its name, before the folder it names: a crash in between leaves no folder
+    // that nothing names, and nobody can know the run before its folder is there.
+    await this.#folder.write(this.#mine('temp'), `${JSON.stringify(owner)}\n`);
+    await step('open.recordWritten');
     await makeStaging(this.#context);
     await step('open.stagingMade');
     markRunning(this.run);
-    if (!(await this.#folder.create(this.#mine('run'), `${JSON.stringify(owner)}\n`))) {
+    if (!(await this.#folder.rename(this.#mine('temp'), this.#mine('run')))) {
       throw fencedError(this.#context, 'its run record was removed');
     }
     this.#hold(this.#mine('run'));
@@ -244,12 +249,15 @@ export class FileRun implements RunSession {
     await step('open.read');
   }
 
-  /** Removes what older runs left: staging that `fenced` and `done` name, then those names. The highest `done` stays. */
+  /**
+   * Removes what older runs left: staging that `fenced`, `done` and `temp` name, then those names. The highest `done`
+   * stays. A run asleep before its `temp` got its name `run` finds it gone, or its staging folder, and ends.
+   */
   async #clean(names: readonly StateName[]): Promise<void> {
     const top = highestDone(names);
     for (const name of names) {
       if (compareNames(name, this.#mine('run')) >= 0) continue;
-      if (name.kind === 'fenced') {
+      if (name.kind === 'fenced' || name.kind === 'temp') {
         const owner = await this.#folder.readFirstOwner(name);
         if (owner) await removeStaging(this.#context, owner.stagingPath, owner.run);
         await this.#folder.remove(name);
@@ -257,7 +265,7 @@ export class FileRun implements RunSession {
         const record = await this.#folder.readIntent(name);
         if (record && record !== 'absent') await removeStaging(this.#context, record.stagingPath, record.run);
         if (name !== top) await this.#folder.remove(name);
-      } else if (name.kind === 'next' || name.kind === 'temp') {
+      } else if (name.kind === 'next') {
         await this.#folder.remove(name);
       }
     }

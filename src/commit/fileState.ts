@@ -6,6 +6,7 @@
  *     done.E     `intent.E` after its rename: committed. The highest one tells topic ids and the last manifest.
  *     fenced.E   `run.E` after another run's rename.
  *     next.E     what `CONFIG` becomes.
+ *     temp.E     one of these being written.
  *
  * A rename is the compare-and-swap: of two that try, one gets ENOENT. That holds because each name carries the run that
  * makes it, so no name is ever made by two.
@@ -57,8 +58,13 @@ export class OffsetsFolder {
   /** Puts a file under its name, whole and synced; an own older one of that name is replaced. False: see `rename`. */
   async create(name: StateName, text: string): Promise<boolean> {
     const temp: StateName = { ...name, kind: 'temp' };
-    await writeSynced(this.#fs, this.pathOf(temp), Buffer.from(text));
+    await this.write(temp, text);
     return this.rename(temp, name);
+  }
+
+  /** Writes a `temp` file, synced. */
+  write(temp: StateName, text: string): Promise<void> {
+    return writeSynced(this.#fs, this.pathOf(temp), Buffer.from(text));
   }
 
   /** False if there is nothing of that name any more: another run has taken it. */
@@ -115,7 +121,7 @@ export class OffsetsFolder {
     return null;
   }
 
-  /** The first line of a `run` or `fenced` file. */
+  /** The first line of a `run` or `fenced` file, or of a `temp` that was to be `run`; null if it is something else. */
   async readFirstOwner(name: StateName): Promise<Owner | null> {
     const [line] = (await this.#readLines(name)) ?? [];
     return parseOwner(parseJson(line ?? ''));

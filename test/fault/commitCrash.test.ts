@@ -1,0 +1,199 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { waitFor } from '../helpers/wait.ts';
+import {
+  compileLoader,
+  expectedRows,
+  type LoadOptions,
+  type LoadResult,
+  load,
+  makeBase,
+  savedText,
+  stagedRuns,
+  stateKinds,
+  visibleRows,
+} from '../unit/commit/harness.ts';
+import type { LoaderOptions } from '../unit/commit/loader.ts';
+
+/**
+ * Child processes are killed, or stopped and woken again, at every step of a run, on a real file system. The oracle:
+ * every offset below the saved one is visible exactly once, and nothing is left that a later run would not remove.
+ */
+let script: string;
+let base: string;
+const cleanUps: (() => Promise<void>)[] = [];
+
+beforeAll(async () => {
+  const compiled = await compileLoader();
+  const made = await makeBase();
+  script = compiled.script;
+  base = made.base;
+  cleanUps.push(compiled.remove, made.remove);
+});
+
+afterAll(async () => {
+  for (const cleanUp of cleanUps) await cleanUp();
+});
+
+const KINDS = [
+  { target: 'folder', writeMode: 'Append' },
+  { target: 'folder', writeMode: 'Overwrite' },
+  { target: 'file', writeMode: 'Append' },
+] as const;
+
+/** Two at a time: there are two cores, and most of the time is start-up of processes. */
+const AT_A_TIME = 2;
+
+function optionsFor(name: string, kind: (typeof KINDS)[number]): LoadOptions {
+  return { base: join(base, name), ...kind, highWatermark: 4, heartbeatMs: 50, takeOverAfterMs: 250 };
+}
+
+interface Child {
+  readonly process: ChildProcess;
+  /** Its printed result; null if it was killed before it could. */
+  readonly ended: Promise<LoadResult | null>;
+}
+
+function start(options: LoadOptions, stopAtStep: number, signal: LoaderOptions['signal']): Child {
+  const argument: LoaderOptions = { ...options, stopAtStep, signal };
+  const child = spawn(process.execPath, [script, JSON.stringify(argument)], { stdio: ['ignore', 'pipe', 'inherit'] });
+  let output = '';
+  child.stdout.on('data', (chunk) => {
+    output += String(chunk);
+  });
+  const ended = new Promise<LoadResult | null>((resolve) => {
+    child.on('close', () => resolve(output === '' ? null : (JSON.parse(output) as LoadResult)));
+  });
+  return { process: child, ended };
+}
+
+/** Names of the steps of one run over what stands there, in order. */
+async function stepsOf(options: LoadOptions): Promise<string[]> {
+  const steps: string[] = [];
+  const result = await load(options, {
+    onStep: (name) => {
+      steps.push(name);
+    },
+  });
+  expect(result.outcome).toBe('ok');
+  return steps;
+}
+
+async function forEachStep(count: number, act: (step: number) => Promise<void>): Promise<void> {
+  let next = 1;
+  const worker = async (): Promise<void> => {
+    while (next <= count) await act(next++);
+  };
+  await Promise.all(Array.from({ length: AT_A_TIME }, worker));
+}
+
+/** Runs once more with two more messages, then judges. */
+async function judge(options: LoadOptions, what: string): Promise<void> {
+  const last = { ...options, highWatermark: 8 };
+  expect(await load(last), what).toMatchObject({ outcome: 'ok' });
+  const expected =
+    options.writeMode === 'Overwrite'
+      ? [expectedRows(4, 8), expectedRows(6, 8), expectedRows(0, 8)]
+      : [expectedRows(0, 8)];
+  expect(expected, what).toContainEqual(await visibleRows(last));
+  expect(await savedText(last), what).toBe('- "0,8"\n- "1,8"\n');
+  await load(last);
+  expect(await stagedRuns(last), what).toEqual([]);
+  expect(await stateKinds(last), what).toEqual(['done']);
+}
+
+describe.each(KINDS)('$target $writeMode', (kind) => {
+  const label = `${kind.target}-${kind.writeMode}`;
+
+  /** A run that ended between prepare and publish, in this process. */
+  const crashed = async (name: string): Promise<LoadOptions> => {
+    const options = optionsFor(name, kind);
+    await load(options);
+    await expect(
+      load(
+        { ...options, highWatermark: 6 },
+        {
+          onStep: (step) => {
+            if (step === 'prepare.after') throw new Error('crash');
+          },
+        },
+      ),
+    ).rejects.toThrow('crash');
+    return { ...options, highWatermark: 6 };
+  };
+
+  test('killed at each step: the next run needs no wait, loses nothing and repeats nothing', async () => {
+    const sample = optionsFor(`${label}-sample`, kind);
+    await load(sample);
+    const steps = await stepsOf({ ...sample, highWatermark: 6 });
+    await forEachStep(steps.length, async (step) => {
+      const what = `killed at step ${step}, ${steps[step - 1]}`;
+      const options = optionsFor(`${label}-kill-${step}`, kind);
+      await load(options);
+      const child = start({ ...options, highWatermark: 6 }, step, 'SIGKILL');
+      expect(await child.ended, what).toBeNull();
+      const began = performance.now();
+      await judge({ ...options, takeOverAfterMs: 60_000 }, what);
+      expect(performance.now() - began, what).toBeLessThan(10_000);
+    });
+  });
+
+  test('killed at each step of a recovery: a third run finishes both', async () => {
+    const steps = await stepsOf(await crashed(`${label}-recovery-sample`));
+    expect(steps).toContain('recover.claimed');
+    await forEachStep(steps.length, async (step) => {
+      const what = `killed at step ${step}, ${steps[step - 1]}`;
+      const options = await crashed(`${label}-recovery-${step}`);
+      expect(await start(options, step, 'SIGKILL').ended, what).toBeNull();
+      await judge(options, what);
+    });
+  });
+
+  test('asleep at each step while another takes over: it wakes, is fenced, and changes nothing', async () => {
+    const sample = optionsFor(`${label}-sleep-sample`, kind);
+    const steps = await stepsOf(sample);
+    await forEachStep(steps.length, async (step) => {
+      const what = `asleep at step ${step}, ${steps[step - 1]}`;
+      const options = optionsFor(`${label}-sleep-${step}`, kind);
+      const { result, winner } = await oversleep(options, step, what);
+      expect(['ok', 'FENCED', 'RUN_ALIVE'], what).toContain(result?.outcome);
+      await judge(winner, `${what}: ${result?.outcome} ${result?.message}`);
+    });
+  });
+
+  test.runIf(kind.target === 'file')(
+    'asleep at each step of a recovery: the next finishes it in its place',
+    async () => {
+      const steps = await stepsOf(await crashed(`${label}-doze-sample`));
+      await forEachStep(steps.length, async (step) => {
+        const what = `asleep at step ${step}, ${steps[step - 1]}`;
+        const options = await crashed(`${label}-doze-${step}`);
+        const { result, winner } = await oversleep(options, step, what);
+        expect(['ok', 'FENCED', 'RUN_ALIVE'], what).toContain(result?.outcome);
+        await judge(winner, `${what}: ${result?.outcome} ${result?.message}`);
+      });
+    },
+  );
+});
+
+/** Stops a run at a step, lets another take over, and wakes it. */
+async function oversleep(
+  options: LoadOptions,
+  step: number,
+  what: string,
+): Promise<{ result: LoadResult | null; winner: LoadOptions }> {
+  const sleeper = start(options, step, 'SIGSTOP');
+  await waitFor(`the child to stop, ${what}`, async () => (await stateOf(sleeper.process)) === 'T', { everyMs: 10 });
+  const winner = { ...options, highWatermark: 6 };
+  expect((await load(winner)).outcome, what).toBe('ok');
+  sleeper.process.kill('SIGCONT');
+  return { result: await sleeper.ended, winner };
+}
+
+/** `T`: stopped by a signal, proc(5). */
+async function stateOf(child: ChildProcess): Promise<string> {
+  const text = await readFile(`/proc/${child.pid}/stat`, 'latin1');
+  return text.slice(text.lastIndexOf(')') + 2, text.lastIndexOf(')') + 3);
+}

@@ -1,0 +1,234 @@
+/**
+ * A small loader over the commit: two partitions, rows that name their partition and offset, and an oracle. The same
+ * code runs inside the tests and, compiled, in child processes that are killed or stopped at a step.
+ */
+import { execFile } from 'node:child_process';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { openRun } from '../../../src/commit/session.ts';
+import type { FileState, Intent, RunSession } from '../../../src/commit/types.ts';
+import type { KafkaSettings, OffsetsSettings } from '../../../src/config/job.ts';
+import { OffloadError } from '../../../src/errors.ts';
+import { checksumFile, nodeFileSystem, syncFolder, writeSynced } from '../../../src/io.ts';
+import { listOwnFiles } from '../../../src/sinks/localFiles.ts';
+import type { OffsetRange, PartitionOffset, StagedFile } from '../../../src/tasks.ts';
+
+export const CONFIG = 'orders';
+export const TOPIC = 'orders';
+
+export interface LoadOptions {
+  /** Folder of the test: `offsets/` and `target/` are below it. */
+  readonly base: string;
+  readonly target: 'folder' | 'file';
+  readonly writeMode: 'Append' | 'Overwrite';
+  /** Both partitions are read up to here. */
+  readonly highWatermark: number;
+  readonly heartbeatMs: number;
+  readonly takeOverAfterMs: number;
+}
+
+export interface LoadResult {
+  readonly outcome: 'ok' | string;
+  readonly message: string;
+  /** Rows staged. */
+  readonly rows: number;
+  readonly recovered: readonly string[];
+  readonly warnings: readonly string[];
+}
+
+export function folders(base: string): { offsets: string; root: string; file: string } {
+  return { offsets: join(base, 'offsets'), root: join(base, 'target'), file: join(base, 'target', 'day.txt') };
+}
+
+export function offsetsSettings(options: LoadOptions): OffsetsSettings {
+  const { heartbeatMs, takeOverAfterMs } = options;
+  const name = folders(options.base).offsets;
+  return { mode: 'FILE', name, partitions: 1, replicationFactor: 1, createOptions: {}, heartbeatMs, takeOverAfterMs };
+}
+
+export function openSession(
+  options: LoadOptions,
+  hooks: { onStep?: (name: string) => void | Promise<void>; log?: (line: string) => void; takeOver?: boolean } = {},
+): Promise<RunSession> {
+  return openRun({
+    config: CONFIG,
+    topics: [TOPIC],
+    offsets: offsetsSettings(options),
+    root: folders(options.base).root,
+    clusterId: 'cluster-1',
+    kafka: {} as KafkaSettings,
+    log: hooks.log ?? (() => undefined),
+    ...(hooks.onStep ? { onStep: hooks.onStep } : {}),
+    ...(hooks.takeOver ? { takeOver: true } : {}),
+  });
+}
+
+/** One whole run. Failures with a code are a result; anything else is thrown. */
+export async function load(
+  options: LoadOptions,
+  hooks: { onStep?: (name: string) => void | Promise<void>; log?: (line: string) => void } = {},
+): Promise<LoadResult> {
+  let session: RunSession | null = null;
+  try {
+    session = await openSession(options, hooks);
+    const recovered = session.recovered.map(({ run }) => run);
+    const warnings = session.recovered.flatMap((entry) => entry.warnings);
+    const intent = await stage(session, options, hooks.onStep);
+    if (intent) await session.finish(intent);
+    const rows = intent?.files.reduce((sum, file) => sum + file.rows, 0) ?? 0;
+    return { outcome: 'ok', message: '', rows, recovered, warnings };
+  } catch (error) {
+    if (!(error instanceof OffloadError)) throw error;
+    return { outcome: error.code, message: error.message, rows: 0, recovered: [], warnings: [] };
+  } finally {
+    await session?.close();
+  }
+}
+
+/** Plans both partitions from what is saved, and stages a file for each, or one new version of the exact file. */
+export async function stage(
+  session: RunSession,
+  options: LoadOptions,
+  onStep: (name: string) => void | Promise<void> = () => undefined,
+): Promise<Intent | null> {
+  const { root, file: exactPath } = folders(options.base);
+  const previous = [0, 1].map((partition): PartitionOffset => {
+    const saved = session.saved.offsets.find((entry) => entry.partition === partition);
+    return { topic: TOPIC, partition, offset: saved?.offset ?? null };
+  });
+  const ranges = previous.flatMap(({ partition, offset }): OffsetRange[] => {
+    const startOffset = offset ?? 0;
+    const endOffset = options.highWatermark;
+    return startOffset < endOffset ? [{ topic: TOPIC, partition, startOffset, endOffset }] : [];
+  });
+  if (ranges.length === 0) return null;
+  const isExact = options.target === 'file';
+  const replaced =
+    !isExact && options.writeMode === 'Overwrite' ? await listOwnFiles(nodeFileSystem, root, CONFIG) : [];
+  let old: FileState | null = null;
+  const files: StagedFile[] = [];
+  try {
+    if (isExact) {
+      old = await checksumFile(nodeFileSystem, exactPath);
+      const before = old ? await readFile(exactPath, 'utf8') : '';
+      const staged = join(session.stagingPath, 'day.txt');
+      files.push(await stageFile(staged, exactPath, before + ranges.map(rowsOf).join(''), ranges));
+    } else {
+      for (const range of ranges) {
+        const name = `part-0000${range.partition}-${session.run}.txt`;
+        files.push(await stageFile(join(session.stagingPath, name), join(root, name), rowsOf(range), [range]));
+      }
+    }
+    await syncFolder(nodeFileSystem, session.stagingPath);
+  } catch (error) {
+    // As the coordinator does: a staging folder that is gone was removed by the run that took over.
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw new OffloadError('FENCED', 'staging is gone');
+    throw error;
+  }
+  await onStep('stage.done');
+  return {
+    version: 1,
+    config: CONFIG,
+    run: session.run,
+    stagingPath: session.stagingPath,
+    target: isExact ? { kind: 'file', path: exactPath, old } : { kind: 'folder', path: root },
+    writeMode: options.writeMode,
+    previous,
+    next: previous.map((entry) => ({ ...entry, offset: Math.max(entry.offset ?? 0, options.highWatermark) })),
+    files,
+    replaced,
+    ranges,
+    gaps: [],
+    topicIds: { [TOPIC]: 'topic-id-1' },
+    root,
+    previousRun: session.saved.previousRun,
+    createdAtMs: 1_800_000_000_000,
+  };
+}
+
+function rowsOf({ partition, startOffset, endOffset }: OffsetRange): string {
+  let rows = '';
+  for (let offset = startOffset; offset < endOffset; offset++) rows += `${partition},${offset}\n`;
+  return rows;
+}
+
+async function stageFile(
+  stagedPath: string,
+  targetPath: string,
+  text: string,
+  ranges: readonly OffsetRange[],
+): Promise<StagedFile> {
+  await writeSynced(nodeFileSystem, stagedPath, Buffer.from(text), 'wx');
+  const state = await checksumFile(nodeFileSystem, stagedPath);
+  if (!state) throw new Error(`${stagedPath} is gone`);
+  return { stagedPath, targetPath, rows: text.split('\n').length - 1, ...state, ranges };
+}
+
+/** Every visible row, in order. */
+export async function visibleRows(options: LoadOptions): Promise<string[]> {
+  const { root } = folders(options.base);
+  const rows: string[] = [];
+  for (const name of await readdir(root).catch(() => [])) {
+    if (!name.endsWith('.txt')) continue;
+    rows.push(...(await readFile(join(root, name), 'utf8')).split('\n').slice(0, -1));
+  }
+  return rows.sort();
+}
+
+export function expectedRows(from: number, to: number): string[] {
+  const rows: string[] = [];
+  for (const partition of [0, 1]) for (let offset = from; offset < to; offset++) rows.push(`${partition},${offset}`);
+  return rows.sort();
+}
+
+export async function savedText(options: LoadOptions): Promise<string> {
+  return readFile(join(folders(options.base).offsets, CONFIG), 'utf8').catch(() => '');
+}
+
+/** Names in `staging/*`: runs whose staging was not removed. */
+export async function stagedRuns(options: LoadOptions): Promise<string[]> {
+  const staging = join(folders(options.base).root, '_kafkaload', 'staging');
+  const found: string[] = [];
+  for (const place of await readdir(staging).catch(() => [])) found.push(...(await readdir(join(staging, place))));
+  return found.sort();
+}
+
+/** Kinds of files beside the saved offsets, sorted: `['done']` after a run that ended. */
+export async function stateKinds(options: LoadOptions): Promise<string[]> {
+  const names = await readdir(folders(options.base).offsets).catch(() => []);
+  return names
+    .filter((name) => name.startsWith('.'))
+    .map((name) => name.split('.')[2] ?? '')
+    .sort();
+}
+
+export async function makeBase(): Promise<{ base: string; remove: () => Promise<void> }> {
+  const base = await mkdtemp(join(tmpdir(), 'kafkaload-commit-'));
+  return { base, remove: () => rm(base, { recursive: true, force: true }) };
+}
+
+const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
+
+/** Compiles the loader, since Node 20 runs no TypeScript; the result must be where node_modules is found. */
+export async function compileLoader(): Promise<{ script: string; remove: () => Promise<void> }> {
+  const cache = join(ROOT, 'node_modules', '.cache');
+  await mkdir(cache, { recursive: true });
+  const outDir = await mkdtemp(join(cache, 'commit-test-'));
+  await writeFile(join(outDir, 'package.json'), '{ "type": "module" }\n');
+  await writeFile(
+    join(outDir, 'tsconfig.json'),
+    JSON.stringify({
+      extends: join(ROOT, 'tsconfig.json'),
+      compilerOptions: { rootDir: ROOT, outDir, noCheck: true, declaration: false, sourceMap: false, types: [] },
+      include: [],
+      files: [join(ROOT, 'test/unit/commit/loader.ts')],
+    }),
+  );
+  const compiler = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc');
+  await promisify(execFile)(process.execPath, [compiler, '-p', join(outDir, 'tsconfig.json')]);
+  const script = join(outDir, 'test', 'unit', 'commit', 'loader.js');
+  return { script, remove: () => rm(dirname(join(outDir, 'x')), { recursive: true, force: true }) };
+}
