@@ -48,6 +48,8 @@ async function demo({ keep }) {
   const broker = await openEmbeddedBroker();
   try {
     writeFileSync(CONFIG_FILE, configText(broker.bootstrapServers));
+    // On a real broker the first run makes it, as the configuration says.
+    await broker.createTopic(OFFSETS_TOPIC);
     console.log(`   It listens on ${broker.bootstrapServers}. The configuration file is ${shown(CONFIG_FILE)}.`);
     await produceOrders(broker, 0, FIRST_PER_PARTITION);
     console.log(
@@ -149,7 +151,7 @@ async function showFile() {
        FROM '${shown(ORDERS_FILE)}' GROUP BY partition ORDER BY partition`,
     `SELECT partition AS p, "offset"::INT AS "offset", key, value FROM '${shown(ORDERS_FILE)}'
        WHERE "offset" = ${FIRST_PER_PARTITION} ORDER BY partition`,
-    `SELECT value->>'status' AS status, count(*)::INT AS orders, sum((value->>'amount')::DOUBLE)::DECIMAL(18,2)::VARCHAR AS amount
+    `SELECT value->>'status' AS status, count(*)::INT AS orders, round(sum((value->>'amount')::DOUBLE), 2) AS amount
        FROM '${shown(ORDERS_FILE)}' GROUP BY status ORDER BY orders DESC`,
   ];
   for (const query of queries) {

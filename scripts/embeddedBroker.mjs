@@ -12,7 +12,7 @@ const FLUSH_TIMEOUT_MS = 30_000;
 const REQUEST_TIMEOUT_MS = 10_000;
 
 /**
- * @returns `bootstrapServers`; `produce(topic, partition, messages)`, which takes `{ key, value }` and resolves when the
+ * @returns `bootstrapServers`; `createTopic(topic)`; `produce(topic, partition, messages)`, which takes `{ key, value }` and resolves when the
  *   broker has acknowledged all of them; `watermarks(topic, partition)`; `close()`.
  */
 export async function openEmbeddedBroker() {
@@ -51,7 +51,19 @@ export async function openEmbeddedBroker() {
     }
   }
 
+  /** It has no request for this: asking a broker that makes topics by itself about one makes it. */
+  async function createTopic(topic) {
+    const deadlineMs = Date.now() + REQUEST_TIMEOUT_MS;
+    for (;;) {
+      const { topics } = await promisify(producer.getMetadata.bind(producer))({ topic, timeout: REQUEST_TIMEOUT_MS });
+      if (topics.some(({ name, partitions }) => name === topic && partitions.length === PARTITIONS)) return;
+      if (Date.now() > deadlineMs) throw new Error(`the embedded broker does not make topic ${topic}`);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+
   return {
+    createTopic,
     bootstrapServers: `${broker.host}:${broker.port}`,
     produce,
     watermarks: (topic, partition) =>
