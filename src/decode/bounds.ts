@@ -18,16 +18,29 @@ const LZ4_MAX_RATIO = 255;
 /** Block_Maximum_Size of Zstandard (RFC 8878, section 3.1.1.2.4). */
 const ZSTD_BLOCK_BYTES = 128 * 1024;
 
-/** One LZ4 frame: where it begins and ends in the section, and what it inflates to at most. */
-export interface Lz4Frame {
+/** A frame with data: where it begins and ends in its section, and what it inflates to at most. */
+export interface Frame {
   readonly start: number;
   readonly end: number;
   readonly maxBytes: number;
 }
 
 /** The data frames of an LZ4 section, in order; `lz4-napi` inflates one frame a call and ignores what follows it. */
-export function lz4Frames(section: Buffer): Lz4Frame[] {
-  const frames: Lz4Frame[] = [];
+export function lz4Frames(section: Buffer): Frame[] {
+  return frames(section, 'LZ4', lz4Frame);
+}
+
+/**
+ * The data frames of a Zstandard section, in order; Node inflates one frame a call. Java writes frames without a content
+ * size, and where there is one a streaming decoder checks it only at the end: the blocks decide, and a size claimed
+ * beyond them counts as well.
+ */
+export function zstdFrames(section: Buffer): Frame[] {
+  return frames(section, 'zstd', zstdFrame);
+}
+
+function frames(section: Buffer, format: string, frameAt: (section: Buffer, start: number) => Frame): Frame[] {
+  const found: Frame[] = [];
   let position = 0;
   while (position < section.length) {
     const skipped = skippableEnd(section, position);
@@ -35,15 +48,15 @@ export function lz4Frames(section: Buffer): Lz4Frame[] {
       position = skipped;
       continue;
     }
-    const frame = lz4Frame(section, position);
-    frames.push(frame);
+    const frame = frameAt(section, position);
+    found.push(frame);
     position = frame.end;
   }
-  if (frames.length === 0) throw new RangeError('there is no LZ4 frame');
-  return frames;
+  if (found.length === 0) throw new RangeError(`there is no ${format} frame`);
+  return found;
 }
 
-function lz4Frame(section: Buffer, start: number): Lz4Frame {
+function lz4Frame(section: Buffer, start: number): Frame {
   need(section, start, 7, 'the LZ4 frame header');
   const magic = section.readUInt32LE(start);
   if (magic !== LZ4_MAGIC) throw new RangeError(`the LZ4 frame begins with 0x${magic.toString(16)}`);
@@ -73,27 +86,7 @@ function lz4Frame(section: Buffer, start: number): Lz4Frame {
   return { start, end: position + contentChecksumBytes, maxBytes };
 }
 
-/**
- * Bound of all frames of a Zstandard section. Java writes frames without a content size, and where there is one a
- * streaming decoder checks it only at the end: the blocks decide, and a size claimed beyond them counts as well.
- */
-export function zstdBound(section: Buffer): number {
-  let bound = 0;
-  let position = 0;
-  do {
-    const skipped = skippableEnd(section, position);
-    if (skipped > 0) {
-      position = skipped;
-      continue;
-    }
-    const frame = zstdFrame(section, position);
-    bound += frame.maxBytes;
-    position = frame.end;
-  } while (position < section.length);
-  return bound;
-}
-
-function zstdFrame(section: Buffer, start: number): { end: number; maxBytes: number } {
+function zstdFrame(section: Buffer, start: number): Frame {
   need(section, start, 5, 'the zstd frame header');
   const magic = section.readUInt32LE(start);
   if (magic !== ZSTD_MAGIC) throw new RangeError(`the zstd frame begins with 0x${magic.toString(16)}`);
@@ -132,7 +125,7 @@ function zstdFrame(section: Buffer, start: number): { end: number; maxBytes: num
     position += kind === 1 ? 1 : size;
   }
   need(section, position, checksumBytes, 'the zstd checksum');
-  return { end: position + checksumBytes, maxBytes: Math.max(blocksBytes, contentBytes) };
+  return { start, end: position + checksumBytes, maxBytes: Math.max(blocksBytes, contentBytes) };
 }
 
 /** RFC 8878, section 3.1.1.1.4: a size of two bytes has 256 taken off it. 0 where there is none. */

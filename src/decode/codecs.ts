@@ -3,7 +3,7 @@ import zlib from 'node:zlib';
 import { decompressFrameSync } from 'lz4-napi';
 import snappy from 'snappy';
 import { messageOf, OffloadError } from '../errors.ts';
-import { lz4Frames, snappyBound, zstdBound } from './bounds.ts';
+import { type Frame, lz4Frames, snappyBound, zstdFrames } from './bounds.ts';
 import { type BatchPlace, batchCorrupt, batchTooLarge } from './errors.ts';
 
 /** Codecs by the number in the attributes of a record batch. */
@@ -98,16 +98,21 @@ const inflateBy: Record<(typeof CODEC_NAMES)[number], Inflate> = {
   snappy: inflateSnappy,
   lz4(section, _maxBytes, allow) {
     const frames = lz4Frames(section);
-    allow(frames.reduce((sum, frame) => sum + frame.maxBytes, 0));
+    allow(sumOf(frames));
     return join(frames.map((frame) => decompressFrameSync(section.subarray(frame.start, frame.end))));
   },
   zstd(section, maxBytes, allow) {
-    allow(zstdBound(section));
-    return zstdDecompressSync === undefined
-      ? zstdModule().then(({ decompress }) => decompress(section))
-      : zstdDecompressSync(section, { maxOutputLength: maxBytes });
+    const frames = zstdFrames(section);
+    allow(sumOf(frames));
+    if (zstdDecompressSync === undefined) return zstdModule().then(({ decompress }) => decompress(section));
+    const options = { maxOutputLength: maxBytes };
+    return join(frames.map((frame) => zstdDecompressSync(section.subarray(frame.start, frame.end), options)));
   },
 };
+
+function sumOf(frames: readonly Frame[]): number {
+  return frames.reduce((sum, frame) => sum + frame.maxBytes, 0);
+}
 
 function inflateGzip(section: Buffer, maxBytes: number, allow: (bytes: number) => void): Buffer {
   // A member ends with its size modulo 2^32: no more than a hint, but with it most batches come out in one chunk.
