@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: variables as they stand in a configuration file
 import { describe, expect, it } from 'vitest';
 import { loadConfig } from '../../../src/config/loadConfig.ts';
 import { errorOf, makeWorkspace } from './workspace.ts';
