@@ -41,10 +41,11 @@ export interface StagedFile {
   readonly stagedPath: string;
   /** Absolute path it is published under. */
   readonly targetPath: string;
+  /** Of the whole file: those it was appended to are among them. */
   readonly rows: number;
   readonly bytes: number;
   /** CRC-32C (Castagnoli) of the whole file. */
   readonly crc32c: number;
-  /** What this file holds, in partition, then offset order. */
+  /** What this run put into the file, in partition, then offset order. */
   readonly ranges: readonly OffsetRange[];
 }

@@ -87,7 +87,7 @@ async function closeFile(options: CloseOptions, file: number, segments: readonly
   return {
     stagedPath,
     targetPath: targetPath(file),
-    rows: segments.reduce((sum, segment) => sum + segment.rows, 0),
+    rows: segments.reduce((sum, segment) => sum + segment.rows, old?.footer.rows ?? 0),
     bytes: bodyEnd + tail.length,
     crc32c: combineCrc32c(body, crc32c(tail), tail.length),
     ranges: mergeRanges(inOrder.map(({ range }) => range)),
