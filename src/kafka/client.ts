@@ -43,7 +43,7 @@ export interface TopicSettings {
 export async function createTopic(kafka: KafkaSettings, settings: TopicSettings): Promise<void> {
   const { topic, partitions, replicationFactor, createOptions } = settings;
   const { default: rdkafka } = await import('node-rdkafka');
-  const admin = rdkafka.AdminClient.create(connectionProperties(kafka), kafka.connection.sasl?.token);
+  const admin = rdkafka.AdminClient.create({ ...kafka.rdkafka }, kafka.connection.sasl?.token);
   try {
     await call<void>((done) =>
       admin.createTopic(
@@ -101,7 +101,7 @@ export class TransactionalProducer {
   static async connect(kafka: KafkaSettings, transactionalId: string): Promise<TransactionalProducer> {
     const { default: rdkafka } = await import('node-rdkafka');
     const producer = new rdkafka.Producer({
-      ...connectionProperties(kafka),
+      ...kafka.rdkafka,
       'transactional.id': transactionalId,
       'transaction.timeout.ms': TRANSACTION_TIMEOUT_MS,
       'enable.idempotence': true,
@@ -188,13 +188,6 @@ export class TransactionalProducer {
       });
     });
   }
-}
-
-/** Properties of connection and security; what would change the meaning of a transaction is ours alone. */
-function connectionProperties(kafka: KafkaSettings): Record<string, string | number | boolean> {
-  const ours =
-    /^(transactional\.id|transaction\.|message\.timeout|delivery\.timeout|enable\.idempotence|acks|request\.required\.acks|linger|queue\.buffering|retries|message\.send\.max\.retries|max\.in\.flight|partitioner|group\.|auto\.offset|enable\.auto|enable\.partition\.eof|fetch\.|max\.poll|session\.timeout|heartbeat\.|isolation\.level|check\.crcs|max\.partition\.fetch|queued\.)/;
-  return Object.fromEntries(Object.entries(kafka.rdkafka).filter(([key]) => !ours.test(key)));
 }
 
 function call<T>(

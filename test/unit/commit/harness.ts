@@ -9,10 +9,13 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { openRun } from '../../../src/commit/session.ts';
+import type { TopicReader } from '../../../src/commit/streamState.ts';
 import type { FileState, Intent, RunSession } from '../../../src/commit/types.ts';
 import type { KafkaSettings, OffsetsSettings } from '../../../src/config/job.ts';
 import { OffloadError } from '../../../src/errors.ts';
 import { checksumFile, nodeFileSystem, syncFolder, writeSynced } from '../../../src/io.ts';
+import { Cluster } from '../../../src/kafka/cluster.ts';
+import { readTopicCommitted } from '../../../src/kafka/topicReader.ts';
 import { listOwnFiles } from '../../../src/sinks/localFiles.ts';
 import type { OffsetRange, PartitionOffset, StagedFile } from '../../../src/tasks.ts';
 
@@ -28,6 +31,8 @@ export interface LoadOptions {
   readonly highWatermark: number;
   readonly heartbeatMs: number;
   readonly takeOverAfterMs: number;
+  /** STREAM mode; without it FILE mode. */
+  readonly stream?: { readonly bootstrapServers: string; readonly topic: string; readonly partitions: number };
 }
 
 export interface LoadResult {
@@ -44,26 +49,84 @@ export function folders(base: string): { offsets: string; root: string; file: st
 }
 
 export function offsetsSettings(options: LoadOptions): OffsetsSettings {
-  const { heartbeatMs, takeOverAfterMs } = options;
-  const name = folders(options.base).offsets;
-  return { mode: 'FILE', name, partitions: 1, replicationFactor: 1, createOptions: {}, heartbeatMs, takeOverAfterMs };
+  const { heartbeatMs, takeOverAfterMs, stream } = options;
+  const mode = stream ? 'STREAM' : 'FILE';
+  const name = stream?.topic ?? folders(options.base).offsets;
+  const partitions = stream?.partitions ?? 1;
+  return { mode, name, partitions, replicationFactor: 1, createOptions: {}, heartbeatMs, takeOverAfterMs };
 }
 
-export function openSession(
+export function kafkaSettings(bootstrapServers: string): KafkaSettings {
+  const bootstrap = bootstrapServers.split(',').map((address) => {
+    const [host, port] = address.split(':');
+    return { host: host ?? '', port: Number(port) };
+  });
+  return {
+    connection: {
+      bootstrap,
+      clientId: 'kafkaload-test',
+      tls: null,
+      sasl: null,
+      connectTimeoutMs: 10_000,
+      requestTimeoutMs: 30_000,
+      deadlineMs: 30_000,
+      retryBackoffMs: 50,
+      retryBackoffMaxMs: 500,
+    },
+    fetch: {
+      isolationLevel: 'read_committed',
+      maxBytes: 1024 ** 2,
+      maxWaitMs: 100,
+      checkCrcs: true,
+      maxBatchBytes: 1024 ** 2,
+      clientRack: '',
+    },
+    rdkafka: { 'bootstrap.servers': bootstrapServers },
+  };
+}
+
+/** Reads a topic of the broker; each reader has a connection of its own, which ends with the process or `close`. */
+export function topicReader(bootstrapServers: string): { reader: TopicReader; close: () => void } {
+  const cluster = new Cluster(kafkaSettings(bootstrapServers).connection);
+  return {
+    reader: (topic, options) => readTopicCommitted(cluster, topic, options),
+    close: () => void cluster.close(),
+  };
+}
+
+export async function openSession(
   options: LoadOptions,
   hooks: { onStep?: (name: string) => void | Promise<void>; log?: (line: string) => void; takeOver?: boolean } = {},
 ): Promise<RunSession> {
-  return openRun({
-    config: CONFIG,
-    topics: [TOPIC],
-    offsets: offsetsSettings(options),
-    root: folders(options.base).root,
-    clusterId: 'cluster-1',
-    kafka: {} as KafkaSettings,
-    log: hooks.log ?? (() => undefined),
-    ...(hooks.onStep ? { onStep: hooks.onStep } : {}),
-    ...(hooks.takeOver ? { takeOver: true } : {}),
-  });
+  const { stream } = options;
+  const connected = stream ? topicReader(stream.bootstrapServers) : null;
+  try {
+    const session = await openRun({
+      config: CONFIG,
+      topics: [TOPIC],
+      offsets: offsetsSettings(options),
+      root: folders(options.base).root,
+      clusterId: 'cluster-1',
+      kafka: kafkaSettings(stream?.bootstrapServers ?? 'localhost:9092'),
+      log: hooks.log ?? (() => undefined),
+      ...(connected ? { reader: connected.reader } : {}),
+      ...(hooks.onStep ? { onStep: hooks.onStep } : {}),
+      ...(hooks.takeOver ? { takeOver: true } : {}),
+    });
+    if (connected) closers.set(session, connected.close);
+    return session;
+  } catch (error) {
+    connected?.close();
+    throw error;
+  }
+}
+
+const closers = new WeakMap<RunSession, () => void>();
+
+/** Closes a session and what it read with. */
+export async function closeSession(session: RunSession | null): Promise<void> {
+  await session?.close();
+  if (session) closers.get(session)?.();
 }
 
 /** One whole run. Failures with a code are a result; anything else is thrown. */
@@ -84,7 +147,7 @@ export async function load(
     if (!(error instanceof OffloadError)) throw error;
     return { outcome: error.code, message: error.message, rows: 0, recovered: [], warnings: [] };
   } finally {
-    await session?.close();
+    await closeSession(session);
   }
 }
 
