@@ -111,8 +111,8 @@ export class Oracle {
 
   async #examples(table: string): Promise<string[]> {
     const rows = await this.rows(`
-      SELECT partition, "offset", timestamp_ms, timestamp_type, hex(key)[:80] AS key, hex(value)[:80] AS value,
-        octet_length(value) AS bytes, headers::VARCHAR[:200] AS headers
+      SELECT partition, "offset", timestamp_ms, timestamp_type, left(hex(key), 80) AS key, left(hex(value), 80) AS value,
+        octet_length(value) AS bytes, left(headers::VARCHAR, 200) AS headers
       FROM ${table} ORDER BY partition, "offset" LIMIT 3`);
     return rows.map((row) => `${table}: ${JSON.stringify(row)}`);
   }
