@@ -1,8 +1,10 @@
 /** Thread entry: one runner for the life of the thread, so that connections and buffers outlive a task. */
-import { workerData } from 'node:worker_threads';
 import { FetchTaskRunner, type TaskOutcome, type WorkerSettings } from '../src/coordinator/fetchTask.ts';
 import type { FetchTask } from '../src/plan/tasks.ts';
 
-const runner = new FetchTaskRunner(workerData as WorkerSettings);
+let runner: FetchTaskRunner | undefined;
 
-export default (task: FetchTask): Promise<TaskOutcome> => runner.run(task);
+export default ({ task, settings }: { task: FetchTask; settings: WorkerSettings }): Promise<TaskOutcome> => {
+  runner ??= new FetchTaskRunner(settings);
+  return runner.run(task);
+};

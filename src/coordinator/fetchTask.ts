@@ -16,7 +16,7 @@ import type { OffsetRange } from '../tasks.ts';
 import { toArrowBatch } from '../transform/toArrow.ts';
 import { joinWorker, type SharedState } from './sharedState.ts';
 
-/** The same for every task of a run; given to each thread once. Plain data. */
+/** The same for every task of a run. Plain data. */
 export interface WorkerSettings {
   readonly connection: Job['kafka']['connection'];
   readonly fetch: FetchSettings;

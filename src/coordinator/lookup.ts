@@ -63,7 +63,7 @@ export async function lookUpRanges(
     topicId: info.topicId,
     bounds,
     saved: saved.offsets.filter(({ topic }) => topic === info.topic),
-    savedTopicId: saved.topicIds[info.topic] ?? null,
+    savedTopicIds: saved.topicIds,
     starting,
     ending,
     maxRead: job.maxRead,

@@ -3,20 +3,20 @@
  * each of them leaves, is told in `commit/`.
  */
 import { openRun, readSavedState } from '../commit/session.ts';
-import type { RunSession } from '../commit/types.ts';
+import type { Intent, RunSession } from '../commit/types.ts';
 import type { Job } from '../config/job.ts';
 import { nodeFileSystem as fs } from '../io.ts';
 import { Cluster, type TopicInfo } from '../kafka/cluster.ts';
-import { readTopicCommitted } from '../kafka/topicReader.ts';
 import { describePlan } from '../plan/describe.ts';
-import type { RangePlan } from '../plan/ranges.ts';
-import { cutTasks } from '../plan/tasks.ts';
+import type { PartitionBounds, RangePlan } from '../plan/ranges.ts';
+import { cutTasks, type TaskPlan } from '../plan/tasks.ts';
 import { countGaps } from './gaps.ts';
-import { estimateBytesPerOffset, findTopic, lookUpRanges } from './lookup.ts';
 import type { Log } from './log.ts';
+import { estimateBytesPerOffset, findTopic, lookUpRanges } from './lookup.ts';
+import { WorkerPool } from './pool.ts';
 import type { ProgressSink } from './progress.ts';
 import type { OffloadReport } from './report.ts';
-import { stageRows, type StagedRows } from './stageRows.ts';
+import { type StagedRows, stageRows } from './stageRows.ts';
 import { checkTarget, rootOf } from './target.ts';
 
 export interface OffloadUi {
@@ -24,138 +24,173 @@ export interface OffloadUi {
   readonly log: Log;
 }
 
+/** What the steps of one run share. */
+interface RunContext {
+  readonly job: Job;
+  readonly ui: OffloadUi;
+  readonly cluster: Cluster;
+  /** The cluster of the offsets topic, which may be another. */
+  readonly offsetsCluster: Cluster;
+  readonly info: TopicInfo;
+  readonly signal: AbortSignal;
+}
+
 /**
  * Runs a job to its end.
  *
  * @param signal Stops the run: nothing is published that was not prepared, and its reason is thrown.
  * @returns What was done; for a dry run, what would be done.
- * @throws OffloadError, always; after one, saved offsets and target are as before or as after, never between.
+ * @throws OffloadError, always; after one, saved offsets and target are as before or as after, never between, or the
+ *   next run finishes what this one prepared.
  */
 export async function offload(job: Job, ui: OffloadUi, signal: AbortSignal): Promise<OffloadReport> {
   const startedAtMs = performance.now();
   const seconds = (): number => (performance.now() - startedAtMs) / 1000;
   if ((await checkTarget(fs, job.target)) === 'skip') return { ...nothingDone(job), seconds: seconds() };
-  const cluster = new Cluster(job.kafka.connection);
+  const cluster = new Cluster(job.kafka.connection, signal);
+  const offsetsCluster = job.offsets.kafka ? new Cluster(job.offsets.kafka.connection, signal) : cluster;
   try {
     const info = await findTopic(cluster, job.topic);
-    const report = job.dryRun
-      ? await dryRun(job, cluster, info, ui)
-      : await run(job, cluster, info, ui, signal);
+    const context = { job, ui, cluster, offsetsCluster, info, signal };
+    const report = job.dryRun ? await dryRun(context) : await run(context);
     return { ...report, seconds: seconds() };
   } finally {
     cluster.close();
+    offsetsCluster.close();
   }
 }
 
-async function dryRun(job: Job, cluster: Cluster, info: TopicInfo, ui: OffloadUi): Promise<OffloadReport> {
-  const saved = await readSavedState(await sessionOptions(job, cluster, ui));
+async function dryRun(context: RunContext): Promise<OffloadReport> {
+  const { job, cluster, info } = context;
+  const saved = await readSavedState(await sessionOptions(context));
   const { plan, bounds } = await lookUpRanges(cluster, info, job, saved);
-  const tasks = await planTasks(job, cluster, plan, bounds);
+  const tasks = await planTasks(context, plan, bounds);
   const remarks: string[] = [];
-  if (saved.aliveRun) remarks.push(`a run of ${job.config} is under way on host ${saved.aliveRun.host}, pid ${saved.aliveRun.pid}`);
+  if (saved.aliveRun) {
+    const { host, pid } = saved.aliveRun;
+    remarks.push(`a run of ${job.config} is under way on host ${host}, pid ${pid}`);
+  }
   if (saved.pendingIntent) {
-    remarks.push(`run ${saved.pendingIntent.run} stopped after it was prepared: the next run finishes it first, and begins where it ends`);
+    const { run } = saved.pendingIntent;
+    remarks.push(`run ${run} is prepared and not committed: unless it still runs, the next run finishes it first`);
   }
   return { ...nothingDone(job), plan: describePlan({ job, ranges: plan, tasks, remarks }) };
 }
 
-async function run(job: Job, cluster: Cluster, info: TopicInfo, ui: OffloadUi, signal: AbortSignal): Promise<OffloadReport> {
-  const session = await openRun(await sessionOptions(job, cluster, ui));
+async function run(context: RunContext): Promise<OffloadReport> {
+  const { job, ui } = context;
+  const session = await openRun(await sessionOptions(context));
+  // Threads take a while to load: they do it while the plan is made.
+  const pool = new WorkerPool(job.workers);
   try {
-    const either = AbortSignal.any([signal, session.signal]);
-    return await runOpened(job, cluster, info, ui, session, either);
+    const signal = AbortSignal.any([context.signal, session.signal]);
+    return await runOpened({ ...context, signal }, session, pool);
   } finally {
     ui.progress.stop();
+    await pool.close();
     await session.close();
   }
 }
 
-async function runOpened(
-  job: Job,
-  cluster: Cluster,
-  info: TopicInfo,
-  ui: OffloadUi,
-  session: RunSession,
-  signal: AbortSignal,
-): Promise<OffloadReport> {
-  const recovered = session.recovered;
+async function runOpened(context: RunContext, session: RunSession, pool: WorkerPool): Promise<OffloadReport> {
+  const { job, ui, cluster, info, signal } = context;
+  const { recovered } = session;
+  const begun = { ...nothingDone(job), run: session.run, recovered };
   // A run that was finished just now may have made the target.
-  if (recovered.length > 0 && (await checkTarget(fs, job.target)) === 'skip') {
-    return { ...nothingDone(job), run: session.run, recovered };
-  }
+  if (recovered.length > 0 && (await checkTarget(fs, job.target)) === 'skip') return begun;
   const { plan, bounds } = await lookUpRanges(cluster, info, job, session.saved);
+  const warnings = [...recovered.flatMap((past) => past.warnings), ...plan.warnings];
   for (const warning of plan.warnings) ui.log.warn(warning);
-  const report = { ...nothingDone(job), run: session.run, recovered, warnings: [...recovered.flatMap((past) => past.warnings), ...plan.warnings] };
-  const offsets = plan.next.map(({ topic, partition, offset }, index) => ({
-    topic,
-    partition,
-    from: plan.previous[index]?.offset ?? null,
-    to: offset ?? 0,
-  }));
+  const offsets = plan.next.map(({ topic, partition, offset }, index) => {
+    return { topic, partition, from: plan.previous[index]?.offset ?? null, to: offset ?? 0 };
+  });
   signal.throwIfAborted();
-  if (offsets.every(({ from, to }) => from === to)) return { ...report, offsets };
-  const tasks = await planTasks(job, cluster, plan, bounds);
-  const totalOffsets = plan.ranges.reduce((sum, { startOffset, endOffset }) => sum + endOffset - startOffset, 0);
-  ui.progress.start(totalOffsets, 0);
-  const staged = await stageRows(job, session, tasks, ui.progress, signal);
+  if (offsets.every(({ from, to }) => from === to)) return { ...begun, warnings, offsets };
+  const tasks = await planTasks(context, plan, bounds);
+  ui.progress.start(sumOffsets(plan), 0);
+  const staged = await stageRows(job, session, tasks, pool, ui.progress, signal);
   ui.progress.stop();
   signal.throwIfAborted();
-  const gaps = countGaps(plan, staged.results);
-  await session.finish({
+  const intent = makeIntent(context, session, plan, staged);
+  await session.finish(intent);
+  const invalidUtf8 = sum(staged, (result) => result.invalidUtf8);
+  if (invalidUtf8 > 0) warnings.push(`${invalidUtf8} values were not UTF-8; invalidUtf8 is ${job.invalidUtf8}`);
+  return {
+    ...begun,
+    warnings,
+    rows: sum(staged, (result) => result.rows),
+    bytes: staged.files.reduce((total, { bytes }) => total + bytes, 0),
+    files: staged.files.map(({ targetPath, rows, bytes }) => ({ path: targetPath, rows, bytes })),
+    offsets,
+    workers: rowsByWorker(job, staged),
+    gaps: intent.gaps,
+  };
+}
+
+function makeIntent({ job, info }: RunContext, session: RunSession, plan: RangePlan, staged: StagedRows): Intent {
+  const { target } = job;
+  return {
     version: 1,
     config: job.config,
     run: session.run,
     stagingPath: session.stagingPath,
-    target: job.target.kind === 'file' ? { kind: 'file', path: job.target.path, old: staged.replacedState } : { kind: 'folder', path: job.target.path },
-    writeMode: job.target.mode === 'Overwrite' ? 'Overwrite' : 'Append',
+    target:
+      target.kind === 'file'
+        ? { kind: 'file', path: target.path, old: staged.replacedState }
+        : { kind: 'folder', path: target.path },
+    writeMode: target.mode === 'Overwrite' ? 'Overwrite' : 'Append',
     previous: plan.previous,
     next: plan.next,
     files: staged.files,
     replaced: staged.replaced,
     ranges: plan.ranges,
-    gaps,
+    gaps: countGaps(plan, staged.results),
     topicIds: info.topicId === null ? {} : { [info.topic]: info.topicId },
-    root: rootOf(job.target),
+    root: rootOf(target),
     previousRun: session.saved.previousRun,
     createdAtMs: Date.now(),
-  });
-  const invalidUtf8 = staged.results.reduce((sum, result) => sum + result.invalidUtf8, 0);
-  const warnings = invalidUtf8 > 0 ? [`${invalidUtf8} values were not UTF-8: invalidUtf8 is ${job.invalidUtf8}`] : [];
-  for (const warning of warnings) ui.log.warn(warning);
-  return {
-    ...report,
-    warnings: [...report.warnings, ...warnings],
-    rows: staged.results.reduce((sum, { rows }) => sum + rows, 0),
-    bytes: staged.files.reduce((sum, { bytes }) => sum + bytes, 0),
-    files: staged.files.map(({ targetPath, rows, bytes }) => ({ path: targetPath, rows, bytes })),
-    offsets,
-    workers: rowsByWorker(job, staged),
-    gaps,
   };
 }
 
-async function planTasks(job: Job, cluster: Cluster, plan: RangePlan, bounds: Parameters<typeof estimateBytesPerOffset>[1]) {
+async function planTasks(
+  { job, cluster }: RunContext,
+  plan: RangePlan,
+  bounds: readonly PartitionBounds[],
+): Promise<TaskPlan> {
   const bytesPerOffset = await estimateBytesPerOffset(cluster, bounds, plan.ranges, job);
-  return cutTasks(plan.ranges, bytesPerOffset, job.workers, job.target.kind === 'file' ? 1 : job.target.coalesce);
+  const fileCount = job.target.kind === 'file' ? 1 : job.target.coalesce;
+  return cutTasks(plan.ranges, bytesPerOffset, job.workers, fileCount);
 }
 
-async function sessionOptions(job: Job, cluster: Cluster, ui: OffloadUi) {
+async function sessionOptions({ job, ui, cluster, offsetsCluster }: RunContext) {
   return {
     config: job.config,
     topics: [job.topic],
     offsets: job.offsets,
     root: rootOf(job.target),
     clusterId: await cluster.clusterId(),
-    kafka: job.kafka,
-    reader: (topic: string, options: { waitForStableMs: number }) => readTopicCommitted(cluster, topic, options),
+    kafka: job.offsets.kafka ?? job.kafka,
+    reader: async (topic: string, options: { waitForStableMs: number }) => {
+      // Only STREAM mode reads a topic here, and the decoder's codecs take a while to load.
+      const { readTopicCommitted } = await import('../kafka/topicReader.ts');
+      return readTopicCommitted(offsetsCluster, topic, options);
+    },
     log: (line: string) => ui.log.info(line),
   };
 }
 
 function rowsByWorker(job: Job, staged: StagedRows): { worker: number; rows: number }[] {
-  const rows = new Map(Array.from({ length: job.workers }, (_, worker) => [worker, 0]));
-  for (const result of staged.results) rows.set(result.worker, (rows.get(result.worker) ?? 0) + result.rows);
-  return [...rows].map(([worker, count]) => ({ worker, rows: count }));
+  return Array.from({ length: job.workers }, (_, worker) => {
+    return { worker, rows: sum(staged, (result) => (result.worker === worker ? result.rows : 0)) };
+  });
+}
+
+function sum(staged: StagedRows, count: (result: StagedRows['results'][number]) => number): number {
+  return staged.results.reduce((total, result) => total + count(result), 0);
+}
+
+function sumOffsets({ ranges }: RangePlan): number {
+  return ranges.reduce((total, { startOffset, endOffset }) => total + endOffset - startOffset, 0);
 }
 
 function nothingDone(job: Job): OffloadReport {

@@ -14,63 +14,74 @@ import { readCounters, requestStop } from './sharedState.ts';
 const WORKER_FILE = new URL('../../workers/offload.js', import.meta.url).href;
 const PROGRESS_EVERY_MS = 200;
 
-/**
- * @param signal Stops the run: its reason is thrown once every worker has ended.
- * @returns Results in the order they came.
- * @throws The first error of a worker; WORKER_FAILED if a thread died.
- */
-export async function runTasks(
-  tasks: readonly FetchTask[],
-  settings: WorkerSettings,
-  workers: number,
-  progress: ProgressSink,
-  signal: AbortSignal,
-): Promise<TaskResult[]> {
-  const queue = [...tasks];
-  const results: TaskResult[] = [];
-  let nextId = tasks.length;
-  let failure: unknown = null;
-  const fail = (error: unknown): void => {
-    failure ??= error;
-    queue.length = 0;
-    requestStop(settings.shared);
-  };
-  const threads = Math.min(workers, tasks.length);
-  const pool = new Piscina<FetchTask, TaskOutcome>({
-    filename: WORKER_FILE,
-    minThreads: threads,
-    maxThreads: threads,
-    idleTimeout: Number.POSITIVE_INFINITY,
-    // Between tasks a thread must go on serving its connections: the default freezes it.
-    atomics: 'disabled',
-    workerData: settings,
-  });
-  const lane = async (): Promise<void> => {
-    for (;;) {
-      const task = queue.shift();
-      if (!task) return;
-      const outcome = await pool.run(task).catch(workerDied);
-      if (!outcome.ok) return fail(fromPlainError(outcome.error));
-      results.push(outcome);
-      if (outcome.rest && failure === null) queue.unshift({ ...task, id: nextId++, range: outcome.rest });
-    }
-  };
-  const onAbort = (): void => fail(signal.reason);
-  signal.addEventListener('abort', onAbort, { once: true });
-  if (signal.aborted) onAbort();
-  const ticker = setInterval(reportProgress(settings, threads, progress), PROGRESS_EVERY_MS);
-  try {
-    await Promise.race([Promise.all(Array.from({ length: threads }, lane)), rejectOnAbort(signal)]);
-  } catch (error) {
-    fail(error);
-  } finally {
-    clearInterval(ticker);
-    signal.removeEventListener('abort', onAbort);
-    // What a thread still does goes to staged files, which an unfinished run leaves to the next to remove.
-    await pool.destroy();
+interface WorkerTask {
+  readonly task: FetchTask;
+  readonly settings: WorkerSettings;
+}
+
+/** The worker threads of one run. They start, and load what they need, when the pool is made. */
+export class WorkerPool {
+  readonly #threads: number;
+  readonly #piscina: Piscina<WorkerTask, TaskOutcome>;
+
+  constructor(threads: number) {
+    this.#threads = threads;
+    this.#piscina = new Piscina<WorkerTask, TaskOutcome>({
+      filename: WORKER_FILE,
+      minThreads: threads,
+      maxThreads: threads,
+      idleTimeout: Number.POSITIVE_INFINITY,
+      // Between tasks a thread must go on serving its connections: the default freezes it.
+      atomics: 'disabled',
+    });
   }
-  if (failure !== null) throw failure;
-  return results;
+
+  /**
+   * @param signal Stops the run: its reason is thrown at once, whatever the workers are doing.
+   * @returns Results in the order they came.
+   * @throws The first error of a worker; WORKER_FAILED if a thread died.
+   */
+  async run(
+    tasks: readonly FetchTask[],
+    settings: WorkerSettings,
+    progress: ProgressSink,
+    signal: AbortSignal,
+  ): Promise<TaskResult[]> {
+    const queue = [...tasks];
+    const results: TaskResult[] = [];
+    let nextId = tasks.length;
+    let failure: unknown = null;
+    const fail = (error: unknown): void => {
+      failure ??= error;
+      queue.length = 0;
+      requestStop(settings.shared);
+    };
+    const lane = async (): Promise<void> => {
+      for (let task = queue.shift(); task; task = queue.shift()) {
+        const outcome = await this.#piscina.run({ task, settings }).catch(workerDied);
+        if (!outcome.ok) return fail(fromPlainError(outcome.error));
+        results.push(outcome);
+        if (outcome.rest && failure === null) queue.unshift({ ...task, id: nextId++, range: outcome.rest });
+      }
+    };
+    const report = progressReporter(settings, this.#threads, progress);
+    const ticker = setInterval(report, PROGRESS_EVERY_MS);
+    try {
+      await Promise.race([Promise.all(Array.from({ length: this.#threads }, lane)), rejectOnAbort(signal)]);
+    } catch (error) {
+      fail(error);
+    } finally {
+      clearInterval(ticker);
+    }
+    if (failure !== null) throw failure;
+    report();
+    return results;
+  }
+
+  /** Ends the threads. What one still writes goes to staged files, which an unfinished run leaves to be removed. */
+  async close(): Promise<void> {
+    await this.#piscina.destroy();
+  }
 }
 
 function workerDied(error: unknown): never {
@@ -85,7 +96,7 @@ function rejectOnAbort(signal: AbortSignal): Promise<never> {
 }
 
 /** Turns the workers' running totals into steps. */
-function reportProgress(settings: WorkerSettings, threads: number, progress: ProgressSink): () => void {
+function progressReporter(settings: WorkerSettings, threads: number, progress: ProgressSink): () => void {
   let last = { rows: 0, bytes: 0, offsets: 0 };
   return () => {
     const now = { rows: 0, bytes: 0, offsets: 0 };

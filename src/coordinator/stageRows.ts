@@ -13,7 +13,7 @@ import { closeStagedFiles, createStagedFiles, fileNumber } from '../stage/parque
 import { createLayout, startAt } from '../stage/segments.ts';
 import type { StagedFile } from '../tasks.ts';
 import type { TaskResult, WorkerSettings } from './fetchTask.ts';
-import { runTasks } from './pool.ts';
+import type { WorkerPool } from './pool.ts';
 import type { ProgressSink } from './progress.ts';
 import { createSharedState } from './sharedState.ts';
 
@@ -31,6 +31,7 @@ export async function stageRows(
   job: Job,
   session: RunSession,
   plan: TaskPlan,
+  pool: WorkerPool,
   progress: ProgressSink,
   signal: AbortSignal,
 ): Promise<StagedRows> {
@@ -48,7 +49,7 @@ export async function stageRows(
   const settings = workerSettings(job, layout);
   const [old, results] = await Promise.all([
     oldFooter ? copyOldFile(fs, oldFooter, paths[0] as string) : null,
-    runTasks(plan.tasks, settings, job.workers, progress, signal),
+    pool.run(plan.tasks, settings, progress, signal),
   ]);
   const segments = results.flatMap((result) => result.segments);
   const targetPath = (file: number): string =>

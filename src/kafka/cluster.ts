@@ -37,25 +37,36 @@ export interface TopicInfo {
 
 export class Cluster {
   readonly settings: ConnectionSettings;
+  readonly #signal: AbortSignal | undefined;
   readonly #connections = new Map<string, Promise<BrokerConnection>>();
   readonly #topics = new Map<string, TopicMetadata>();
   #brokers: ClusterMetadata['brokers'] = [];
   #clusterId: string | null = null;
 
-  constructor(settings: ConnectionSettings) {
+  /** @param signal Ends every wait between attempts, with its reason. */
+  constructor(settings: ConnectionSettings, signal?: AbortSignal) {
     this.settings = settings;
+    this.#signal = signal;
+  }
+
+  /** Tries again what is retriable, until the cluster's deadline. */
+  retry<T>(attempt: () => Promise<T>, onFailure?: () => void): Promise<T> {
+    return withRetry(attempt, this.settings, {
+      ...(onFailure ? { onFailure } : {}),
+      ...(this.#signal ? { signal: this.#signal } : {}),
+    });
   }
 
   /** Id of the cluster; `unknown` where the broker has none. Asks once, then remembers. */
   async clusterId(): Promise<string> {
-    if (this.#brokers.length === 0) await withRetry(() => this.#refresh([]), this.settings);
+    if (this.#brokers.length === 0) await this.retry(() => this.#refresh([]));
     return this.#clusterId ?? 'unknown';
   }
 
   /** The topic as the cluster has it now, or null if there is none of that name. Never creates it. */
   async findTopic(topic: string): Promise<TopicInfo | null> {
     for (let look = 1; ; look++) {
-      const found = await withRetry(() => this.#topicMetadata(topic), this.settings);
+      const found = await this.retry(() => this.#topicMetadata(topic));
       if (found) {
         const partitions = found.partitions.map(({ partition }) => partition).sort((a, b) => a - b);
         return { topic, topicId: found.topicId, partitions };
@@ -131,7 +142,7 @@ export class Cluster {
         offsets.set(partition, offset);
       }
     };
-    await withRetry(attempt, this.settings, { onFailure: () => this.forget(topic) });
+    await this.retry(attempt, () => this.forget(topic));
     return offsets;
   }
 

@@ -10,7 +10,6 @@ import { OffloadError } from '../errors.ts';
 import type { Cluster } from './cluster.ts';
 import { type FetchResponse, fetchApi } from './fetch.ts';
 import { brokerError } from './brokerErrors.ts';
-import { withRetry } from '../retry.ts';
 import { EARLIEST_TIMESTAMP, LATEST_TIMESTAMP } from './protocol.ts';
 
 export interface TopicRecord {
@@ -132,7 +131,7 @@ function fetchOnce(cluster: Cluster, topic: string, partition: number, fetchOffs
     }
     return response;
   };
-  return withRetry(attempt, cluster.settings, { onFailure: () => cluster.forget(topic) });
+  return cluster.retry(attempt, () => cluster.forget(topic));
 }
 
 function heldBack(

@@ -30,7 +30,7 @@ export function describePlan({ job, ranges, tasks, remarks }: DescribedPlan): st
     `plan of ${job.config}: topic ${job.topic} to ${target.path} (${target.format}, ${target.mode})`,
     line(header),
     ...rows.map(line),
-    `${number(total)} messages at most, about ${formatSize(tasks.estimatedBytes)} to fetch, in ${tasks.tasks.length} tasks on ${job.workers} workers`,
+    `${number(total)} messages at most, about ${formatSize(tasks.estimatedBytes)} to fetch, in ${count(tasks.tasks.length, 'task')} on ${count(job.workers, 'worker')}`,
     describeFiles(job, tasks, total),
     ...ranges.warnings.map((warning) => `warning: ${warning}`),
     ...remarks,
@@ -42,10 +42,14 @@ function describeFiles(job: Job, tasks: TaskPlan, messages: number): string {
   const { target } = job;
   if (messages === 0) return 'no file would be written';
   if (target.kind === 'file') return `file: ${target.path}`;
-  const files = `${tasks.fileCount} file${tasks.fileCount === 1 ? '' : 's'}`;
+  const files = count(tasks.fileCount, 'file');
   return `${files}: ${target.path}/part-00000-RUN.parquet${tasks.fileCount > 1 ? ' and so on' : ''}`;
 }
 
 function number(value: number): string {
   return value.toLocaleString('en-US');
+}
+
+function count(value: number, noun: string): string {
+  return `${number(value)} ${noun}${value === 1 ? '' : 's'}`;
 }

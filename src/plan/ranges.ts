@@ -26,7 +26,8 @@ export interface RangeInput {
   readonly bounds: readonly PartitionBounds[];
   /** Saved next offsets. Empty: nothing at all is saved, and `starting` applies. */
   readonly saved: readonly PartitionOffset[];
-  readonly savedTopicId: string | null;
+  /** Topic ids at the last commit, by topic name. */
+  readonly savedTopicIds: Readonly<Record<string, string>>;
   /** First offset by partition for a run without any saved offset; a partition not named begins at its log start. */
   readonly starting: ReadonlyMap<number, number>;
   /** Offset to stop before, by partition; a partition not named is read to its end. */
@@ -78,7 +79,16 @@ export function planRanges(input: RangeInput): RangePlan {
   };
 }
 
-function checkSameTopic({ config, topic, topicId, savedTopicId, saved, bounds }: RangeInput): void {
+function checkSameTopic({ config, topic, topicId, savedTopicIds, saved, bounds }: RangeInput): void {
+  const savedTopicId = savedTopicIds[topic] ?? null;
+  const [before] = Object.keys(savedTopicIds);
+  if (saved.length > 0 && savedTopicId === null && before !== undefined) {
+    throw new OffloadError(
+      'OFFSET_LOST',
+      `cannot resume ${topic}: the saved offsets of ${config} are those of topic ${before}; give this topic an entry of its own, or ${resetHint(config)}`,
+      { context: { topic, config, before } },
+    );
+  }
   if (topicId !== null && savedTopicId !== null && topicId !== savedTopicId) {
     throw new OffloadError(
       'OFFSET_LOST',
@@ -153,5 +163,5 @@ function reportLoss(input: RangeInput, bounds: PartitionBounds, from: number, wa
 }
 
 function resetHint(config: string): string {
-  return `to begin anew, run kafkaload offsets reset --config ${config}`;
+  return `to begin anew, remove what is saved of ${config}`;
 }

@@ -9,7 +9,6 @@ import { brokerError } from '../kafka/brokerErrors.ts';
 import type { Cluster, Leader } from '../kafka/cluster.ts';
 import { type AbortedTransaction, type FetchResponse, fetchApi } from '../kafka/fetch.ts';
 import { EARLIEST_TIMESTAMP } from '../kafka/protocol.ts';
-import { withRetry } from '../retry.ts';
 import type { OffsetRange } from '../tasks.ts';
 import { magicOf, scanBatches } from './scanBatches.ts';
 
@@ -21,7 +20,6 @@ export interface KafkaRangeOptions {
   readonly fetch: FetchSettings;
   /** False: offsets that are gone are skipped and counted in `lostOffsets`. */
   readonly failOnDataLoss: boolean;
-  readonly signal?: AbortSignal;
 }
 
 /** Complete record batches of one answer, the first of which may begin before `startOffset`. */
@@ -61,7 +59,7 @@ export class KafkaRangeReader {
    * The next record batches, or null when the range has been read to its end.
    *
    * @throws OffloadError OFFSET_LOST if the log no longer holds the position; what a request fails with after its
-   *   deadline; the signal's reason.
+   *   deadline.
    */
   async next(): Promise<FetchedRecords | null> {
     while (this.#position < this.#range.endOffset) {
@@ -108,7 +106,7 @@ export class KafkaRangeReader {
 
   #fetch(fetchOffset: number): Promise<FetchResponse> {
     const { topic, partition } = this.#range;
-    const { fetch, signal } = this.#options;
+    const { fetch } = this.#options;
     const attempt = async (): Promise<FetchResponse> => {
       const { connection, leaderEpoch } = await this.#source();
       const response = await connection.request(fetchApi, {
@@ -132,7 +130,7 @@ export class KafkaRangeReader {
       this.#replica = -1;
       this.#cluster.forget(topic);
     };
-    return withRetry(attempt, this.#cluster.settings, { onFailure, ...(signal ? { signal } : {}) });
+    return this.#cluster.retry(attempt, onFailure);
   }
 
   async #source(): Promise<Leader> {
@@ -158,7 +156,7 @@ export class KafkaRangeReader {
     if (response.preferredReadReplica >= 0 && response.preferredReadReplica !== this.#replica) {
       this.#replica = response.preferredReadReplica;
     } else if (response.throttleMs > 0) {
-      await sleep(response.throttleMs, undefined, this.#options.signal ? { signal: this.#options.signal } : {});
+      await sleep(response.throttleMs);
     } else if (++this.#emptyAnswers === EMPTY_ANSWERS_ARE_A_GAP) {
       this.#position = this.#range.endOffset;
     }

@@ -11,7 +11,7 @@ function input(overrides: Partial<RangeInput> = {}): RangeInput {
     topicId: 'id-1',
     bounds: [bounds(0, 0, 100), bounds(1, 20, 60)],
     saved: [],
-    savedTopicId: null,
+    savedTopicIds: {},
     starting: new Map(),
     ending: new Map(),
     maxRead: null,
@@ -98,9 +98,15 @@ describe('planRanges', () => {
   });
 
   it('gives exit 3 when the topic was made again, even with more messages than before', () => {
-    const error = failure(() => planRanges(input({ saved: [at(0, 40)], savedTopicId: 'id-0' })));
+    const error = failure(() => planRanges(input({ saved: [at(0, 40)], savedTopicIds: { orders: 'id-0' } })));
     expect(error.exitStatus).toBe(3);
     expect(error.message).toContain('topic id id-0 when nightly was last offloaded, id-1 now');
+  });
+
+  it('gives exit 3 when the config named another topic before', () => {
+    const error = failure(() => planRanges(input({ saved: [at(0, 40)], savedTopicIds: { clicks: 'id-0' } })));
+    expect(error.exitStatus).toBe(3);
+    expect(error.message).toContain('the saved offsets of nightly are those of topic clicks');
   });
 
   it('gives exit 3 when a saved partition is not there any more', () => {
@@ -110,7 +116,7 @@ describe('planRanges', () => {
   });
 
   it('does not compare topic ids where a broker has none', () => {
-    expect(planRanges(input({ topicId: null, savedTopicId: 'id-0', saved: [at(0, 40)] })).ranges).toHaveLength(2);
+    expect(planRanges(input({ topicId: null, savedTopicIds: { orders: 'id-0' }, saved: [at(0, 40)] })).ranges).toHaveLength(2);
   });
 
   it('refuses starting and ending offsets outside the log as configuration', () => {
