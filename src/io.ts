@@ -2,7 +2,7 @@
  * Every file operation of commit, sinks and stage goes through `FileSystem`, so that a test can make the n-th one fail;
  * time goes through `Clock`. The interfaces are the few calls of node:fs/promises that are used.
  */
-import { link, mkdir, open, readdir, readFile, rename, rm, stat, unlink, utimes } from 'node:fs/promises';
+import { link, mkdir, open, readdir, readFile, rename, rm, rmdir, stat, unlink, utimes } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { crc32c } from '@node-rs/crc32';
@@ -48,6 +48,8 @@ export interface FileSystem {
   link(from: string, to: string): Promise<void>;
   rename(from: string, to: string): Promise<void>;
   unlink(path: string): Promise<void>;
+  /** Removes an empty folder. */
+  rmdir(path: string): Promise<void>;
   /** Removes a file or a folder with all it holds; nothing there is not an error. */
   removeAll(path: string): Promise<void>;
   utimes(path: string, atimeMs: number, mtimeMs: number): Promise<void>;
@@ -64,6 +66,7 @@ export const nodeFileSystem: FileSystem = {
   link: (from, to) => link(from, to),
   rename: (from, to) => rename(from, to),
   unlink: (path) => unlink(path),
+  rmdir: (path) => rmdir(path),
   removeAll: (path) => rm(path, { recursive: true, force: true }),
   utimes: (path, atimeMs, mtimeMs) => utimes(path, atimeMs / 1000, mtimeMs / 1000),
 };

@@ -45,6 +45,27 @@ export async function removeStaging(context: RunContext, stagingPath: string, ru
   await unlessAbsent(syncFolder(fs, dirname(stagingPath)));
 }
 
+const EMPTY_STAGING_AGE_MS = 3_600_000;
+
+/**
+ * Removes empty staging folders that are an hour older than this run's: of runs that crashed between making theirs and
+ * writing the record that names it. One that is not empty stays, whoever's it is. Both times are the file system's own.
+ */
+export async function removeEmptyStaging({ fs, stagingPath }: RunContext): Promise<void> {
+  const now = (await fs.stat(stagingPath)).mtimeMs;
+  for (const name of await fs.readdir(dirname(stagingPath))) {
+    const path = join(dirname(stagingPath), name);
+    if (!isStagingPathOf(path, name) || path === stagingPath) continue;
+    const info = await unlessAbsent(fs.stat(path));
+    if (!info || now - info.mtimeMs < EMPTY_STAGING_AGE_MS) continue;
+    try {
+      await fs.rmdir(path);
+    } catch (error) {
+      if (!['ENOTEMPTY', 'EEXIST', 'ENOENT', 'ENOTDIR'].includes(systemCode(error))) throw error;
+    }
+  }
+}
+
 /**
  * Writes `intent.json`, synced, and gives the record that points to it.
  *

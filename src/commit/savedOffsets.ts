@@ -59,7 +59,12 @@ export function parseOffsetsFile(path: string, text: string, use: TopicsInUse): 
     });
   };
   const problem = document.errors[0];
-  if (problem) fail(problem.linePos?.[0].line ?? 1, lineOf(text, problem.linePos?.[0].line ?? 1), 'is not valid YAML');
+  if (problem) {
+    // A quote that is never closed is noticed at the end of the text: the last line that holds anything is meant.
+    let line = problem.linePos?.[0].line ?? 1;
+    while (line > 1 && lineOf(text, line) === '') line -= 1;
+    fail(line, lineOf(text, line), 'is not valid YAML');
+  }
   const saved = new Map<string, SavedOffset>();
   const list = document.contents;
   if (list === null || (isScalar(list) && list.value === null)) return saved;

@@ -30,6 +30,7 @@ import {
   makeStaging,
   publishError,
   type RunContext,
+  removeEmptyStaging,
   removeStaging,
   stageIntent,
 } from './context.ts';
@@ -135,6 +136,7 @@ export class StreamRun implements RunSession {
     await this.#recover(state);
     for (const { run, stagingPath } of this.#takenOver) await removeStaging(this.#context, stagingPath, run);
     this.#takenOver = [];
+    await removeEmptyStaging(this.#context);
     await step('open.cleaned');
   }
 

@@ -230,6 +230,10 @@ async function stageFile(
   return { stagedPath, targetPath, rows: text.split('\n').length - 1, ...state, ranges };
 }
 
+function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
 /** Every visible row, in order. */
 export async function visibleRows(options: LoadOptions): Promise<string[]> {
   const { root } = folders(options.base);
@@ -238,13 +242,13 @@ export async function visibleRows(options: LoadOptions): Promise<string[]> {
     if (!name.endsWith('.txt')) continue;
     rows.push(...(await readFile(join(root, name), 'utf8')).split('\n').slice(0, -1));
   }
-  return rows.sort();
+  return rows.sort(compareText);
 }
 
 export function expectedRows(from: number, to: number): string[] {
   const rows: string[] = [];
   for (const partition of [0, 1]) for (let offset = from; offset < to; offset++) rows.push(`${partition},${offset}`);
-  return rows.sort();
+  return rows.sort(compareText);
 }
 
 export async function savedText(options: LoadOptions): Promise<string> {
@@ -256,7 +260,7 @@ export async function stagedRuns(options: LoadOptions): Promise<string[]> {
   const staging = join(folders(options.base).root, '_kafkaload', 'staging');
   const found: string[] = [];
   for (const place of await readdir(staging).catch(() => [])) found.push(...(await readdir(join(staging, place))));
-  return found.sort();
+  return found.sort(compareText);
 }
 
 /** Kinds of files beside the saved offsets, sorted: `['done']` after a run that ended. */
@@ -265,7 +269,7 @@ export async function stateKinds(options: LoadOptions): Promise<string[]> {
   return names
     .filter((name) => name.startsWith('.'))
     .map((name) => name.split('.')[2] ?? '')
-    .sort();
+    .sort(compareText);
 }
 
 export async function makeBase(): Promise<{ base: string; remove: () => Promise<void> }> {
