@@ -8,7 +8,7 @@ export interface Difference {
   readonly missing: number;
   /** Found and not produced, or more often. */
   readonly unexpected: number;
-  /** The first rows of both kinds, for the failure message. */
+  /** Where the rows of both kinds are, by partition, and the first of them, for the failure message. */
   readonly examples: readonly string[];
 }
 
@@ -110,11 +110,14 @@ export class Oracle {
   }
 
   async #examples(table: string): Promise<string[]> {
+    const spans = await this.rows(`
+      SELECT partition, count(*)::INTEGER AS rows, min("offset")::INTEGER AS first, max("offset")::INTEGER AS last
+      FROM ${table} GROUP BY partition ORDER BY partition`);
     const rows = await this.rows(`
       SELECT partition, "offset", timestamp_ms, timestamp_type, left(hex(key), 80) AS key, left(hex(value), 80) AS value,
         octet_length(value) AS bytes, left(headers::VARCHAR, 200) AS headers
       FROM ${table} ORDER BY partition, "offset" LIMIT 3`);
-    return rows.map((row) => `${table}: ${JSON.stringify(row)}`);
+    return [...spans, ...rows].map((row) => `${table}: ${JSON.stringify(row)}`);
   }
 }
 
