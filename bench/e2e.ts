@@ -130,7 +130,9 @@ function median(values: readonly number[]): number {
 function print(results: readonly Result[], topic: BenchTopic): void {
   const baseline = results.find(({ name }) => name.startsWith('kcat'))?.seconds;
   const bytes = topic.messageBytes / topic.messages;
-  console.log(`\n${topic.messages.toLocaleString('en-US')} messages of ${bytes.toFixed(0)} bytes, ${cpus().length} cores, Node ${process.version}, medians of ${ROUNDS}`);
+  console.log(
+    `\n${topic.messages.toLocaleString('en-US')} messages of ${bytes.toFixed(0)} bytes, ${cpus().length} cores, Node ${process.version}, medians of ${ROUNDS}`,
+  );
   console.table(
     results.map((result) => ({
       contender: result.name,

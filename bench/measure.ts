@@ -17,12 +17,17 @@ const POLL_MS = 20;
 export async function measure(command: string, args: readonly string[], cwd: string): Promise<Measurement> {
   // The shell's `times` knows the CPU time of the whole tree after it has ended; nothing that polls does.
   const script = '"$@"; status=$?; times >&3; exit $status';
-  const child = spawn('bash', ['-c', script, 'bash', command, ...args], { cwd, stdio: ['ignore', 'pipe', 'pipe', 'pipe'] });
+  const child = spawn('bash', ['-c', script, 'bash', command, ...args], {
+    cwd,
+    stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+  });
   const startedAtMs = performance.now();
   const peaks = new Map<number, number>();
   const poll = setInterval(() => pollPeaks(child.pid as number, peaks), POLL_MS);
   const [stdout, stderr, times] = [collect(child.stdout), collect(child.stderr), collect(child.stdio[3])];
-  const status = await new Promise<number | null>((resolve, reject) => child.once('error', reject).once('close', resolve));
+  const status = await new Promise<number | null>((resolve, reject) =>
+    child.once('error', reject).once('close', resolve),
+  );
   const seconds = (performance.now() - startedAtMs) / 1000;
   clearInterval(poll);
   if (status !== 0) throw new Error(`${command} ${args.join(' ')} ended with ${status}: ${stderr()}`);
@@ -39,7 +44,10 @@ function collect(stream: unknown): () => string {
 /** The second line of `times` is user and system time of the children, as `0m1.234s 0m0.567s`. */
 function childrenSeconds(times: string): number {
   const line = times.trim().split('\n').at(-1) ?? '';
-  return [...line.matchAll(/(\d+)m([\d.]+)s/g)].reduce((sum, [, minutes, rest]) => sum + Number(minutes) * 60 + Number(rest), 0);
+  return [...line.matchAll(/(\d+)m([\d.]+)s/g)].reduce(
+    (sum, [, minutes, rest]) => sum + Number(minutes) * 60 + Number(rest),
+    0,
+  );
 }
 
 function pollPeaks(shell: number, peaks: Map<number, number>): void {

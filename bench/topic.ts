@@ -15,10 +15,17 @@ const TAGS = ['a', 'b', 'c', 'news', 'promo', 'x1'];
 const START_MS = Date.UTC(2026, 10, 22, 10);
 
 /** Creates and fills a topic, lz4, messages round robin over the partitions. */
-export async function fillTopic(bootstrapServers: string, topic: string, partitions: number, messages: number): Promise<BenchTopic> {
+export async function fillTopic(
+  bootstrapServers: string,
+  topic: string,
+  partitions: number,
+  messages: number,
+): Promise<BenchTopic> {
   const admin = rdkafka.AdminClient.create({ 'bootstrap.servers': bootstrapServers });
   await new Promise<void>((resolve, reject) => {
-    admin.createTopic({ topic, num_partitions: partitions, replication_factor: 1 }, (error) => (error ? reject(error) : resolve()));
+    admin.createTopic({ topic, num_partitions: partitions, replication_factor: 1 }, (error) =>
+      error ? reject(error) : resolve(),
+    );
   });
   admin.disconnect();
   const producer = new rdkafka.Producer({

@@ -1,11 +1,12 @@
 /**
  * One look at the cluster -> the plan of a run. Looks only: the same for a dry run and for a real one.
  */
+
+import type { SavedState } from '../commit/types.ts';
 import type { Job, OffsetSpec } from '../config/job.ts';
 import { OffloadError } from '../errors.ts';
 import type { Cluster, TopicInfo } from '../kafka/cluster.ts';
 import { EARLIEST_TIMESTAMP, LATEST_TIMESTAMP } from '../kafka/protocol.ts';
-import type { SavedState } from '../commit/types.ts';
 import { type PartitionBounds, planRanges, type RangePlan } from '../plan/ranges.ts';
 import { sampleBytesPerOffset } from '../sources/sample.ts';
 import type { OffsetRange } from '../tasks.ts';
@@ -23,7 +24,7 @@ export async function findTopic(cluster: Cluster, topic: string): Promise<TopicI
 }
 
 /** Log start and end of every partition, taken once. */
-export async function lookUpBounds(cluster: Cluster, info: TopicInfo, job: Job): Promise<PartitionBounds[]> {
+async function lookUpBounds(cluster: Cluster, info: TopicInfo, job: Job): Promise<PartitionBounds[]> {
   const { isolationLevel } = job.kafka.fetch;
   const [starts, highWatermarks] = await Promise.all([
     cluster.listOffsets(info.topic, info.partitions, EARLIEST_TIMESTAMP, 'read_uncommitted'),

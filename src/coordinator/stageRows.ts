@@ -40,7 +40,8 @@ export async function stageRows(
   // Refused before any row is read: a footer of other columns, a foreign file in a folder to overwrite.
   const oldFooter = isAppend ? await readOldFooter(fs, target.path) : null;
   if (oldFooter) await checkColumns(oldFooter, job);
-  const replaced = target.kind === 'folder' && target.mode === 'Overwrite' ? await listOwnFiles(fs, target.path, job.config) : [];
+  const replaced =
+    target.kind === 'folder' && target.mode === 'Overwrite' ? await listOwnFiles(fs, target.path, job.config) : [];
   if (plan.tasks.length === 0) return { files: [], results: [], replacedState: null, replaced: [] };
 
   const paths = await createStagedFiles(fs, session.stagingPath, plan.fileCount);

@@ -81,10 +81,14 @@ export async function logIn(address: string, sasl: SaslSettings, send: SendReque
 
 function refused(address: string, sasl: SaslSettings, cause?: unknown): OffloadError {
   const keys = sasl.mechanism === 'OAUTHBEARER' ? 'the token' : 'sasl.username, sasl.password and sasl.mechanisms';
-  return new OffloadError('BROKER_REFUSED', `broker ${address} refused the login with ${sasl.mechanism}; check ${keys}`, {
-    context: { address, mechanism: sasl.mechanism },
-    cause,
-  });
+  return new OffloadError(
+    'BROKER_REFUSED',
+    `broker ${address} refused the login with ${sasl.mechanism}; check ${keys}`,
+    {
+      context: { address, mechanism: sasl.mechanism },
+      cause,
+    },
+  );
 }
 
 async function converse(sasl: SaslSettings, exchange: (authBytes: Buffer) => Promise<SaslAnswer>): Promise<void> {
@@ -105,7 +109,15 @@ async function converse(sasl: SaslSettings, exchange: (authBytes: Buffer) => Pro
       saslOAuthBearer.authenticate(authenticate, connection, token ?? '', {}, done);
     } else {
       const algorithm = mechanism === 'SCRAM-SHA-256' ? 'SHA-256' : 'SHA-512';
-      saslScramSha.authenticate(authenticate, connection, algorithm, username ?? '', password ?? '', saslScramSha.defaultCrypto, done);
+      saslScramSha.authenticate(
+        authenticate,
+        connection,
+        algorithm,
+        username ?? '',
+        password ?? '',
+        saslScramSha.defaultCrypto,
+        done,
+      );
     }
   });
 }

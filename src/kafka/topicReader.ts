@@ -7,9 +7,9 @@ import type { FetchSettings } from '../config/job.ts';
 import { type BinaryColumn, MessageColumns, wordsToNumber } from '../decode/columns.ts';
 import { RecordSet } from '../decode/recordSet.ts';
 import { OffloadError } from '../errors.ts';
+import { brokerError } from './brokerErrors.ts';
 import type { Cluster } from './cluster.ts';
 import { type FetchResponse, fetchApi } from './fetch.ts';
-import { brokerError } from './brokerErrors.ts';
 import { EARLIEST_TIMESTAMP, LATEST_TIMESTAMP } from './protocol.ts';
 
 export interface TopicRecord {

@@ -36,7 +36,8 @@ export function planMemory(demand: MemoryDemand): MemoryPlan {
   const fetchBytes = Math.min(demand.fetchBytes, Math.max(MIN_FETCH_BYTES, share / (4 * FETCH_COPIES)));
   const rowGroupBytes = Math.min(demand.rowGroupBytes, (share - fetchBytes * FETCH_COPIES) / ROW_GROUP_COPIES);
   if (rowGroupBytes < Math.min(MIN_ROW_GROUP_BYTES, demand.rowGroupBytes)) {
-    const needed = workers * (ENCODER_FIXED_BYTES + MIN_ROW_GROUP_BYTES * ROW_GROUP_COPIES + MIN_FETCH_BYTES * FETCH_COPIES);
+    const needed =
+      workers * (ENCODER_FIXED_BYTES + MIN_ROW_GROUP_BYTES * ROW_GROUP_COPIES + MIN_FETCH_BYTES * FETCH_COPIES);
     const mebibytes = (bytes: number): string => `${Math.ceil(bytes / 1024 ** 2)} MiB`;
     throw new OffloadError(
       'USAGE',

@@ -83,7 +83,8 @@ export async function copyOldFile(fs: FileSystem, old: OldFooter, stagedPath: st
 async function readFully(handle: OpenFile, buffer: Buffer, position: number, path: string): Promise<void> {
   for (let done = 0; done < buffer.length; ) {
     const { bytesRead } = await handle.read(buffer, done, buffer.length - done, position + done);
-    if (bytesRead === 0) throw new OffloadError('TARGET_CHANGED', `${path} became shorter while it was read; run again`);
+    if (bytesRead === 0)
+      throw new OffloadError('TARGET_CHANGED', `${path} became shorter while it was read; run again`);
     done += bytesRead;
   }
 }

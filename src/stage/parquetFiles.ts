@@ -72,7 +72,12 @@ async function closeFile(options: CloseOptions, file: number, segments: readonly
   const footers = inOrder.map(({ footer, position }) => ({ footer, delta: position - MAGIC.length }));
   const tail = fileTail(joinFooters(old ? [{ footer: old.footer, delta: 0 }, ...footers] : footers));
   const bodyEnd = reservedBytes(layout, file);
-  const body = composeChecksum(stagedPath, segments, old?.body ?? { bytes: MAGIC.length, crc32c: crc32c(MAGIC) }, bodyEnd);
+  const body = composeChecksum(
+    stagedPath,
+    segments,
+    old?.body ?? { bytes: MAGIC.length, crc32c: crc32c(MAGIC) },
+    bodyEnd,
+  );
   try {
     const handle = await fs.open(stagedPath, 'r+');
     try {
@@ -111,7 +116,12 @@ export function mergeRanges(ranges: readonly OffsetRange[]): OffsetRange[] {
   const merged: OffsetRange[] = [];
   for (const range of ranges) {
     const last = merged.at(-1);
-    if (last && last.topic === range.topic && last.partition === range.partition && last.endOffset === range.startOffset) {
+    if (
+      last &&
+      last.topic === range.topic &&
+      last.partition === range.partition &&
+      last.endOffset === range.startOffset
+    ) {
       merged[merged.length - 1] = { ...last, endOffset: range.endOffset };
     } else {
       merged.push(range);

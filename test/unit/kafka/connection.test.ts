@@ -1,5 +1,5 @@
-import { createServer, type Server, type Socket } from 'node:net';
 import type { AddressInfo } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { ConnectionSettings } from '../../../src/config/job.ts';
 import { OffloadError } from '../../../src/errors.ts';
@@ -70,7 +70,12 @@ async function failureOf(promise: Promise<unknown>): Promise<OffloadError> {
 describe('BrokerConnection', () => {
   it('reads an answer that arrives byte by byte', async () => {
     const port = await serve((id, key, socket) => {
-      const bytes = frame(id, key === 18 ? VERSIONS : Buffer.from('00000000' + '00000000' + 'ffff' + '00000001' + '00000000' + '00000000', 'hex'));
+      const bytes = frame(
+        id,
+        key === 18
+          ? VERSIONS
+          : Buffer.from('00000000' + '00000000' + 'ffff' + '00000001' + '00000000' + '00000000', 'hex'),
+      );
       let position = 0;
       const next = (): void => {
         if (position < bytes.length) socket.write(bytes.subarray(position, ++position), () => setImmediate(next));
@@ -141,9 +146,7 @@ describe('BrokerConnection', () => {
     const connection = await BrokerConnection.open('127.0.0.1', port, settings());
     const error = await failureOf(connection.request(metadataApi, { topics: [] }));
     expect(error.code).toBe('FORMAT_UNSUPPORTED');
-    expect(error.message).toBe(
-      `broker 127.0.0.1:${port} speaks versions 0 to 2 of Metadata; kafkaload speaks 7 to 12`,
-    );
+    expect(error.message).toBe(`broker 127.0.0.1:${port} speaks versions 0 to 2 of Metadata; kafkaload speaks 7 to 12`);
     connection.close();
   });
 

@@ -71,9 +71,7 @@ describe('planRanges', () => {
   it('warns when an open transaction holds back an ending offset that exists', () => {
     const plan = planRanges(input({ bounds: [bounds(0, 0, 100, 70)], ending: new Map([[0, 90]]) }));
     expect(plan.next).toEqual([at(0, 70)]);
-    expect(plan.warnings).toEqual([
-      'orders/0 is read up to 70 instead of 90: an open transaction holds back the rest',
-    ]);
+    expect(plan.warnings).toEqual(['orders/0 is read up to 70 instead of 90: an open transaction holds back the rest']);
   });
 
   it('gives exit 3 with both numbers when offsets below the log start are gone', () => {
@@ -116,7 +114,9 @@ describe('planRanges', () => {
   });
 
   it('does not compare topic ids where a broker has none', () => {
-    expect(planRanges(input({ topicId: null, savedTopicIds: { orders: 'id-0' }, saved: [at(0, 40)] })).ranges).toHaveLength(2);
+    expect(
+      planRanges(input({ topicId: null, savedTopicIds: { orders: 'id-0' }, saved: [at(0, 40)] })).ranges,
+    ).toHaveLength(2);
   });
 
   it('refuses starting and ending offsets outside the log as configuration', () => {

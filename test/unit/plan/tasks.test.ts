@@ -38,19 +38,29 @@ describe('cutTasks', () => {
   it('covers every range once, in order, with tasks that are not empty', () => {
     const lengths = fc.array(fc.integer({ min: 1, max: 5_000_000 }), { minLength: 1, maxLength: 10 });
     fc.assert(
-      fc.property(lengths, fc.integer({ min: 1, max: 16 }), fc.integer({ min: 0, max: 5000 }), (sizes, workers, rate) => {
-        const ranges = sizes.map((size, partition) => ({ topic: 't', partition, startOffset: 7, endOffset: 7 + size }));
-        const { tasks } = cutTasks(ranges, new Map(ranges.map(({ partition }) => [partition, rate])), workers, null);
-        for (const range of ranges) {
-          const own = tasks.filter((task) => task.range.partition === range.partition).map((task) => task.range);
-          expect(own[0]?.startOffset).toBe(range.startOffset);
-          expect(own.at(-1)?.endOffset).toBe(range.endOffset);
-          for (const [index, piece] of own.entries()) {
-            expect(piece.endOffset).toBeGreaterThan(piece.startOffset);
-            if (index > 0) expect(piece.startOffset).toBe(own[index - 1]?.endOffset);
+      fc.property(
+        lengths,
+        fc.integer({ min: 1, max: 16 }),
+        fc.integer({ min: 0, max: 5000 }),
+        (sizes, workers, rate) => {
+          const ranges = sizes.map((size, partition) => ({
+            topic: 't',
+            partition,
+            startOffset: 7,
+            endOffset: 7 + size,
+          }));
+          const { tasks } = cutTasks(ranges, new Map(ranges.map(({ partition }) => [partition, rate])), workers, null);
+          for (const range of ranges) {
+            const own = tasks.filter((task) => task.range.partition === range.partition).map((task) => task.range);
+            expect(own[0]?.startOffset).toBe(range.startOffset);
+            expect(own.at(-1)?.endOffset).toBe(range.endOffset);
+            for (const [index, piece] of own.entries()) {
+              expect(piece.endOffset).toBeGreaterThan(piece.startOffset);
+              if (index > 0) expect(piece.startOffset).toBe(own[index - 1]?.endOffset);
+            }
           }
-        }
-      }),
+        },
+      ),
     );
   });
 });

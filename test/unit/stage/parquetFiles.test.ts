@@ -77,7 +77,13 @@ describe('staged Parquet files', () => {
     const writer = new SegmentWriter(fs, layout);
     const segments = [await segment(writer, null, 0, 9000), await segment(writer, null, 9000, 9001)];
     await writer.close();
-    const files = await closeStagedFiles({ fs, layout, segments, targetPath: (file) => `${folder}/${file}`, old: null });
+    const files = await closeStagedFiles({
+      fs,
+      layout,
+      segments,
+      targetPath: (file) => `${folder}/${file}`,
+      old: null,
+    });
     expect(files.map(({ rows }) => rows)).toEqual([9000, 1]);
     expect((await stat(paths[2] ?? '')).size).toBe(4);
   });
@@ -88,7 +94,13 @@ describe('staged Parquet files', () => {
     const oldWriter = new SegmentWriter(fs, oldLayout);
     const oldSegments = [await segment(oldWriter, 0, 0, 50)];
     await oldWriter.close();
-    const [old] = await closeStagedFiles({ fs, layout: oldLayout, segments: oldSegments, targetPath: () => '', old: null });
+    const [old] = await closeStagedFiles({
+      fs,
+      layout: oldLayout,
+      segments: oldSegments,
+      targetPath: () => '',
+      old: null,
+    });
     const oldPath = old?.stagedPath ?? '';
     const footer = await readOldFooter(fs, oldPath);
     if (!footer) throw new Error('the old file has no footer');
@@ -111,7 +123,12 @@ describe('staged Parquet files', () => {
 
 describe('mergeRanges', () => {
   it('joins ranges that touch and keeps a gap', () => {
-    const range = (partition: number, startOffset: number, endOffset: number) => ({ topic: 't', partition, startOffset, endOffset });
+    const range = (partition: number, startOffset: number, endOffset: number) => ({
+      topic: 't',
+      partition,
+      startOffset,
+      endOffset,
+    });
     expect(mergeRanges([range(0, 0, 5), range(0, 5, 9), range(0, 10, 12), range(1, 12, 13)])).toEqual([
       range(0, 0, 9),
       range(0, 10, 12),
