@@ -104,6 +104,8 @@ export class TransactionalProducer {
       ...kafka.rdkafka,
       'transactional.id': transactionalId,
       'transaction.timeout.ms': TRANSACTION_TIMEOUT_MS,
+      // librdkafka refuses a request that may outlive the transaction it belongs to.
+      'socket.timeout.ms': Math.min(kafka.connection.requestTimeoutMs, TRANSACTION_TIMEOUT_MS),
       'enable.idempotence': true,
       'linger.ms': 0,
     });
