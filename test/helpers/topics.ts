@@ -14,6 +14,9 @@ export interface TopicOptions {
   readonly properties?: Readonly<Record<string, string>>;
 }
 
+/** Retention goes by the producer's timestamps: messages from a fixed past would be gone at the broker's next look. */
+const KEEP_ALL = { 'retention.ms': '-1' };
+
 /** A name no other test uses, also on a broker that is shared. */
 export function randomName(prefix: string): string {
   return `${prefix}-${randomBytes(6).toString('hex')}`;
@@ -49,7 +52,7 @@ export class TestTopics {
       topics: [name],
       partitions,
       replicas: options.replicas ?? 1,
-      configs: Object.entries(options.properties ?? {}).map(([key, value]) => ({ name: key, value })),
+      configs: Object.entries({ ...KEEP_ALL, ...options.properties }).map(([key, value]) => ({ name: key, value })),
     });
     await this.#partitionsLed(name, partitions);
   }
