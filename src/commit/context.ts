@@ -50,9 +50,13 @@ const EMPTY_STAGING_AGE_MS = 3_600_000;
 /**
  * Removes empty staging folders that are an hour older than this run's: of runs that crashed between making theirs and
  * writing the record that names it. One that is not empty stays, whoever's it is. Both times are the file system's own.
+ *
+ * @throws OffloadError FENCED if this run's folder is gone: only a run that took over removes it.
  */
-export async function removeEmptyStaging({ fs, stagingPath }: RunContext): Promise<void> {
-  const now = (await fs.stat(stagingPath)).mtimeMs;
+export async function removeEmptyStaging(context: RunContext): Promise<void> {
+  const { fs, stagingPath } = context;
+  const now = (await unlessAbsent(fs.stat(stagingPath)))?.mtimeMs;
+  if (now === undefined) throw fencedError(context, 'its staging folder was removed');
   for (const name of await fs.readdir(dirname(stagingPath))) {
     const path = join(dirname(stagingPath), name);
     if (!isStagingPathOf(path, name) || path === stagingPath) continue;

@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { TestTopics } from '../helpers/topics.ts';
 import { waitFor } from '../helpers/wait.ts';
 import {
   compileLoader,
@@ -24,6 +25,7 @@ import type { LoaderOptions } from '../unit/commit/loader.ts';
 let script: string;
 let base: string;
 const cleanUps: (() => Promise<void>)[] = [];
+const children: ChildProcess[] = [];
 
 beforeAll(async () => {
   const compiled = await compileLoader();
@@ -34,20 +36,35 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
+  // Only those of a test that failed: a stopped process never ends by itself.
+  for (const child of children) if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
   for (const cleanUp of cleanUps) await cleanUp();
+  await topics.cleanUp();
 });
 
 const KINDS = [
-  { target: 'folder', writeMode: 'Append' },
-  { target: 'folder', writeMode: 'Overwrite' },
-  { target: 'file', writeMode: 'Append' },
+  { mode: 'FILE', target: 'folder', writeMode: 'Append' },
+  { mode: 'FILE', target: 'folder', writeMode: 'Overwrite' },
+  { mode: 'FILE', target: 'file', writeMode: 'Append' },
+  { mode: 'STREAM', target: 'folder', writeMode: 'Append' },
+  { mode: 'STREAM', target: 'file', writeMode: 'Append' },
 ] as const;
+const bootstrapServers = inject('bootstrapServers');
+const topics = new TestTopics(bootstrapServers);
 
 /** Two at a time: there are two cores, and most of the time is start-up of processes. */
 const AT_A_TIME = 2;
 
-function optionsFor(name: string, kind: (typeof KINDS)[number]): LoadOptions {
-  return { base: join(base, name), ...kind, highWatermark: 4, heartbeatMs: 50, takeOverAfterMs: 250 };
+function optionsFor(name: string, { mode, ...kind }: (typeof KINDS)[number]): LoadOptions {
+  const stream = { bootstrapServers, topic: topics.reserve('commit-crash'), partitions: 1 };
+  return {
+    base: join(base, name),
+    ...kind,
+    highWatermark: 4,
+    heartbeatMs: 50,
+    takeOverAfterMs: 250,
+    ...(mode === 'STREAM' ? { stream } : {}),
+  };
 }
 
 interface Child {
@@ -59,6 +76,7 @@ interface Child {
 function start(options: LoadOptions, stopAtStep: number, signal: LoaderOptions['signal']): Child {
   const argument: LoaderOptions = { ...options, stopAtStep, signal };
   const child = spawn(process.execPath, [script, JSON.stringify(argument)], { stdio: ['ignore', 'pipe', 'inherit'] });
+  children.push(child);
   let output = '';
   child.stdout.on('data', (chunk) => {
     output += String(chunk);
@@ -98,14 +116,21 @@ async function judge(options: LoadOptions, what: string): Promise<void> {
       ? [expectedRows(4, 8), expectedRows(6, 8), expectedRows(0, 8)]
       : [expectedRows(0, 8)];
   expect(expected, what).toContainEqual(await visibleRows(last));
-  expect(await savedText(last), what).toBe('- "0,8"\n- "1,8"\n');
   await load(last);
-  expect(await stagedRuns(last), what).toEqual([]);
+  const left = await stagedRuns(last);
+  if (last.stream) {
+    // A crash between the staging folder and the run record that names it leaves the folder, empty, for an hour.
+    const isUnnamed = /open\.(stagingMade|fencedOthers)/.test(what);
+    expect(left.length, what).toBeLessThanOrEqual(isUnnamed ? 1 : 0);
+    return;
+  }
+  expect(left, what).toEqual([]);
+  expect(await savedText(last), what).toBe('- "0,8"\n- "1,8"\n');
   expect(await stateKinds(last), what).toEqual(['done']);
 }
 
-describe.each(KINDS)('$target $writeMode', (kind) => {
-  const label = `${kind.target}-${kind.writeMode}`;
+describe.each(KINDS)('$mode $target $writeMode', (kind) => {
+  const label = `${kind.mode}-${kind.target}-${kind.writeMode}`;
 
   /** A run that ended between prepare and publish, in this process. */
   const crashed = async (name: string): Promise<LoadOptions> => {
@@ -142,7 +167,7 @@ describe.each(KINDS)('$target $writeMode', (kind) => {
 
   test('killed at each step of a recovery: a third run finishes both', async () => {
     const steps = await stepsOf(await crashed(`${label}-recovery-sample`));
-    expect(steps).toContain('recover.claimed');
+    expect(steps.filter((name) => name === 'publish.published')).toHaveLength(1);
     await forEachStep(steps.length, async (step) => {
       const what = `killed at step ${step}, ${steps[step - 1]}`;
       const options = await crashed(`${label}-recovery-${step}`);
