@@ -4,7 +4,7 @@ import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import { OffloadError } from '../errors.ts';
 
 /** Folder of ours below a target; Spark, Hive and Trino ignore it, and a `*.parquet` glob does not enter it. */
-export const OWN_FOLDER = '_kafkaload';
+const OWN_FOLDER = '_kafkaload';
 
 const RUN_ID = /^\d{8}T\d{6}Z-[0-9a-f]{8}$/;
 const CONFIG_NAME = /^[A-Za-z0-9._-]+$/;

@@ -33,7 +33,7 @@ export interface Manifest {
   readonly replaced: readonly string[];
 }
 
-export function manifestsFolder(root: string): string {
+function manifestsFolder(root: string): string {
   return join(root, '_kafkaload', 'manifests');
 }
 

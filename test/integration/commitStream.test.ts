@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, utimes, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import rdkafka from 'node-rdkafka';
 import { afterAll, afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
 import { readSavedState } from '../../src/commit/session.ts';
@@ -150,6 +150,19 @@ describe('one run after another', () => {
   });
 });
 
+test('an empty staging folder that nothing names goes after an hour; one with a file stays', async () => {
+  const first = await open();
+  const place = dirname(first.stagingPath);
+  await closeSession(first);
+  const names = ['20260101T000000Z-00000000', '20260101T000000Z-11111111', '20260101T000000Z-22222222'];
+  for (const name of names) await mkdir(join(place, name));
+  await writeFile(join(place, names[1] ?? '', 'part'), '');
+  const hoursAgo = Date.now() / 1000 - 7_200;
+  for (const name of names.slice(0, 2)) await utimes(join(place, name), hoursAgo, hoursAgo);
+  await load(options);
+  expect(await stagedRuns(options)).toEqual(names.slice(1));
+});
+
 describe('two runs at a time', () => {
   test('a second run started during a live one ends, naming host and process, and the first finishes', async () => {
     const first = await open();
@@ -209,7 +222,6 @@ describe('recovery', () => {
     const elsewhere = { ...options, highWatermark: 9 };
     const intentFile = join(pendingIntent?.stagingPath ?? '', 'intent.json');
     expect(JSON.parse(await readFile(intentFile, 'utf8'))).toMatchObject({ run: pendingIntent?.run });
-    const { rename } = await import('node:fs/promises');
     await rename(pendingIntent?.stagingPath ?? '', `${pendingIntent?.stagingPath}-away`);
     const blocked = await load(elsewhere);
     expect(blocked.outcome).toBe('RECOVERY_BLOCKED');

@@ -56,7 +56,7 @@ export function offsetsSettings(options: LoadOptions): OffsetsSettings {
   return { mode, name, partitions, replicationFactor: 1, createOptions: {}, heartbeatMs, takeOverAfterMs };
 }
 
-export function kafkaSettings(bootstrapServers: string): KafkaSettings {
+function kafkaSettings(bootstrapServers: string): KafkaSettings {
   const bootstrap = bootstrapServers.split(',').map((address) => {
     const [host, port] = address.split(':');
     return { host: host ?? '', port: Number(port) };
