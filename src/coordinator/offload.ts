@@ -5,7 +5,8 @@
 import { openRun, readSavedState } from '../commit/session.ts';
 import type { Intent, RunSession } from '../commit/types.ts';
 import type { Job } from '../config/job.ts';
-import { nodeFileSystem as fs } from '../io.ts';
+import { OffloadError } from '../errors.ts';
+import { nodeFileSystem as fs, unlessAbsent } from '../io.ts';
 import { Cluster, type TopicInfo } from '../kafka/cluster.ts';
 import { describePlan } from '../plan/describe.ts';
 import type { PartitionBounds, RangePlan } from '../plan/ranges.ts';
@@ -92,6 +93,16 @@ async function run(context: RunContext): Promise<OffloadReport> {
   }
 }
 
+/** A run that was taken over while it slept finds its staging removed: that, not the missing file, is what to say. */
+async function explainFailure(error: unknown, session: RunSession): Promise<unknown> {
+  if (await unlessAbsent(fs.stat(session.stagingPath))) return error;
+  return new OffloadError(
+    'FENCED',
+    `run ${session.run} was taken over by another: its staging folder ${session.stagingPath} is gone; nothing of it was published`,
+    { context: { run: session.run, stagingPath: session.stagingPath }, cause: error },
+  );
+}
+
 async function runOpened(context: RunContext, session: RunSession, pool: WorkerPool): Promise<OffloadReport> {
   const { job, ui, cluster, info, signal } = context;
   const { recovered } = session;
@@ -108,7 +119,9 @@ async function runOpened(context: RunContext, session: RunSession, pool: WorkerP
   if (offsets.every(({ from, to }) => from === to)) return { ...begun, warnings, offsets };
   const tasks = await planTasks(context, plan, bounds);
   ui.progress.start(sumOffsets(plan), 0);
-  const staged = await stageRows(job, session, tasks, pool, ui.progress, signal);
+  const staged = await stageRows(job, session, tasks, pool, ui.progress, signal).catch(async (error) => {
+    throw await explainFailure(error, session);
+  });
   ui.progress.stop();
   signal.throwIfAborted();
   const intent = makeIntent(context, session, plan, staged);
