@@ -14,12 +14,20 @@ export interface StartKafkaOptions {
   readonly brokers?: 1 | 3;
   /** Over the defaults below, for every broker: names as in `server.properties`. */
   readonly properties?: Readonly<Record<string, string>>;
+  /** Over these, for one broker: `broker.rack`. */
+  readonly propertiesOf?: (id: number) => Readonly<Record<string, string>>;
+  /** Listeners beside the plain one that tests administer by: names of capitals, with their security protocol. */
+  readonly listeners?: Readonly<Record<string, 'SSL' | 'SASL_PLAINTEXT' | 'SASL_SSL' | 'PLAINTEXT'>>;
+  /** More arguments of `kafka-storage format`, such as `--add-scram`. */
+  readonly formatArguments?: readonly string[];
 }
 
 export interface KafkaCluster {
   readonly bootstrapServers: string;
   /** Node ids, from 1. */
   readonly ids: readonly number[];
+  /** `host:port,...` of one of the listeners that were asked for. */
+  listener(name: string): string;
   /** Folder of the logs of one broker: one folder for each partition in it. */
   dataFolder(id: number): string;
   /** What one broker wrote to its output. */
@@ -36,6 +44,7 @@ interface Broker {
   readonly id: number;
   readonly port: number;
   readonly controllerPort: number;
+  readonly listeners: readonly { readonly name: string; readonly protocol: string; readonly port: number }[];
   readonly folder: string;
   process: ChildProcess | null;
   watchdog: ChildProcess | null;
@@ -67,11 +76,14 @@ export async function startKafka(options: StartKafkaOptions = {}): Promise<Kafka
 async function startOnce(classPath: string, options: StartKafkaOptions): Promise<KafkaCluster> {
   const count = options.brokers ?? 1;
   const root = await mkdtemp(join(tmpdir(), 'kafkaload-kafka-'));
-  const ports = await freePorts(count * 2);
+  const asked = Object.entries(options.listeners ?? {});
+  const portsEach = 2 + asked.length;
+  const ports = await freePorts(count * portsEach);
   const brokers = Array.from({ length: count }, (_, index): Broker => {
-    const [port = 0, controllerPort = 0] = ports.slice(index * 2, index * 2 + 2);
+    const [port = 0, controllerPort = 0, ...more] = ports.slice(index * portsEach, (index + 1) * portsEach);
+    const listeners = asked.map(([name, protocol], place) => ({ name, protocol, port: more[place] ?? 0 }));
     const id = index + 1;
-    return { id, port, controllerPort, folder: join(root, String(id)), process: null, watchdog: null };
+    return { id, port, controllerPort, listeners, folder: join(root, String(id)), process: null, watchdog: null };
   });
   const bootstrapServers = brokers.map((broker) => `127.0.0.1:${broker.port}`).join(',');
   const find = (id: number): Broker => {
@@ -101,6 +113,11 @@ async function startOnce(classPath: string, options: StartKafkaOptions): Promise
   return {
     bootstrapServers,
     ids: brokers.map((broker) => broker.id),
+    listener: (name) =>
+      brokers
+        .flatMap(({ listeners }) => listeners.filter((one) => one.name === name))
+        .map(({ port }) => `127.0.0.1:${port}`)
+        .join(','),
     dataFolder: (id) => join(find(id).folder, 'data'),
     logOf: (id) => readFile(logPath(find(id)), 'utf8'),
     kill: (id) => killBroker(find(id)),
@@ -124,14 +141,17 @@ async function formatBroker(
 ): Promise<void> {
   await mkdir(join(broker.folder, 'data'), { recursive: true });
   const replicas = String(all.length);
+  const listeners = [{ name: 'PLAINTEXT', protocol: 'PLAINTEXT', port: broker.port }, ...broker.listeners];
+  const addresses = listeners.map(({ name, port }) => `${name}://127.0.0.1:${port}`);
+  const protocols = listeners.map(({ name, protocol }) => `${name}:${protocol}`);
   const properties: Record<string, string> = {
     'process.roles': 'broker,controller',
     'node.id': String(broker.id),
     'controller.quorum.voters': all.map((one) => `${one.id}@127.0.0.1:${one.controllerPort}`).join(','),
-    listeners: `PLAINTEXT://127.0.0.1:${broker.port},CONTROLLER://127.0.0.1:${broker.controllerPort}`,
-    'advertised.listeners': `PLAINTEXT://127.0.0.1:${broker.port}`,
+    listeners: [...addresses, `CONTROLLER://127.0.0.1:${broker.controllerPort}`].join(','),
+    'advertised.listeners': addresses.join(','),
     'controller.listener.names': 'CONTROLLER',
-    'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT',
+    'listener.security.protocol.map': [...protocols, 'CONTROLLER:PLAINTEXT'].join(','),
     'log.dirs': join(broker.folder, 'data'),
     'message.max.bytes': '10485760',
     'replica.fetch.max.bytes': '10485760',
@@ -152,11 +172,12 @@ async function formatBroker(
     'log.cleaner.dedupe.buffer.size': '16777216',
     'log.segment.delete.delay.ms': '1000',
     ...options.properties,
+    ...options.propertiesOf?.(broker.id),
   };
   const lines = Object.entries(properties).map(([name, value]) => `${name}=${value}\n`);
   const path = join(broker.folder, 'server.properties');
   await writeFile(path, lines.join(''));
-  const format = ['kafka.tools.StorageTool', 'format', '-t', clusterId, '-c', path];
+  const format = ['kafka.tools.StorageTool', 'format', '-t', clusterId, '-c', path, ...(options.formatArguments ?? [])];
   await mustRun('java', ['-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', '-cp', classPath, ...format]);
 }
 
