@@ -1,8 +1,10 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { mustRun } from './cache.ts';
 import { type ScriptMessage, ScriptWriter } from './script.ts';
-import { javaClassPath, pythonWithLibrdkafka } from './servers.ts';
+import { javaClassPath, kafkaClassPath, pythonWithLibrdkafka } from './servers.ts';
 import { randomName } from './topics.ts';
 
 export const CODECS = ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const;
@@ -89,4 +91,48 @@ async function runReader(bootstrapServers: string, topic: string, options: reado
   const script = fileURLToPath(new URL('./python/read_topic.py', import.meta.url));
   const output = await mustRun(await pythonWithLibrdkafka(), [script, bootstrapServers, topic, ...options]);
   return output.split('\n').filter((line) => line !== '');
+}
+
+/** Fills partition 0 with `count` messages of random bytes as fast as the Java client can. */
+export async function fillTopic(
+  bootstrapServers: string,
+  topic: string,
+  options: { count: number; bytes: number },
+): Promise<void> {
+  await mustRun('java', [
+    ...[
+      '-Xmx512m',
+      '-XX:+UseSerialGC',
+      '-Dorg.slf4j.simpleLogger.defaultLogLevel=error',
+      '-cp',
+      await kafkaClassPath(),
+    ],
+    ...['org.apache.kafka.tools.ProducerPerformance', '--topic', topic, '--throughput', '-1'],
+    ...['--num-records', String(options.count), '--record-size', String(options.bytes)],
+    ...['--producer-props', `bootstrap.servers=${bootstrapServers}`, 'compression.type=lz4', 'batch.size=200000'],
+  ]);
+}
+
+/** A transaction somebody left open in a topic: killing the process leaves it to the broker's time-out. */
+export async function openTransaction(
+  bootstrapServers: string,
+  options: { topic: string; transactionalId: string; key: string; value: string },
+): Promise<{ kill: () => Promise<void> }> {
+  const script = fileURLToPath(new URL('./python/open_transaction.py', import.meta.url));
+  const { topic, transactionalId, key, value } = options;
+  const args = [script, bootstrapServers, topic, transactionalId, key, value];
+  const child = spawn(await pythonWithLibrdkafka(), args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const gone = once(child, 'exit');
+  const opened = once(child.stdout, 'data');
+  const failed = gone.then(([code]) => {
+    throw new Error(`the transaction could not be opened: python ended with ${String(code)}`);
+  });
+  await Promise.race([opened, failed]);
+  failed.catch(() => {});
+  return {
+    kill: async () => {
+      child.kill('SIGKILL');
+      await gone;
+    },
+  };
 }

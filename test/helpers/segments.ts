@@ -38,3 +38,14 @@ function countBatches(log: Buffer, counts: Map<string, number>): void {
     at += LENGTH_COUNTS_FROM + log.readInt32BE(at + LENGTH_AT);
   }
 }
+
+/** Path of the newest segment of a partition in the broker's own files. */
+export async function findLogFile(dataFolder: string, topic: string, partition: number): Promise<string> {
+  const folder = join(dataFolder, `${topic}-${partition}`);
+  const newest = (await readdir(folder))
+    .filter((file) => file.endsWith('.log'))
+    .sort()
+    .at(-1);
+  if (newest === undefined) throw new Error(`${folder} holds no segment`);
+  return join(folder, newest);
+}

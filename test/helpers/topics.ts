@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import {
   Admin,
+  ClientQuotaEntityTypes,
+  ClientQuotaKeys,
   ConfigResourceTypes,
   IncrementalAlterConfigOperationTypes,
   ListOffsetTimestamps,
@@ -91,6 +93,18 @@ export class TestTopics {
   /** Deletes the records below `offset`, as retention does: the log start moves up to it. */
   async deleteBefore(name: string, partition: number, offset: number): Promise<void> {
     await this.#admin.deleteRecords({ topics: [{ name, partitions: [{ partition, offset: BigInt(offset) }] }] });
+  }
+
+  /**
+   * Lets clients of this id fetch at most `bytesPerSecond`, or without limit when null. The broker itself slows a run
+   * down, so that it is alive for as long as a test needs it to be.
+   */
+  async limitFetch(clientId: string, bytesPerSecond: number | null): Promise<void> {
+    const key = ClientQuotaKeys.CONSUMER_BYTE_RATE;
+    const limit =
+      bytesPerSecond === null ? { key, remove: true as const } : { key, value: bytesPerSecond, remove: false as const };
+    const entities = [{ entityType: ClientQuotaEntityTypes.CLIENT_ID, entityName: clientId }];
+    await this.#admin.alterClientQuotas({ entries: [{ entities, ops: [limit] }] });
   }
 
   /** High watermarks, by partition. */
