@@ -1,4 +1,4 @@
-import { Admin, AclOperations, AclPermissionTypes, ResourcePatternTypes, ResourceTypes } from '@platformatic/kafka';
+import { AclOperations, AclPermissionTypes, Admin, ResourcePatternTypes, ResourceTypes } from '@platformatic/kafka';
 import { type KafkaCluster, startKafka } from './broker.ts';
 import { type Certificate, issueCertificate, makeAuthority } from './certificates.ts';
 

@@ -191,14 +191,14 @@ export class OffloadJob {
   async values(file?: string): Promise<string[]> {
     const files = file ?? join(this.out, '*.parquet');
     const rows = await query(`SELECT value FROM read_parquet('${files}')`);
-    return rows.map((row) => String(row.value)).sort();
+    return sorted(rows.map((row) => String(row.value)));
   }
 
   /** Files below the target, `_kafkaload` included, as sorted relative paths; none when there is no target. */
   async files(folder = this.out): Promise<string[]> {
     const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []);
     const files = entries.filter((entry) => entry.isFile());
-    return files.map((entry) => relative(folder, join(entry.parentPath, entry.name))).sort();
+    return sorted(files.map((entry) => relative(folder, join(entry.parentPath, entry.name))));
   }
 
   /** Visible Parquet files of the target. */
@@ -243,6 +243,11 @@ export class OffloadJob {
     if (!(await this.#workspace.topics.exists(this.offsets))) return 'no topic';
     return this.#workspace.topics.endOffsets(this.offsets);
   }
+}
+
+/** A sorted copy, as `OffloadJob.values` sorts. */
+export function sorted(values: readonly string[]): string[] {
+  return values.toSorted((left, right) => (left < right ? -1 : Number(left > right)));
 }
 
 /** Rows of a DuckDB query, as plain JSON values: 64-bit numbers are text. */

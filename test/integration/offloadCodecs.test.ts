@@ -16,6 +16,7 @@ import { countStoredCodecs } from '../helpers/segments.ts';
 import { TestTopics } from '../helpers/topics.ts';
 import { waitFor } from '../helpers/wait.ts';
 import { MIXED_PARTITIONS, writeCompactedScript, writeMixedScript } from '../helpers/workload.ts';
+import { sorted } from '../helpers/workspace.ts';
 
 /**
  * Every codec by each of two clients, with everything a topic can hold, offloaded by the real command in both offset
@@ -58,9 +59,9 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  oracle?.close();
-  await topics?.cleanUp();
-  await folder?.remove();
+  oracle.close();
+  await topics.cleanUp();
+  await folder.remove();
 });
 
 describe.each(PRODUCERS)('produced by %s', (producer) => {
@@ -177,5 +178,5 @@ async function savedOffsets(mode: 'STREAM' | 'FILE', offsets: string): Promise<s
     const key = message.key?.toString() ?? '';
     if (key.startsWith('all/')) saved.set(key.slice(4), message.value?.toString() ?? '');
   }
-  return [...saved].map(([partition, offset]) => `${partition},${offset}`).sort();
+  return sorted([...saved].map(([partition, offset]) => `${partition},${offset}`));
 }

@@ -22,7 +22,7 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  await work?.close();
+  await work.close();
 });
 
 function expectOneLine(result: ProgramResult, code: number): string {

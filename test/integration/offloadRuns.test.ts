@@ -2,7 +2,7 @@ import { hostname } from 'node:os';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { openTransaction } from '../helpers/producers.ts';
 import { randomName } from '../helpers/topics.ts';
-import { OFFSETS_MODES, query, slow, Workspace } from '../helpers/workspace.ts';
+import { OFFSETS_MODES, query, slow, sorted, Workspace } from '../helpers/workspace.ts';
 
 /** One run after another, and one beside another: what each of them takes, saves and leaves. */
 
@@ -14,7 +14,7 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  await work?.close();
+  await work.close();
 });
 
 describe.each(OFFSETS_MODES)('offsets in mode %s', (mode) => {
@@ -42,8 +42,8 @@ describe.each(OFFSETS_MODES)('offsets in mode %s', (mode) => {
     const written = await query(
       `SELECT value FROM read_parquet([${third.files.map((file) => `'${file.path}'`).join(', ')}]) ORDER BY value`,
     );
-    expect(written.map((row) => row.value)).toEqual([...added].sort());
-    expect(await job.values()).toEqual([...first, ...added].sort());
+    expect(written.map((row) => row.value)).toEqual(sorted(added));
+    expect(await job.values()).toEqual(sorted([...first, ...added]));
     expect(await job.staged()).toEqual([]);
   });
 
@@ -55,7 +55,7 @@ describe.each(OFFSETS_MODES)('offsets in mode %s', (mode) => {
     await work.topics.addPartitions(topic, 3);
     const added = await work.send(topic, 300, [0, 1, 2]);
     expect((await job.report()).rows).toBe(300);
-    expect(await job.values()).toEqual([...first, ...added].sort());
+    expect(await job.values()).toEqual(sorted([...first, ...added]));
     expect(await job.saved()).toEqual({ 0: 200, 1: 200, 2: 100 });
   });
 
@@ -71,7 +71,7 @@ describe.each(OFFSETS_MODES)('offsets in mode %s', (mode) => {
     await work.topics.addPartitions(topic, 3);
     const newest = await work.send(topic, 10, [2]);
     expect((await job.report()).rows).toBe(10);
-    expect(await job.values()).toEqual([...later, ...newest].sort());
+    expect(await job.values()).toEqual(sorted([...later, ...newest]));
   });
 
   test('a topic deleted and made again, with more messages than were saved, ends with status 3', async () => {
@@ -90,7 +90,7 @@ describe.each(OFFSETS_MODES)('offsets in mode %s', (mode) => {
     expect(result.stderr).toContain(topic);
     expect(result.stderr).toContain('made again');
     expect(await job.saved()).toEqual(saved);
-    expect(await job.values()).toEqual([...before].sort());
+    expect(await job.values()).toEqual(sorted(before));
     expect(await job.staged()).toEqual([]);
   });
 
@@ -108,12 +108,12 @@ describe.each(OFFSETS_MODES)('offsets in mode %s', (mode) => {
     expect(result.code).toBe(3);
     expect(result.stderr).toMatch(/offset 100\b.*\b150\b/);
     expect(result.stderr).toContain('failOnDataLoss');
-    expect(await job.values()).toEqual([...read].sort());
+    expect(await job.values()).toEqual(sorted(read));
     expect(await job.saved()).toEqual({ 0: 100 });
 
     const lenient = await work.job({ topic, mode, offsets, entry: { accessOptions: { failOnDataLoss: false } } });
     expect((await lenient.report()).rows).toBe(25);
-    expect(await lenient.values()).toEqual([...kept].sort());
+    expect(await lenient.values()).toEqual(sorted(kept));
     expect(await lenient.saved()).toEqual({ 0: 175 });
   });
 
@@ -124,7 +124,7 @@ describe.each(OFFSETS_MODES)('offsets in mode %s', (mode) => {
     const rows: number[] = [];
     for (let run = 0; run < 5; run++) rows.push((await job.report()).rows);
     expect(rows).toEqual([300, 300, 300, 100, 0]);
-    expect(await job.values()).toEqual([...values].sort());
+    expect(await job.values()).toEqual(sorted(values));
   });
 
   test('a second run during a live one exits 1 naming it, and the first finishes', async () => {
@@ -152,7 +152,7 @@ describe.each(OFFSETS_MODES)('offsets in mode %s', (mode) => {
     const result = await first.result;
     expect(result.stderr).toBe('');
     expect(result.code).toBe(0);
-    expect(await job.values()).toEqual([...values].sort());
+    expect(await job.values()).toEqual(sorted(values));
     expect(await job.saved()).toEqual({ 0: 5_000, 1: 5_000 });
     expect(await job.staged()).toEqual([]);
   });
@@ -207,5 +207,5 @@ test('another config killed with its transaction open in the offsets topic: noth
   const report = await job.report();
   expect(report.offsets).toEqual({ 0: { from: 10_100, to: 10_150 } });
   expect(report.rows).toBe(50);
-  expect(await job.values()).toEqual([...first, ...second, ...third].sort());
+  expect(await job.values()).toEqual(sorted([...first, ...second, ...third]));
 });

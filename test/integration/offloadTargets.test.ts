@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { parquetMetadata } from 'hyparquet';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { fillTopic } from '../helpers/producers.ts';
-import { type OffloadJob, query, Workspace } from '../helpers/workspace.ts';
+import { type OffloadJob, query, sorted, Workspace } from '../helpers/workspace.ts';
 
 /** Where rows go: folders, exact files, a number of files, in every write mode; and how the work is shared. */
 
@@ -15,7 +15,7 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  await work?.close();
+  await work.close();
 });
 
 function exact(file: string): string[] {
@@ -47,7 +47,7 @@ describe('an exact file', () => {
       expect(report.files.map(({ path, rows }) => ({ path, rows }))).toEqual([
         { path: file, rows: expect.any(Number) },
       ]);
-      expect(await job.values(file)).toEqual([...all].sort());
+      expect(await job.values(file)).toEqual(sorted(all));
       expect((await readdir(dirname(file))).filter((name) => name !== '_kafkaload')).toEqual(['day.parquet']);
     }
     // Within each run partitions one after another, and offsets ascending within each.
@@ -93,9 +93,9 @@ describe('an exact file', () => {
     await job.report(...exact(file));
     const second = await work.send(topic, 200);
     await job.report(...exact(file), '--write-mode', 'overwrite');
-    expect(await job.values(file)).toEqual([...second].sort());
+    expect(await job.values(file)).toEqual(sorted(second));
     await job.report(...exact(file), '--write-mode', 'Overwrite');
-    expect(await job.values(file)).toEqual([...second].sort());
+    expect(await job.values(file)).toEqual(sorted(second));
   });
 
   test('ErrorIfExists refuses an existing file and Ignore passes it over; neither reads or saves', async () => {
@@ -130,12 +130,12 @@ describe('a folder', () => {
     await job.report();
     const second = await work.send(topic, 60, [0, 1]);
     await job.report();
-    expect(await job.values()).toEqual([...first, ...second].sort());
+    expect(await job.values()).toEqual(sorted([...first, ...second]));
 
     await other.report('--write-path', job.out);
     const third = await work.send(topic, 40, [0, 1]);
     await job.report('--write-mode', 'OVERWRITE');
-    expect(await job.values()).toEqual([...first, ...second, ...third].sort());
+    expect(await job.values()).toEqual(sorted([...first, ...second, ...third]));
     const files = await job.dataFiles();
     await job.report('--write-mode', 'OVERWRITE');
     expect(await job.dataFiles()).toEqual(files);
@@ -204,7 +204,7 @@ async function expectGuarded(
   const ignored = await job.report(...target, '--write-mode', 'ignore');
   expect(ignored).toMatchObject({ rows: 0, files: [] });
   expect(await job.snapshot()).toEqual(before);
-  expect(await found()).toEqual([...values].sort());
+  expect(await found()).toEqual(sorted(values));
 }
 
 /** @param total Messages of the whole topic: every offset from 0 to the end of each partition is there once. */
