@@ -127,7 +127,10 @@ export async function makeFolders(fs: FileSystem, path: string): Promise<void> {
     }
     if (systemCode(error) !== 'ENOENT' || dirname(path) === path) throw error;
     await makeFolders(fs, dirname(path));
-    return makeFolders(fs, path);
+    // Once more and no further: a file system that holds no folders (/proc) says ENOENT with the parent in place.
+    await fs.mkdir(path).catch((again) => {
+      if (systemCode(again) !== 'EEXIST') throw again;
+    });
   }
   await syncFolder(fs, dirname(path));
 }
