@@ -157,7 +157,7 @@ export class FetchTaskRunner {
     const segments: Segment[] = [];
     for (let row = 0; row < batch.numRows; row += rowGroupRows) {
       const end = Math.min(batch.numRows, row + rowGroupRows);
-      const group = this.#encoder.encode(end - row === batch.numRows ? batch : batch.slice(row, end));
+      const group = await this.#encoder.encode(end - row === batch.numRows ? batch : batch.slice(row, end));
       const written = await writer.write(file, group.body);
       const startOffset = row === 0 ? range.startOffset : this.#columns.offsetAt(row);
       const endOffset = end === batch.numRows ? range.endOffset : this.#columns.offsetAt(end);

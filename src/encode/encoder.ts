@@ -1,7 +1,7 @@
 /** What stands between Arrow batches and the bytes of an output format. */
 import type { RecordBatch, Schema, Table } from 'apache-arrow';
 import type { ParquetCompression } from '../config/job.ts';
-import { ParquetEncoder } from './parquet/wasm.ts';
+import { ParquetEncoder } from './parquet/parquetEncoder.ts';
 
 export interface EncoderSettings {
   readonly compression: ParquetCompression;
@@ -14,8 +14,9 @@ export function createEncoder(settings: EncoderSettings): RowGroupEncoder {
 
 /** A file of one row group, in two parts that can be put anywhere in a larger file. */
 export interface EncodedRowGroup {
-  /** Everything between the leading magic and the footer. Owned by the caller. */
-  readonly body: Uint8Array;
+  /** Everything between the leading magic and the footer, in order: views that the encoder's next call overwrites. */
+  readonly body: readonly Uint8Array[];
+  readonly bodyBytes: number;
   /** What a footer must say of the body, its positions counted in a file that has 4 bytes of magic before the body. */
   readonly footer: Uint8Array;
   readonly rows: number;
@@ -26,14 +27,16 @@ export interface EncodedRowGroup {
 /** Encodes one batch at a time in the calling thread; keeps nothing of a batch afterwards. */
 export interface RowGroupEncoder {
   /**
-   * Encodes all rows of a batch as one row group.
+   * Encodes all rows of a batch as one row group. Now and then it lets the event loop turn.
    *
-   * @param batch One row at least. Only read; its buffers may be used again when the call returns.
+   * @param batch One row at least. Only read, and must not change before the promise settles.
    * @throws OffloadError INTERNAL when the encoder fails; after that it must not be used again.
    */
-  encode(batch: RecordBatch | Table): EncodedRowGroup;
+  encode(batch: RecordBatch | Table): Promise<EncodedRowGroup>;
   /** A file of no rows: an empty body, and a footer that has the schema and no row group. */
   emptyFile(schema: Schema): EncodedRowGroup;
+  /** Which encoders wrote columns so far: `flat`, `parquet-wasm`, `flat, parquet-wasm`, or nothing. */
+  describe(): string;
   /** Gives back what the encoder holds; `encode` may not be called afterwards. */
   free(): void;
 }

@@ -62,11 +62,16 @@ export class SegmentWriter {
    * Appends bytes to a staged file.
    *
    * @param file Index of the file; null: the one that is smallest at the moment, so that files end about equal.
+   * @param body Pieces that end up one behind the other; they must not change before the promise settles.
    * @throws OffloadError IO_FAILED naming the path.
    */
-  async write(file: number | null, body: Uint8Array): Promise<Pick<Segment, 'file' | 'position' | 'bytes' | 'crc32c'>> {
+  async write(
+    file: number | null,
+    body: readonly Uint8Array[],
+  ): Promise<Pick<Segment, 'file' | 'position' | 'bytes' | 'crc32c'>> {
     const index = file ?? this.#smallest();
-    const position = Number(Atomics.add(this.#positions, index, BigInt(body.byteLength)));
+    const bytes = body.reduce((sum, piece) => sum + piece.byteLength, 0);
+    const position = Number(Atomics.add(this.#positions, index, BigInt(bytes)));
     const path = this.#layout.paths[index];
     if (path === undefined) throw new OffloadError('INTERNAL', `there is no staged file ${index}`);
     try {
@@ -75,11 +80,17 @@ export class SegmentWriter {
         handle = await this.#fs.open(path, 'r+');
         this.#open.set(index, handle);
       }
-      await writeFullyAt(handle, body, position);
+      let end = position;
+      let checksum = 0;
+      for (const piece of body) {
+        await writeFullyAt(handle, piece, end);
+        end += piece.byteLength;
+        checksum = crc32c(piece, checksum);
+      }
+      return { file: index, position, bytes, crc32c: checksum };
     } catch (error) {
       throw ioError('write', path, error);
     }
-    return { file: index, position, bytes: body.byteLength, crc32c: crc32c(body) };
   }
 
   async close(): Promise<void> {

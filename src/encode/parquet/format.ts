@@ -1,5 +1,5 @@
 /**
- * Field ids of the Thrift structs in a Parquet footer that this code reads or changes.
+ * Field ids of the Thrift structs in a Parquet footer that this code reads, changes or writes, and of page headers.
  *
  * @see https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thrift
  */
@@ -16,7 +16,14 @@ export const FILE_META_DATA = {
   FOOTER_SIGNING_KEY_METADATA: 9,
 } as const;
 
-export const SCHEMA_ELEMENT = { TYPE: 1, NAME: 4, NUM_CHILDREN: 5, CONVERTED_TYPE: 6, LOGICAL_TYPE: 10 } as const;
+export const SCHEMA_ELEMENT = {
+  TYPE: 1,
+  REPETITION: 3,
+  NAME: 4,
+  NUM_CHILDREN: 5,
+  CONVERTED_TYPE: 6,
+  LOGICAL_TYPE: 10,
+} as const;
 
 export const ROW_GROUP = {
   COLUMNS: 1,
@@ -74,6 +81,22 @@ export const PHYSICAL_TYPE = {
   DOUBLE: 5,
   BYTE_ARRAY: 6,
 } as const;
+
+/** Ids in the header in front of each page. */
+export const PAGE_HEADER = {
+  TYPE: 1,
+  UNCOMPRESSED_SIZE: 2,
+  COMPRESSED_SIZE: 3,
+  CRC: 4,
+  DATA_PAGE_HEADER: 5,
+  DICTIONARY_PAGE_HEADER: 7,
+} as const;
+export const DATA_PAGE_HEADER = { NUM_VALUES: 1, ENCODING: 2, DEFINITION_LEVELS: 3, REPETITION_LEVELS: 4 } as const;
+export const DICTIONARY_PAGE_HEADER = { NUM_VALUES: 1, ENCODING: 2 } as const;
+
+export const PAGE_TYPE = { DATA: 0, DICTIONARY: 2 } as const;
+
+export const ENCODING = { PLAIN: 0, RLE: 3, DELTA_BINARY_PACKED: 5, RLE_DICTIONARY: 8 } as const;
 
 /** What a file begins and ends with; the encrypted form has another. */
 export const MAGIC = Buffer.from('PAR1');

@@ -22,11 +22,16 @@ export interface ColumnPiece {
  */
 export function cutColumn(chunks: readonly Data[], wholeBytes: number, pieceBytes: number): ColumnPiece[] {
   const filled = chunks.filter((chunk) => chunk.length > 0);
-  const bytes = filled.reduce((sum, chunk) => sum + bytesOfRows(chunk, 0, chunk.length), 0);
+  const bytes = columnBytes(filled);
   if (bytes <= wholeBytes) {
     return [{ chunks: filled, rows: filled.reduce((sum, chunk) => sum + chunk.length, 0), bytes }];
   }
   return filled.flatMap((chunk) => cutChunk(chunk, pieceBytes));
+}
+
+/** Bytes of a column: values and their offsets. */
+export function columnBytes(chunks: readonly Data[]): number {
+  return chunks.reduce((sum, chunk) => sum + bytesOfRows(chunk, 0, chunk.length), 0);
 }
 
 /** Bytes of the rows `[from, to)`: values and their offsets. Validity bitmaps are not counted. */

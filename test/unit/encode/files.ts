@@ -14,21 +14,28 @@ import type { Row } from './rows.ts';
 export function joinedFile(parts: readonly EncodedRowGroup[], footerOrder = parts.map((_, index) => index)): Buffer {
   const deltas: number[] = [];
   let position = 0;
-  for (const { body } of parts) {
+  for (const { bodyBytes } of parts) {
     deltas.push(position);
-    position += body.length;
+    position += bodyBytes;
   }
   const footer = joinFooters(
     footerOrder.map((index) => ({ footer: parts[index]?.footer as Uint8Array, delta: deltas[index] as number })),
   );
-  return Buffer.concat([MAGIC, ...parts.map((part) => part.body), fileTail(footer)]);
+  return Buffer.concat([MAGIC, ...parts.flatMap((part) => part.body), fileTail(footer)]);
+}
+
+/** A row group that outlasts the next one of its encoder. */
+export async function kept(group: Promise<EncodedRowGroup>): Promise<EncodedRowGroup> {
+  const encoded = await group;
+  return { ...encoded, body: encoded.body.map((piece) => Buffer.from(piece)) };
 }
 
 /** The opposite: body and footer of a file. */
 export function partOf(file: Buffer): EncodedRowGroup {
   const { footerStart, footerBytes } = readTail(file, file.length);
   const footer = file.subarray(footerStart, footerStart + footerBytes);
-  return { body: file.subarray(MAGIC.length, footerStart), footer, rows: parseFooter(footer).rows, rawBytes: 0 };
+  const body = file.subarray(MAGIC.length, footerStart);
+  return { body: [body], bodyBytes: body.length, footer, rows: parseFooter(footer).rows, rawBytes: 0 };
 }
 
 export interface TestFolder {

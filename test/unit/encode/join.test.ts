@@ -3,12 +3,19 @@ import { createEncoder, type EncodedRowGroup } from '../../../src/encode/encoder
 import { parseFooter } from '../../../src/encode/parquet/footer.ts';
 import { COLUMN_CHUNK, COLUMN_META_DATA, FILE_META_DATA, ROW_GROUP } from '../../../src/encode/parquet/format.ts';
 import { encodeStruct, structField, structsField } from '../../../src/encode/parquet/thrift.ts';
-import { describeRows, duckRows, hex, hyparquetRows, joinedFile, partOf, testFolder } from './files.ts';
+import { describeRows, duckRows, hex, hyparquetRows, joinedFile, kept, partOf, testFolder } from './files.ts';
 import { makeRows, type Row, random, schema, toBatch } from './rows.ts';
 
 const folder = await testFolder();
 const encoder = createEncoder({ compression: 'snappy' });
-const encode = (rows: readonly Row[]): EncodedRowGroup => encoder.encode(toBatch(rows));
+const encode = (rows: readonly Row[]): Promise<EncodedRowGroup> => kept(encoder.encode(toBatch(rows)));
+
+/** One after the other: an encoder takes one batch at a time. */
+async function encodeAll(parts: readonly (readonly Row[])[]): Promise<EncodedRowGroup[]> {
+  const groups: EncodedRowGroup[] = [];
+  for (const rows of parts) groups.push(await encode(rows));
+  return groups;
+}
 
 /** Parts of different sizes, offsets going up. */
 function makeParts(count: number): Row[][] {
@@ -37,7 +44,7 @@ function statistics(footer: Uint8Array): string[] {
 for (const count of [2, 3, 7, 20]) {
   test(`${count} parts become one file with every row and the statistics of each part`, async () => {
     const rows = makeParts(count);
-    const parts = rows.map(encode);
+    const parts = await encodeAll(rows);
     const file = joinedFile(parts);
     expect(await duckRows(folder, folder.write(file))).toEqual(describeRows(rows.flat()));
     expect(await hyparquetRows(file)).toEqual(describeRows(rows.flat()));
@@ -47,21 +54,19 @@ for (const count of [2, 3, 7, 20]) {
 
 test('row groups stand in the order of the footer, whatever the order of their bytes', async () => {
   const rows = makeParts(3);
-  const file = joinedFile(
-    [2, 0, 1].map((index) => encode(rows[index] as Row[])),
-    [1, 2, 0],
-  );
+  const file = joinedFile(await encodeAll([2, 0, 1].map((index) => rows[index] as Row[])), [1, 2, 0]);
   expect(await hyparquetRows(file)).toEqual(describeRows(rows.flat()));
 });
 
 test('a joined file can be joined again, also with a file of no rows', async () => {
   const rows = makeParts(5);
-  const once = partOf(joinedFile(rows.slice(0, 2).map(encode)));
-  const twice = partOf(joinedFile([once, encoder.emptyFile(schema), encode(rows[2] as Row[])]));
-  const thrice = joinedFile([encoder.emptyFile(schema), twice, partOf(joinedFile(rows.slice(3).map(encode)))]);
+  const parts = await encodeAll(rows);
+  const once = partOf(joinedFile(parts.slice(0, 2)));
+  const twice = partOf(joinedFile([once, encoder.emptyFile(schema), parts[2] as EncodedRowGroup]));
+  const thrice = joinedFile([encoder.emptyFile(schema), twice, partOf(joinedFile(parts.slice(3)))]);
   expect(await hyparquetRows(thrice)).toEqual(describeRows(rows.flat()));
   expect(await duckRows(folder, folder.write(thrice))).toEqual(describeRows(rows.flat()));
-  expect(statistics(partOf(thrice).footer)).toEqual(rows.flatMap((part) => statistics(encode(part).footer)));
+  expect(statistics(partOf(thrice).footer)).toEqual(parts.flatMap((part) => statistics(part.footer)));
 });
 
 /** Parts of which each holds its own range of every column, so that wrong bounds hide rows; large values in pieces. */
@@ -76,7 +81,7 @@ const LOOKUP_PARTS = [0, 1, 2, 3].map((part) =>
 );
 
 test('equality and range look-ups on a joined file find their rows', async () => {
-  const path = folder.write(joinedFile(LOOKUP_PARTS.map(encode)));
+  const path = folder.write(joinedFile(await encodeAll(LOOKUP_PARTS)));
   const rows = LOOKUP_PARTS.flat();
   const next = random(4);
   const count = async (where: string): Promise<number> =>
@@ -113,7 +118,7 @@ test('equality and range look-ups on a joined file find their rows', async () =>
 });
 
 test('the bounds of every column chunk contain its values', async () => {
-  const path = folder.write(joinedFile(LOOKUP_PARTS.map(encode)));
+  const path = folder.write(joinedFile(await encodeAll(LOOKUP_PARTS)));
   const chunks = await folder.query(
     `SELECT row_group_id::INT AS part, stats_min_value AS lowest, stats_max_value AS highest, stats_null_count::INT AS nulls
      FROM parquet_metadata(${path}) WHERE path_in_schema = 'offset' ORDER BY ALL`,

@@ -67,7 +67,9 @@ test('bounds of numbers and bytes hold every value when each piece has a range o
     }),
   ];
   const data = makeData({ type: new Struct(fields), length: rows, nullCount: 0, children });
-  const file = joinedFile([createEncoder({ compression: 'snappy' }).encode(new RecordBatch(new Schema(fields), data))]);
+  const file = joinedFile([
+    await createEncoder({ compression: 'snappy' }).encode(new RecordBatch(new Schema(fields), data)),
+  ]);
   const path = folder.write(file);
   const bounds = await folder.query(
     `SELECT stats_min_value AS lowest, stats_max_value AS highest FROM parquet_metadata(${path})`,

@@ -12,7 +12,6 @@ import { closeStagedFiles, createStagedFiles, mergeRanges } from '../../../src/s
 import { createLayout, type Segment, SegmentWriter, startAt } from '../../../src/stage/segments.ts';
 
 let folder: string;
-const encoder = createEncoder({ compression: 'snappy' });
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'kafkaload-stage-'));
@@ -29,7 +28,8 @@ function offsets(start: number, end: number): RecordBatch {
 }
 
 async function segment(writer: SegmentWriter, file: number | null, start: number, end: number): Promise<Segment> {
-  const group = encoder.encode(offsets(start, end));
+  // An encoder each: segments are made at the same time, as workers make them.
+  const group = await createEncoder({ compression: 'snappy' }).encode(offsets(start, end));
   const written = await writer.write(file, group.body);
   const range = { topic: 't', partition: 0, startOffset: start, endOffset: end };
   return { ...written, rows: group.rows, footer: group.footer, range };

@@ -1,0 +1,49 @@
+/**
+ * The bytes of a row group while it is encoded, in blocks that are used again for the next one.
+ *
+ * One buffer would have to be copied each time it grows, and a new one for each row group costs a page fault every 4 KiB.
+ */
+const BLOCK_BYTES = 4 * 1024 * 1024;
+
+export class BodyBlocks {
+  readonly #blocks: Buffer[] = [];
+  #length = 0;
+
+  /** Bytes appended since the last `clear`. */
+  get length(): number {
+    return this.#length;
+  }
+
+  /** Copies bytes to the end. */
+  append(bytes: Uint8Array): void {
+    for (let done = 0; done < bytes.length; ) {
+      const index = Math.floor(this.#length / BLOCK_BYTES);
+      const start = this.#length % BLOCK_BYTES;
+      const part = bytes.subarray(done, done + BLOCK_BYTES - start);
+      let block = this.#blocks[index];
+      if (!block) {
+        block = Buffer.allocUnsafeSlow(BLOCK_BYTES);
+        this.#blocks[index] = block;
+      }
+      block.set(part, start);
+      done += part.length;
+      this.#length += part.length;
+    }
+  }
+
+  /** All bytes, in order: views, which the next `clear` and `append` overwrite. */
+  pieces(): Uint8Array[] {
+    const count = Math.ceil(this.#length / BLOCK_BYTES);
+    return this.#blocks.slice(0, count).map((block, index) => block.subarray(0, this.#length - index * BLOCK_BYTES));
+  }
+
+  /** Forgets the bytes and keeps the blocks. */
+  clear(): void {
+    this.#length = 0;
+  }
+
+  free(): void {
+    this.#length = 0;
+    this.#blocks.length = 0;
+  }
+}

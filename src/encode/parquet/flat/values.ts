@@ -1,0 +1,346 @@
+/** The values of a flat column, by type: where pages end, how their values are written, what their bounds are. */
+import { type Data, type DataType, Type } from 'apache-arrow';
+import { ENCODING, PHYSICAL_TYPE } from '../format.ts';
+import { type Bounds, ByteBounds, exactBounds, NO_BOUNDS } from './bounds.ts';
+import { DELTA_INT64_LIMIT, deltaBytes, putDeltaInt32, putDeltaInt64 } from './delta.ts';
+import { buildDictionary, type Dictionary, hasRepeats, indexesBytes, putIndexes } from './dictionary.ts';
+import { isPresent, putBits } from './levels.ts';
+import { plainBytes, putPlainBytes, sliceBytes } from './plain.ts';
+
+/** Rows of a page, also where they take less than PAGE_BYTES. */
+const PAGE_ROWS = 65_536;
+
+/** Bytes of values in a page; a single longer value has a page of its own. */
+const PAGE_BYTES = 1024 * 1024;
+
+/** Rows of one page; from and to as in `slice`. */
+export interface PageRows {
+  readonly data: Data;
+  readonly from: number;
+  readonly to: number;
+  readonly nulls: number;
+}
+
+export interface FlatValues {
+  readonly dictionary: Dictionary | undefined;
+  /** Where the page that begins with row `from` ends: one row at least. */
+  endOfPage(data: Data, from: number): number;
+  /** Most bytes that `put` touches. */
+  pageBytes(data: Data, from: number, to: number): number;
+  /** Writes the values that are not null; there is at least one. */
+  put(page: Buffer, position: number, rows: PageRows): { readonly end: number; readonly encoding: number };
+  /** Of all values, once every page is written. */
+  bounds(): Bounds;
+}
+
+/** Pages of the same values are written one after the other and nothing waits in between: they share these. */
+const starts = new Int32Array(PAGE_ROWS);
+const lengths = new Int32Array(PAGE_ROWS);
+const presentWords = new Int32Array(PAGE_ROWS * 2);
+
+/** Reads through all rows once; undefined for a type that is not flat. */
+export function flatValues(type: DataType, chunks: readonly Data[]): FlatValues | undefined {
+  switch (flatPhysicalType(type)) {
+    case PHYSICAL_TYPE.BYTE_ARRAY: {
+      const isText = type.typeId === Type.Utf8;
+      const dictionary = hasRepeats(chunks) ? buildDictionary(chunks, isText) : undefined;
+      return dictionary ? new IndexValues(dictionary) : new ByteValues(isText);
+    }
+    case PHYSICAL_TYPE.INT32:
+      return intValues(chunks, 1);
+    case PHYSICAL_TYPE.INT64:
+      return intValues(chunks, 2);
+    case PHYSICAL_TYPE.DOUBLE:
+      return new DoubleValues();
+    case PHYSICAL_TYPE.BOOLEAN:
+      return new BooleanValues();
+    default:
+      return undefined;
+  }
+}
+
+/** Physical type of the types this encoder takes. */
+export function flatPhysicalType(type: DataType): number | undefined {
+  switch (type.typeId) {
+    case Type.Utf8:
+    case Type.Binary:
+      return PHYSICAL_TYPE.BYTE_ARRAY;
+    case Type.Bool:
+      return PHYSICAL_TYPE.BOOLEAN;
+    default:
+      return FIXED_TYPES.get(type.toString());
+  }
+}
+
+/** By the name Arrow prints, which has the width and unit. */
+const FIXED_TYPES: ReadonlyMap<string, number> = new Map([
+  ['Int32', PHYSICAL_TYPE.INT32],
+  ['Int64', PHYSICAL_TYPE.INT64],
+  ['Float64', PHYSICAL_TYPE.DOUBLE],
+  ['Date32<DAY>', PHYSICAL_TYPE.INT32],
+  ['Timestamp<MILLISECOND>', PHYSICAL_TYPE.INT64],
+  ['Timestamp<MILLISECOND, UTC>', PHYSICAL_TYPE.INT64],
+]);
+
+class ByteValues implements FlatValues {
+  readonly dictionary = undefined;
+  readonly #bounds: ByteBounds;
+
+  constructor(isText: boolean) {
+    this.#bounds = new ByteBounds(isText);
+  }
+
+  endOfPage(data: Data, from: number): number {
+    const offsets: Int32Array = data.valueOffsets;
+    const limit = (offsets[from] as number) + PAGE_BYTES;
+    let low = from + 1;
+    let high = Math.min(data.length, from + PAGE_ROWS);
+    while (low < high) {
+      const middle = Math.ceil((low + high) / 2);
+      if ((offsets[middle] as number) <= limit) low = middle;
+      else high = middle - 1;
+    }
+    return low;
+  }
+
+  pageBytes({ valueOffsets }: Data, from: number, to: number): number {
+    return plainBytes(to - from, valueOffsets[to] - valueOffsets[from]);
+  }
+
+  put(page: Buffer, position: number, { data, from, to, nulls }: PageRows) {
+    const slice = sliceBytes(data, from, to, nulls, starts, lengths);
+    this.#bounds.add(slice.values, slice.starts, slice.lengths, slice.count);
+    return { end: putPlainBytes(page, position, slice), encoding: ENCODING.PLAIN };
+  }
+
+  bounds(): Bounds {
+    return this.#bounds.bounds();
+  }
+}
+
+/** Values that stand in a dictionary. Pages must be written in order. */
+class IndexValues implements FlatValues {
+  readonly dictionary: Dictionary;
+  #next = 0;
+
+  constructor(dictionary: Dictionary) {
+    this.dictionary = dictionary;
+  }
+
+  endOfPage(data: Data, from: number): number {
+    return Math.min(data.length, from + PAGE_ROWS);
+  }
+
+  pageBytes(_data: Data, from: number, to: number): number {
+    return indexesBytes(to - from);
+  }
+
+  put(page: Buffer, position: number, { from, to, nulls }: PageRows) {
+    const first = this.#next;
+    this.#next += to - from - nulls;
+    const { indexes, entries } = this.dictionary;
+    return {
+      end: putIndexes(page, position, indexes, first, this.#next, entries),
+      encoding: ENCODING.RLE_DICTIONARY,
+    };
+  }
+
+  bounds(): Bounds {
+    return this.dictionary.bounds;
+  }
+}
+
+/** @param words Int32 words of a value: 1 or 2. */
+function intValues(chunks: readonly Data[], words: 1 | 2): FlatValues {
+  const range = words === 1 ? rangeOfInt32(chunks) : rangeOfInt64(chunks);
+  if (range === undefined) return new IntValues(words, NO_BOUNDS, true);
+  const bounds = exactBounds(range.min, range.max);
+  const bytes = bounds.min?.bytes;
+  // A column of one value (partition, timestampType) is its dictionary and runs of 0.
+  if (range.isConstant && bytes) return new IndexValues({ bytes, entries: 1, indexes: null, bounds });
+  return new IntValues(words, bounds, range.isNarrow);
+}
+
+interface IntRange {
+  readonly min: Int32Array;
+  readonly max: Int32Array;
+  readonly isConstant: boolean;
+  /** Whether differences are exact as numbers. */
+  readonly isNarrow: boolean;
+}
+
+/** Integers: their differences, or as they are where differences would not be exact as numbers. */
+class IntValues implements FlatValues {
+  readonly dictionary = undefined;
+  readonly #words: 1 | 2;
+  readonly #bounds: Bounds;
+  readonly #isNarrow: boolean;
+
+  constructor(words: 1 | 2, bounds: Bounds, isNarrow: boolean) {
+    this.#words = words;
+    this.#bounds = bounds;
+    this.#isNarrow = isNarrow;
+  }
+
+  endOfPage(data: Data, from: number): number {
+    return Math.min(data.length, from + PAGE_ROWS);
+  }
+
+  pageBytes(_data: Data, from: number, to: number): number {
+    return deltaBytes(to - from);
+  }
+
+  put(page: Buffer, position: number, rows: PageRows) {
+    const count = rows.to - rows.from - rows.nulls;
+    const values = presentValues(wordsOf(rows.data), rows, this.#words);
+    if (!this.#isNarrow) return { end: putWords(page, position, values), encoding: ENCODING.PLAIN };
+    const putDelta = this.#words === 1 ? putDeltaInt32 : putDeltaInt64;
+    return { end: putDelta(page, position, values, count), encoding: ENCODING.DELTA_BINARY_PACKED };
+  }
+
+  bounds(): Bounds {
+    return this.#bounds;
+  }
+}
+
+class DoubleValues implements FlatValues {
+  readonly dictionary = undefined;
+  #min = Number.POSITIVE_INFINITY;
+  #max = Number.NEGATIVE_INFINITY;
+
+  endOfPage(data: Data, from: number): number {
+    return Math.min(data.length, from + PAGE_ROWS);
+  }
+
+  pageBytes(_data: Data, from: number, to: number): number {
+    return (to - from) * 8;
+  }
+
+  put(page: Buffer, position: number, rows: PageRows) {
+    const { data, from, to, nulls } = rows;
+    const values: Float64Array = data.values;
+    for (let row = from; row < to; row++) {
+      if (nulls > 0 && !isPresent(data, row)) continue;
+      // False for NaN, which has no place in the order and stands in no bound.
+      const value = values[row] as number;
+      if (value < this.#min) this.#min = value;
+      if (value > this.#max) this.#max = value;
+    }
+    return { end: putWords(page, position, presentValues(wordsOf(data), rows, 2)), encoding: ENCODING.PLAIN };
+  }
+
+  bounds(): Bounds {
+    if (this.#min > this.#max) return NO_BOUNDS;
+    // The format wants both zeros within the bounds, since readers may tell them apart.
+    return exactBounds(
+      Float64Array.of(this.#min === 0 ? -0 : this.#min),
+      Float64Array.of(this.#max === 0 ? 0 : this.#max),
+    );
+  }
+}
+
+class BooleanValues implements FlatValues {
+  readonly dictionary = undefined;
+  #hasFalse = false;
+  #hasTrue = false;
+
+  endOfPage(data: Data, from: number): number {
+    return Math.min(data.length, from + PAGE_ROWS);
+  }
+
+  pageBytes(_data: Data, from: number, to: number): number {
+    return Math.ceil((to - from) / 8);
+  }
+
+  put(page: Buffer, position: number, { data, from, to, nulls }: PageRows) {
+    const bits: Uint8Array = data.values;
+    const count = to - from - nulls;
+    const end = position + Math.ceil(count / 8);
+    page.fill(0, position, end);
+    let trues = 0;
+    if (nulls === 0) putBits(page, position, bits, data.offset + from, count);
+    for (let row = from, next = 0; row < to; row++) {
+      if (nulls > 0 && !isPresent(data, row)) continue;
+      const bit = data.offset + row;
+      const value = ((bits[bit >>> 3] as number) >>> (bit & 7)) & 1;
+      trues += value;
+      const at = position + (next >>> 3);
+      if (nulls > 0) page[at] = (page[at] as number) | (value << (next & 7));
+      next++;
+    }
+    this.#hasTrue ||= trues > 0;
+    this.#hasFalse ||= trues < count;
+    return { end, encoding: ENCODING.PLAIN };
+  }
+
+  bounds(): Bounds {
+    if (!this.#hasFalse && !this.#hasTrue) return NO_BOUNDS;
+    return exactBounds(Uint8Array.of(this.#hasFalse ? 0 : 1), Uint8Array.of(this.#hasTrue ? 1 : 0));
+  }
+}
+
+function wordsOf({ values }: Data): Int32Array {
+  return new Int32Array(values.buffer, values.byteOffset, values.byteLength / Int32Array.BYTES_PER_ELEMENT);
+}
+
+/** The values that are not null, as words: a view of the column, or of an array that the next call overwrites. */
+function presentValues(values: Int32Array, { data, from, to, nulls }: PageRows, words: 1 | 2): Int32Array {
+  if (nulls === 0) return values.subarray(from * words, to * words);
+  let next = 0;
+  for (let row = from; row < to; row++) {
+    if (!isPresent(data, row)) continue;
+    for (let word = row * words; word < (row + 1) * words; word++) presentWords[next++] = values[word] as number;
+  }
+  return presentWords.subarray(0, next);
+}
+
+function putWords(page: Buffer, position: number, words: Int32Array): number {
+  page.set(new Uint8Array(words.buffer, words.byteOffset, words.byteLength), position);
+  return position + words.byteLength;
+}
+
+function rangeOfInt32(chunks: readonly Data[]): IntRange | undefined {
+  let min = Number.POSITIVE_INFINITY;
+  let max = Number.NEGATIVE_INFINITY;
+  for (const data of chunks) {
+    const values: Int32Array = data.values;
+    const hasNulls = data.nullCount > 0;
+    for (let row = 0; row < data.length; row++) {
+      if (hasNulls && !isPresent(data, row)) continue;
+      const value = values[row] as number;
+      if (value < min) min = value;
+      if (value > max) max = value;
+    }
+  }
+  if (min > max) return undefined;
+  return { min: Int32Array.of(min), max: Int32Array.of(max), isConstant: min === max, isNarrow: true };
+}
+
+function rangeOfInt64(chunks: readonly Data[]): IntRange | undefined {
+  let [minHigh, minLow, maxHigh, maxLow] = [2 ** 31, 0, -(2 ** 31) - 1, 0];
+  for (const data of chunks) {
+    const words = wordsOf(data);
+    const hasNulls = data.nullCount > 0;
+    for (let row = 0; row < data.length; row++) {
+      if (hasNulls && !isPresent(data, row)) continue;
+      const low = (words[row * 2] as number) >>> 0;
+      const high = words[row * 2 + 1] as number;
+      if (high < minHigh || (high === minHigh && low < minLow)) {
+        minHigh = high;
+        minLow = low;
+      }
+      if (high > maxHigh || (high === maxHigh && low > maxLow)) {
+        maxHigh = high;
+        maxLow = low;
+      }
+    }
+  }
+  if (minHigh > maxHigh) return undefined;
+  const limit = DELTA_INT64_LIMIT / 2 ** 32;
+  return {
+    min: Int32Array.of(minLow, minHigh),
+    max: Int32Array.of(maxLow, maxHigh),
+    isConstant: minHigh === maxHigh && minLow === maxLow,
+    isNarrow: minHigh >= -limit && maxHigh < limit,
+  };
+}
