@@ -138,12 +138,16 @@ class Resolver {
 
   #substitute(node: ReferenceNode, scope: Scope | null): Value | undefined {
     this.#place = node.place;
+    if (this.#resolving.has(node)) throw CYCLE;
     const cutsBefore = this.#cuts;
     let value: Value | undefined;
-    if (this.#resolving.has(node)) this.#cuts += 1;
-    else {
-      this.#resolving.add(node);
+    this.#resolving.add(node);
+    try {
       value = this.#nested(() => this.#resolveLayers(this.#lookup(node, scope)));
+    } catch (error) {
+      if (error !== CYCLE) throw error;
+      this.#cuts += 1;
+    } finally {
       this.#resolving.delete(node);
     }
     if (value === undefined && !node.optional) throw this.#missing(node, this.#cuts > cutsBefore);
@@ -268,9 +272,11 @@ class Resolver {
     this.#step();
     this.#depth += 1;
     if (this.#depth > 2 * LIMITS.depth) throw invalidAt(this.#place, 'substitutions refer to each other too deeply');
-    const result = inner();
-    this.#depth -= 1;
-    return result;
+    try {
+      return inner();
+    } finally {
+      this.#depth -= 1;
+    }
   }
 
   #step(): void {
@@ -285,6 +291,9 @@ class Resolver {
     return value;
   }
 }
+
+/** Thrown where a substitution is met again while it is resolved: the last one that led there has no value. */
+const CYCLE = Symbol('cycle');
 
 /** The scope in which a layer's own substitutions are resolved. */
 function below({ slot, index, scope }: Layer): Scope | null {
