@@ -46,6 +46,10 @@ const PREFIX_BYTES = 64;
 /** A maximum that cannot be shortened is left out of the footer beyond this. */
 const MAX_EXACT_BYTES = 4096;
 
+/** Only prefixes that begin with this or more may have no successor: U+10FFFF in UTF-8, or 0xff. */
+const HIGHEST_BYTES = 0xf4;
+
+/** A value, in the array it lies in. */
 interface Value {
   readonly values: Uint8Array;
   readonly start: number;
@@ -56,20 +60,14 @@ interface Value {
  * Bounds of byte arrays, of which only the first 64 bytes count.
  *
  * A row is compared with what the smallest and the largest value so far begin with in common, which settles most rows at
- * the byte behind it.
+ * the byte behind it. Sorted values make every row a new bound, so taking one is a matter of its position alone.
  */
 export class ByteBounds {
   readonly #isText: boolean;
-  readonly #min = new Uint8Array(PREFIX_BYTES);
-  readonly #max = new Uint8Array(PREFIX_BYTES);
-  #minLength = -1;
-  #maxLength = -1;
-  /** Bytes at the start of both. */
+  #min: Value | undefined;
+  #max: Value | undefined;
+  /** Bytes that both begin with; at most 64. */
   #common = 0;
-  #isMinCut = false;
-  #isMaxCut = false;
-  /** The largest value itself, where its first bytes have no successor; undefined otherwise. */
-  #whole: Value | undefined;
 
   constructor(isText: boolean) {
     this.#isText = isText;
@@ -78,120 +76,115 @@ export class ByteBounds {
   /** Takes in `count` values; `values` must not change before `bounds` is called. */
   add(values: Uint8Array, starts: Int32Array, lengths: Int32Array, count: number): void {
     if (count === 0) return;
-    let first = 0;
-    if (this.#minLength < 0) {
-      this.#setMin(values, starts[0] as number, lengths[0] as number);
-      this.#setMax(values, starts[0] as number, lengths[0] as number);
-      first = 1;
-    }
-    const min = this.#min;
-    const max = this.#max;
-    for (let index = first; index < count; index++) {
+    if (this.#min === undefined) this.#common = Math.min(lengths[0] as number, PREFIX_BYTES);
+    const first: Value = { values, start: starts[0] as number, length: lengths[0] as number };
+    let { values: minValues, start: minStart, length: minLength } = this.#min ?? first;
+    let { values: maxValues, start: maxStart, length: maxLength } = this.#max ?? first;
+    let common = this.#common;
+    for (let index = 0; index < count; index++) {
       const start = starts[index] as number;
       const length = lengths[index] as number;
       const prefix = Math.min(length, PREFIX_BYTES);
-      const common = this.#common;
       let at = 0;
-      while (at < common && at < prefix && values[start + at] === min[at]) at++;
+      while (at < common && at < prefix && values[start + at] === minValues[minStart + at]) at++;
       // -1 for the end of a value: a value is larger than what it begins with.
       const byte = at < prefix ? (values[start + at] as number) : -1;
-      const low = at < this.#minLength ? (min[at] as number) : -1;
-      const high = at < this.#maxLength ? (max[at] as number) : -1;
+      const low = at < minLength && at < PREFIX_BYTES ? (minValues[minStart + at] as number) : -1;
+      const high = at < maxLength && at < PREFIX_BYTES ? (maxValues[maxStart + at] as number) : -1;
       if (byte > low && byte < high) continue;
-      if (byte <= low) this.#compareMin(values, start, length, at);
-      if (byte >= high) this.#compareMax(values, start, length, at);
+      // Whatever is taken, the bounds differ from the first byte on that was not found equal.
+      if (byte <= low && precedes(values, start, length, minValues, minStart, minLength, at)) {
+        minValues = values;
+        minStart = start;
+        minLength = length;
+        common = at;
+      }
+      if (byte >= high && this.#follows(values, start, length, maxValues, maxStart, maxLength, at)) {
+        maxValues = values;
+        maxStart = start;
+        maxLength = length;
+        common = at;
+      }
     }
+    this.#min = { values: minValues, start: minStart, length: minLength };
+    this.#max = { values: maxValues, start: maxStart, length: maxLength };
+    this.#common = common;
   }
 
   bounds(): Bounds {
-    if (this.#minLength < 0) return NO_BOUNDS;
-    return { min: this.#lower(), max: this.#upper() };
+    return this.#min && this.#max ? { min: this.#lower(this.#min), max: this.#upper(this.#max) } : NO_BOUNDS;
   }
 
-  /** @param from Bytes known to be equal. */
-  #compareMin(values: Uint8Array, start: number, length: number, from: number): void {
-    const order = comparePrefix(values, start, length, this.#min, this.#minLength, from);
-    if (order < 0) this.#setMin(values, start, length);
-    else if (order === 0 && length <= PREFIX_BYTES) this.#isMinCut = false;
+  /** Whether a value lies above the maximum; of those equal in 64 bytes, the longer where bytes beyond them count. */
+  #follows(
+    values: Uint8Array,
+    start: number,
+    length: number,
+    maxValues: Uint8Array,
+    maxStart: number,
+    maxLength: number,
+    from: number,
+  ): boolean {
+    const order = comparePrefix(values, start, length, maxValues, maxStart, maxLength, from);
+    if (order !== 0 || length <= PREFIX_BYTES) return order > 0;
+    if (maxLength <= PREFIX_BYTES) return true;
+    if ((maxValues[maxStart] as number) < HIGHEST_BYTES) return false;
+    const max = maxValues.subarray(maxStart, maxStart + maxLength);
+    return !this.#successor(max) && Buffer.compare(values.subarray(start, start + length), max) > 0;
   }
 
-  #compareMax(values: Uint8Array, start: number, length: number, from: number): void {
-    const order = comparePrefix(values, start, length, this.#max, this.#maxLength, from);
-    if (order > 0) {
-      this.#setMax(values, start, length);
-    } else if (order === 0 && length > PREFIX_BYTES) {
-      this.#isMaxCut = true;
-      const whole = this.#whole;
-      if (whole && compareWhole({ values, start, length }, whole) > 0) this.#whole = { values, start, length };
-    }
-  }
-
-  #setMin(values: Uint8Array, start: number, length: number): void {
-    this.#minLength = Math.min(length, PREFIX_BYTES);
-    this.#isMinCut = length > PREFIX_BYTES;
-    this.#min.set(values.subarray(start, start + this.#minLength));
-    this.#common = this.#commonLength();
-  }
-
-  #setMax(values: Uint8Array, start: number, length: number): void {
-    this.#maxLength = Math.min(length, PREFIX_BYTES);
-    this.#isMaxCut = length > PREFIX_BYTES;
-    this.#max.set(values.subarray(start, start + this.#maxLength));
-    this.#common = this.#commonLength();
-    const hasSuccessor = this.#maxLength < PREFIX_BYTES || this.#successor() !== undefined;
-    this.#whole = hasSuccessor ? undefined : { values, start, length };
-  }
-
-  #commonLength(): number {
-    const shorter = Math.min(this.#minLength, this.#maxLength);
-    let length = 0;
-    while (length < shorter && this.#min[length] === this.#max[length]) length++;
-    return length;
-  }
-
-  #lower(): Bound {
-    const bytes = this.#min.slice(0, this.#minLength);
-    if (!this.#isMinCut) return { bytes, exact: true };
+  #lower({ values, start, length }: Value): Bound {
+    const bytes = Uint8Array.from(values.subarray(start, start + Math.min(length, PREFIX_BYTES)));
+    if (length <= PREFIX_BYTES) return { bytes, exact: true };
     return { bytes: this.#isText ? wholeCharacters(bytes) : bytes, exact: false };
   }
 
-  #upper(): Bound | undefined {
-    if (!this.#isMaxCut) return { bytes: this.#max.slice(0, this.#maxLength), exact: true };
-    if (this.#whole) {
-      const { values, start, length } = this.#whole;
-      return length > MAX_EXACT_BYTES ? undefined : { bytes: values.slice(start, start + length), exact: true };
-    }
-    const bytes = this.#successor();
-    return bytes && { bytes, exact: false };
+  #upper({ values, start, length }: Value): Bound | undefined {
+    const bytes = values.subarray(start, start + length);
+    const successor = length > PREFIX_BYTES ? this.#successor(bytes) : undefined;
+    if (successor) return { bytes: successor, exact: false };
+    return length > MAX_EXACT_BYTES ? undefined : { bytes: Uint8Array.from(bytes), exact: true };
   }
 
-  #successor(): Uint8Array | undefined {
-    const bytes = this.#max.slice(0, this.#maxLength);
-    return this.#isText ? nextText(wholeCharacters(bytes)) : nextBytes(bytes);
+  /** The smallest value above all that share the first 64 bytes; undefined where there is none. */
+  #successor(bytes: Uint8Array): Uint8Array | undefined {
+    const prefix = Uint8Array.from(bytes.subarray(0, PREFIX_BYTES));
+    return this.#isText ? nextText(wholeCharacters(prefix)) : nextBytes(prefix);
   }
 }
 
-/** Compares the first 64 bytes of a value with those of a bound. */
+/** Whether a value lies below the minimum; of those equal in 64 bytes, the one that ends there. */
+function precedes(
+  values: Uint8Array,
+  start: number,
+  length: number,
+  minValues: Uint8Array,
+  minStart: number,
+  minLength: number,
+  from: number,
+): boolean {
+  const order = comparePrefix(values, start, length, minValues, minStart, minLength, from);
+  return order < 0 || (order === 0 && length <= PREFIX_BYTES && minLength > PREFIX_BYTES);
+}
+
+/** Compares the first 64 bytes of a value with those of a bound, which are known to be equal before `from`. */
 function comparePrefix(
   values: Uint8Array,
   start: number,
   length: number,
-  bound: Uint8Array,
+  boundValues: Uint8Array,
+  boundStart: number,
   boundLength: number,
   from: number,
 ): number {
   const prefix = Math.min(length, PREFIX_BYTES);
-  const shorter = Math.min(prefix, boundLength);
+  const boundPrefix = Math.min(boundLength, PREFIX_BYTES);
+  const shorter = Math.min(prefix, boundPrefix);
   for (let at = from; at < shorter; at++) {
-    const order = (values[start + at] as number) - (bound[at] as number);
+    const order = (values[start + at] as number) - (boundValues[boundStart + at] as number);
     if (order !== 0) return order;
   }
-  return prefix - boundLength;
-}
-
-function compareWhole(a: Value, b: Value): number {
-  const bytes = ({ values, start, length }: Value): Uint8Array => values.subarray(start, start + length);
-  return Buffer.compare(bytes(a), bytes(b));
+  return prefix - boundPrefix;
 }
 
 /** The text without a character that was cut in two. */
