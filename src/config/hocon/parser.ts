@@ -48,7 +48,7 @@ class Parser {
     while (this.#skipNewlines().kind !== end) {
       const token = this.#peek();
       const isInclude = token.kind === 'text' && token.text === 'include';
-      entries.push(isInclude ? this.#parseInclude() : this.#parseField(end));
+      entries.push(isInclude ? this.#parseInclude() : this.#parseField());
       if (!this.#takeSeparator()) break;
     }
     const last = this.#skipNewlines();
@@ -58,14 +58,11 @@ class Parser {
     return { kind: 'objectSyntax', entries };
   }
 
-  #parseField(end: '}' | 'end'): FieldSyntax {
+  #parseField(): FieldSyntax {
     const start = this.#peek();
     const tokens: Token[] = [];
     while (isPathPart(this.#peek())) tokens.push(this.#take());
-    if (tokens.length === 0) {
-      const closed = end === '}' && start.kind === 'end' ? '; a { is never closed' : '';
-      this.#fail(start, `a key is missing before ${describe(start)}${closed}`);
-    }
+    if (tokens.length === 0) this.#fail(start, `a key is missing before ${describe(start)}`);
     const path = parsePath(tokens, { source: this.#source, offset: start.offset });
     const separator = this.#skipNewlines();
     if (separator.kind === '{') {
