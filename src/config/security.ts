@@ -1,5 +1,7 @@
+import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import { createSecureContext } from 'node:tls';
 import { OffloadError } from '../errors.ts';
 import type { SaslSettings, TlsSettings } from './job.ts';
 import type { Properties, Property } from './properties.ts';
@@ -99,6 +101,7 @@ async function readTls(
       : (readChoice(properties, 'ssl.endpoint.identification.algorithm', ['https', 'none']) ?? 'https');
   const verify = readChoice(properties, 'enable.ssl.certificate.verification', ['true', 'false']) !== 'false';
   const passphrase = properties.get('ssl.key.password')?.value;
+  checkPem(ca, cert, key, passphrase);
   return {
     settings: {
       ...(ca && { ca: ca.text }),
@@ -148,6 +151,37 @@ async function readPem(properties: Properties, name: string, cwd: string): Promi
   }
   requirePem(text, location, ` ${path}`);
   return { text, where: location.where, rdkafka: { [`${name}.location`]: path } };
+}
+
+/** Opens what was read, so that a wrong file or password is told before a broker is asked. */
+function checkPem(ca: Pem | null, cert: Pem | null, key: Pem | null, passphrase: string | undefined): void {
+  const unusable = (pem: Pem | null, error: unknown): OffloadError => {
+    const code = (error as NodeJS.ErrnoException).code ?? '';
+    const locked =
+      passphrase === undefined ? 'it is encrypted; set ssl.key.password' : 'ssl.key.password does not open it';
+    // Whether OpenSSL finds a password wrong or none at all depends on how the key is encrypted.
+    const reasons: Record<string, string> = {
+      ERR_OSSL_BAD_DECRYPT: locked,
+      ERR_MISSING_PASSPHRASE: locked,
+      ERR_OSSL_CRYPTO_INTERRUPTED_OR_CANCELLED: locked,
+      ERR_OSSL_X509_KEY_VALUES_MISMATCH: `it is not the key of the certificate in ${cert?.where}`,
+    };
+    return invalid(`${pem?.where} cannot be used: ${reasons[code] ?? code}`);
+  };
+  const opens = (pem: Pem | null, open: () => unknown): void => {
+    try {
+      open();
+    } catch (error) {
+      throw unusable(pem, error);
+    }
+  };
+  // A secure context takes authorities that it cannot read, and trusts nobody then.
+  if (ca) opens(ca, () => new X509Certificate(ca.text));
+  if (cert) opens(cert, () => createSecureContext({ cert: cert.text }));
+  if (cert && key) {
+    const opened = { cert: cert.text, key: key.text, ...(passphrase !== undefined && { passphrase }) };
+    opens(key, () => createSecureContext(opened));
+  }
 }
 
 function requirePem(text: string, { where }: Property, file: string): void {

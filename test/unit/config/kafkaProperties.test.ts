@@ -1,4 +1,6 @@
+import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
+import { issueCertificate, makeAuthority } from '../../helpers/certificates.ts';
 import { configOf, errorOf, makeWorkspace } from './workspace.ts';
 
 const { folder, write, resolve } = await makeWorkspace();
@@ -187,36 +189,59 @@ describe('security', () => {
   });
 
   it('reads PEM files for the data path and names them, absolute, to librdkafka', async () => {
-    await write('ca.pem', PEM);
-    await write('client.pem', `${PEM}-----BEGIN PRIVATE KEY-----\nAA==\n-----END PRIVATE KEY-----\n`);
+    const authority = await makeAuthority(folder, 'ca');
+    const { store } = await issueCertificate(authority, folder, 'client', { passphrase: 'opens' });
+    const [ca, client] = await Promise.all([authority.certificate, store].map((path) => readFile(path, 'utf8')));
     const { connection, rdkafka } = await settings({
       'security.protocol': 'SSL',
       'ssl.truststore.type': 'PEM',
       'ssl.truststore.location': 'ca.pem',
-      'ssl.certificate.location': 'client.pem',
-      'ssl.key.location': 'client.pem',
-      'ssl.key.password': 'k',
+      'ssl.certificate.location': 'client.store.pem',
+      'ssl.key.location': 'client.store.pem',
+      'ssl.key.password': 'opens',
       'ssl.endpoint.identification.algorithm': '',
       'enable.ssl.certificate.verification': 'false',
     });
-    const client = `${PEM}-----BEGIN PRIVATE KEY-----\nAA==\n-----END PRIVATE KEY-----\n`;
     expect(connection.tls).toEqual({
-      ca: PEM,
+      ca,
       cert: client,
       key: client,
-      passphrase: 'k',
+      passphrase: 'opens',
       checkHostName: false,
       verify: false,
     });
     expect(rdkafka).toMatchObject({
       'security.protocol': 'ssl',
       'ssl.ca.location': `${folder}/ca.pem`,
-      'ssl.certificate.location': `${folder}/client.pem`,
-      'ssl.key.location': `${folder}/client.pem`,
-      'ssl.key.password': 'k',
+      'ssl.certificate.location': `${folder}/client.store.pem`,
+      'ssl.key.location': `${folder}/client.store.pem`,
+      'ssl.key.password': 'opens',
       'ssl.endpoint.identification.algorithm': 'none',
       'enable.ssl.certificate.verification': false,
     });
+  });
+
+  it('opens certificates and keys before a broker is asked, and says which cannot be used', async () => {
+    const authority = await makeAuthority(folder, 'ca');
+    await issueCertificate(authority, folder, 'locked', { passphrase: 'opens' });
+    await issueCertificate(authority, folder, 'other');
+    await write('broken.pem', PEM);
+    const client = { 'security.protocol': 'SSL', 'ssl.certificate.location': 'locked.pem' };
+    const locked = { ...client, 'ssl.key.location': 'locked.key' };
+    const cases: [Record<string, unknown>, string][] = [
+      [{ ...locked, 'ssl.key.password': 'opens not' }, 'ssl.key.location cannot be used: ssl.key.password does not'],
+      [locked, 'ssl.key.location cannot be used: it is encrypted; set ssl.key.password'],
+      [
+        { ...client, 'ssl.key.location': 'other.key' },
+        'ssl.key.location cannot be used: it is not the key of the cert',
+      ],
+      [{ 'security.protocol': 'SSL', 'ssl.ca.location': 'broken.pem' }, 'ssl.ca.location cannot be used: ERR_OSSL'],
+    ];
+    for (const [server, message] of cases) {
+      const error = await errorOf(() => settings(server));
+      expect(error).toContain(`CONFIG_INVALID: kafka.serverOptions.${message}`);
+      expect(error).not.toContain('opens not');
+    }
   });
 
   it('notes settings that the protocol leaves without effect', async () => {
