@@ -3,16 +3,19 @@
  * leaves as an OffloadError that names the broker; none carries a credential.
  */
 import type { ConnectionSettings } from '../config/job.ts';
-import { messageOf, OffloadError } from '../errors.ts';
+import { messageOf, OffloadError, toOffloadError } from '../errors.ts';
 import { brokerError } from './brokerErrors.ts';
+import { findOtherProtocol, tlsAlertOf } from './otherProtocol.ts';
 import { type Api, type ApiVersions, apiVersionsApi } from './protocol.ts';
-import { logIn } from './sasl.ts';
+import { logIn, offeredMechanisms } from './sasl.ts';
 import { FrameSocket } from './socket.ts';
 import { WireReader, WireWriter } from './wire.ts';
 
 const TLS_TRUST_FAILURE = /^(DEPTH_ZERO_|SELF_SIGNED|UNABLE_TO_|CERT_|ERR_TLS_CERT)/;
 /** Part of a session after which the login is renewed (KIP-368 asks for less than the whole). */
 const SESSION_SHARE = 0.8;
+/** A broker takes a login on a connection once a second at most; of a shorter session it closes the connection. */
+const RELOGIN_MIN_MS = 1_100;
 
 interface PendingRequest {
   readonly correlationId: number;
@@ -28,35 +31,43 @@ export class BrokerConnection {
   readonly #socket: FrameSocket;
   readonly #pending: PendingRequest[] = [];
   #versions: ApiVersions['ranges'] = new Map();
+  readonly #host: string;
+  readonly #port: number;
   #correlationId = 0;
+  #answers = 0;
   #broken: OffloadError | null = null;
   #relogin: NodeJS.Timeout | null = null;
+  /** While a session is renewed the broker takes nothing but the login (KIP-368): other requests wait until then. */
+  #renewal: Promise<void> | null = null;
 
-  private constructor(address: string, settings: ConnectionSettings) {
-    this.address = address;
+  private constructor(host: string, port: number, settings: ConnectionSettings) {
+    this.address = `${host.includes(':') ? `[${host}]` : host}:${port}`;
+    this.#host = host;
+    this.#port = port;
     this.#settings = settings;
     this.#socket = new FrameSocket({
       onFrame: (frame) => this.#receive(frame),
-      onEnd: (error) => this.#end(this.#lost(messageOf(error), error)),
+      onEnd: (error) => this.#end(this.#ended(error)),
     });
   }
 
   /**
    * Connects, asks for the versions the broker speaks and logs in.
    *
-   * @throws OffloadError BROKER_UNREACHABLE (retriable), BROKER_TIMEOUT (retriable), BROKER_REFUSED for a failed login
-   *   or a certificate that is not trusted.
+   * @throws OffloadError BROKER_UNREACHABLE (retriable), BROKER_TIMEOUT (retriable), BROKER_REFUSED for a failed login,
+   *   a certificate that either side does not accept, or a port that speaks another protocol.
    */
   static async open(host: string, port: number, settings: ConnectionSettings): Promise<BrokerConnection> {
-    const address = `${host.includes(':') ? `[${host}]` : host}:${port}`;
-    const broker = new BrokerConnection(address, settings);
+    const broker = new BrokerConnection(host, port, settings);
+    const { address } = broker;
     try {
       await broker.#socket.connect(host, port, settings.tls, settings.connectTimeoutMs);
     } catch (error) {
-      throw connectError(address, settings, error);
+      broker.close();
+      throw certificateError(address, error) ?? (await unreachable(host, port, address, settings, error));
     }
     try {
-      const { errorCode, ranges } = await broker.request(apiVersionsApi, null);
+      const { errorCode, ranges } = await broker.#askVersions();
       if (errorCode !== 0) throw brokerError(errorCode, `cannot agree on protocol versions with broker ${address}`);
       broker.#versions = ranges;
       await broker.#logIn();
@@ -82,7 +93,20 @@ export class BrokerConnection {
    * @throws OffloadError BROKER_TIMEOUT or BROKER_UNREACHABLE, after which the connection is not usable any more;
    *   FORMAT_UNSUPPORTED if the broker speaks no version of the request that we do.
    */
-  request<Request, Response>(api: Api<Request, Response>, request: Request): Promise<Response> {
+  async request<Request, Response>(api: Api<Request, Response>, request: Request): Promise<Response> {
+    while (this.#renewal) await this.#renewal;
+    try {
+      return await this.#send(api, request);
+    } catch (error) {
+      throw (await this.#missingLogin(error)) ?? error;
+    }
+  }
+
+  close(): void {
+    this.#end(new OffloadError('BROKER_UNREACHABLE', `the connection to broker ${this.address} was closed`));
+  }
+
+  #send<Request, Response>(api: Api<Request, Response>, request: Request): Promise<Response> {
     if (this.#broken) return Promise.reject(this.#broken);
     const version = this.#commonVersion(api);
     if (version === null) return Promise.reject(this.#noCommonVersion(api));
@@ -105,8 +129,36 @@ export class BrokerConnection {
     });
   }
 
-  close(): void {
-    this.#end(new OffloadError('BROKER_UNREACHABLE', `the connection to broker ${this.address} was closed`));
+  async #askVersions(): Promise<ApiVersions> {
+    try {
+      return await this.#send(apiVersionsApi, null);
+    } catch (error) {
+      const failure = toOffloadError(error);
+      // Over TLS the handshake has shown that both speak it.
+      if (failure.code !== 'BROKER_UNREACHABLE' || this.#settings.tls) throw failure;
+      throw await otherProtocol(this.#host, this.#port, this.address, this.#settings, failure);
+    }
+  }
+
+  /** A port that asks for a login answers ApiVersions without one, and hangs up at any other request. */
+  async #missingLogin(error: unknown): Promise<OffloadError | null> {
+    const isFirst = this.#answers <= 1 && !this.#settings.sasl;
+    if (!isFirst || !(error instanceof OffloadError) || error.code !== 'BROKER_UNREACHABLE') return null;
+    let mechanisms: readonly string[] | null = null;
+    try {
+      const probe = await BrokerConnection.open(this.#host, this.#port, this.#settings);
+      mechanisms = await offeredMechanisms((api, request) => probe.#send(api, request)).finally(() => probe.close());
+    } catch {
+      return null; // It is not there any more.
+    }
+    if (mechanisms === null) return null;
+    const protocol = this.#settings.tls ? 'SASL_SSL' : 'SASL_PLAINTEXT';
+    return new OffloadError(
+      'BROKER_REFUSED',
+      `broker ${this.address} asks for a login on this port; set security.protocol to ${protocol}, and sasl.mechanism ` +
+        `to one it offers: ${mechanisms.join(', ')}`,
+      { context: { address: this.address }, cause: error },
+    );
   }
 
   #commonVersion(api: Api<never, unknown>): number | null {
@@ -126,6 +178,7 @@ export class BrokerConnection {
         throw new RangeError(`it answers request ${correlationId}, and ${request?.correlationId ?? 'none'} was sent`);
       }
       request.answer(reader);
+      this.#answers += 1;
       clearTimeout(request.timer);
     } catch (error) {
       if (request) this.#pending.unshift(request);
@@ -147,12 +200,24 @@ export class BrokerConnection {
   async #logIn(): Promise<void> {
     const { sasl } = this.#settings;
     if (!sasl) return;
-    const lifetimeMs = await logIn(this.address, sasl, (api, request) => this.request(api, request));
+    const lifetimeMs = await logIn(this.address, sasl, (api, request) => this.#send(api, request));
     if (lifetimeMs <= 0 || this.#broken) return;
-    this.#relogin = setTimeout(() => {
-      this.#logIn().catch((error) => this.#end(error));
-    }, lifetimeMs * SESSION_SHARE);
+    this.#relogin = setTimeout(() => this.#renew(), Math.max(lifetimeMs * SESSION_SHARE, RELOGIN_MIN_MS));
     this.#relogin.unref();
+  }
+
+  #renew(): void {
+    this.#renewal = this.#logIn()
+      .catch((error) => this.#end(toOffloadError(error)))
+      .then(() => {
+        this.#renewal = null;
+      });
+  }
+
+  /** The socket has ended, whoever ended it. */
+  #ended(error: Error): OffloadError {
+    const alert = tlsAlertOf(error);
+    return alert === null ? this.#lost(messageOf(error), error) : refusedByAlert(this.address, alert, error);
   }
 
   #lost(why: string, cause: unknown): OffloadError {
@@ -183,24 +248,63 @@ export class BrokerConnection {
   }
 }
 
-/** Tells a certificate that will never be accepted from a broker that is down and may come back. */
-function connectError(address: string, settings: ConnectionSettings, error: unknown): OffloadError {
+/** A certificate that will never be accepted, unlike a broker that is down and may come back; null for other errors. */
+function certificateError(address: string, error: unknown): OffloadError | null {
+  const { code = '', cert } = error as NodeJS.ErrnoException & { readonly cert?: { readonly subjectaltname?: string } };
+  const options = { context: { address, systemCode: code }, cause: error };
+  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') {
+    const names = cert?.subjectaltname ?? 'none';
+    return new OffloadError(
+      'BROKER_REFUSED',
+      `the certificate of broker ${address} is for another host (it names ${names}); use one of its names in ` +
+        'bootstrap.servers and advertised.listeners, or set ssl.endpoint.identification.algorithm to none',
+      options,
+    );
+  }
+  if (TLS_TRUST_FAILURE.test(code)) {
+    const way = code === 'CERT_HAS_EXPIRED' ? 'it has to be renewed' : 'name its authority in ssl.ca.location';
+    const message = `the certificate of broker ${address} is not trusted (${code}); ${way}`;
+    return new OffloadError('BROKER_REFUSED', message, options);
+  }
+  const alert = tlsAlertOf(error);
+  return alert === null ? null : refusedByAlert(address, alert, error);
+}
+
+function refusedByAlert(address: string, alert: string, cause: unknown): OffloadError {
+  return new OffloadError(
+    'BROKER_REFUSED',
+    `broker ${address} refused the TLS connection (${alert}); if it asks for a client certificate, set ` +
+      'ssl.certificate.location and ssl.key.location to one that it trusts',
+    { context: { address, alert }, cause },
+  );
+}
+
+async function unreachable(
+  host: string,
+  port: number,
+  address: string,
+  settings: ConnectionSettings,
+  error: unknown,
+): Promise<OffloadError> {
   const systemCode = (error as NodeJS.ErrnoException).code ?? '';
-  const options = { context: { address, systemCode }, cause: error };
-  if (TLS_TRUST_FAILURE.test(systemCode)) {
-    return new OffloadError(
-      'BROKER_REFUSED',
-      `the certificate of broker ${address} is not trusted (${systemCode}); name its authority in ssl.ca.location`,
-      options,
-    );
-  }
-  if (systemCode === 'ERR_SSL_WRONG_VERSION_NUMBER' || (settings.tls && systemCode === 'ECONNRESET')) {
-    return new OffloadError(
-      'BROKER_REFUSED',
-      `broker ${address} does not speak TLS on this port; check security.protocol and bootstrap.servers`,
-      options,
-    );
-  }
   const code = systemCode === 'ETIMEDOUT' ? 'BROKER_TIMEOUT' : 'BROKER_UNREACHABLE';
-  return new OffloadError(code, `cannot reach broker ${address}: ${messageOf(error)}`, options);
+  const failure = new OffloadError(code, `cannot reach broker ${address}: ${messageOf(error)}`, {
+    context: { address, systemCode },
+    cause: error,
+  });
+  const isTlsFailure = settings.tls !== null && (systemCode === 'ECONNRESET' || systemCode.startsWith('ERR_SSL_'));
+  return isTlsFailure ? otherProtocol(host, port, address, settings, failure) : failure;
+}
+
+/** The failure, unless the port turns out to speak another protocol: then trying again is of no use. */
+async function otherProtocol(
+  host: string,
+  port: number,
+  address: string,
+  settings: ConnectionSettings,
+  failure: OffloadError,
+): Promise<OffloadError> {
+  const found = await findOtherProtocol(host, port, settings);
+  if (found === null) return failure;
+  return new OffloadError('BROKER_REFUSED', `broker ${address} ${found}`, { context: { address }, cause: failure });
 }

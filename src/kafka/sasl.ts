@@ -44,6 +44,13 @@ const saslAuthenticateApi: Api<Buffer, SaslAnswer> = {
 };
 
 const UNSUPPORTED_SASL_MECHANISM = 33;
+const ILLEGAL_SASL_STATE = 34;
+
+/** Mechanisms that a port offers which asks for a login; null if it asks for none. */
+export async function offeredMechanisms(send: SendRequest): Promise<readonly string[] | null> {
+  const { errorCode, mechanisms } = await send(saslHandshakeApi, 'NONE');
+  return errorCode === UNSUPPORTED_SASL_MECHANISM ? mechanisms : null;
+}
 
 /**
  * Logs in on a connection; also again, before a session ends (KIP-368).
@@ -60,11 +67,21 @@ export async function logIn(address: string, sasl: SaslSettings, send: SendReque
       { context: { address } },
     );
   }
+  if (handshake.errorCode === ILLEGAL_SASL_STATE) {
+    throw new OffloadError(
+      'BROKER_REFUSED',
+      `broker ${address} takes no login on this port; set security.protocol to PLAINTEXT (or SSL), or name its SASL ` +
+        'port in bootstrap.servers',
+      { context: { address } },
+    );
+  }
   if (handshake.errorCode !== 0) throw brokerError(handshake.errorCode, `cannot log in to broker ${address}`);
   let lifetimeMs = 0;
   const exchange = async (authBytes: Buffer): Promise<SaslAnswer> => {
     const answer = await send(saslAuthenticateApi, authBytes);
     if (answer.errorCode !== 0) throw refused(address, sasl);
+    // A token that is not accepted is answered without an error code, by a reason (RFC 7628, section 3.2.3).
+    if (sasl.mechanism === 'OAUTHBEARER' && answer.authBytes.length > 0) throw refused(address, sasl);
     lifetimeMs = answer.sessionLifetimeMs;
     return answer;
   };
@@ -80,7 +97,8 @@ export async function logIn(address: string, sasl: SaslSettings, send: SendReque
 }
 
 function refused(address: string, sasl: SaslSettings, cause?: unknown): OffloadError {
-  const keys = sasl.mechanism === 'OAUTHBEARER' ? 'the token' : 'sasl.username, sasl.password and sasl.mechanisms';
+  const keys =
+    sasl.mechanism === 'OAUTHBEARER' ? 'sasl.oauthbearer.token' : 'sasl.username, sasl.password and sasl.mechanisms';
   return new OffloadError(
     'BROKER_REFUSED',
     `broker ${address} refused the login with ${sasl.mechanism}; check ${keys}`,
@@ -96,14 +114,17 @@ async function converse(sasl: SaslSettings, exchange: (authBytes: Buffer) => Pro
   type Authenticate = Parameters<typeof saslPlain.authenticate>[0];
   type Connection = Parameters<typeof saslPlain.authenticate>[1];
   type Callback = (error: Error | null, answer?: SaslAnswer) => void;
-  const authenticate = ((_connection: Connection, authBytes: Buffer, callback: Callback) => {
-    exchange(authBytes).then((answer) => callback(null, answer), callback);
-  }) as unknown as Authenticate;
   // The library hands its connection through to `authenticate` and does nothing else with it.
   const connection = undefined as unknown as Connection;
   const { mechanism, username, password, token } = sasl;
   await new Promise<void>((resolve, reject) => {
     const done = (error: Error | null): void => (error ? reject(error) : resolve());
+    const authenticate = ((_connection: Connection, authBytes: Buffer, callback: Callback) => {
+      // The callbacks of the library throw what they cannot parse.
+      exchange(authBytes)
+        .then((answer) => callback(null, answer), callback)
+        .catch(reject);
+    }) as unknown as Authenticate;
     if (mechanism === 'PLAIN') saslPlain.authenticate(authenticate, connection, username ?? '', password ?? '', done);
     else if (mechanism === 'OAUTHBEARER') {
       saslOAuthBearer.authenticate(authenticate, connection, token ?? '', {}, done);
