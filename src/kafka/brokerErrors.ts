@@ -37,9 +37,10 @@ const ERRORS: Readonly<Record<number, readonly [name: string, code: ErrorCode]>>
  * An error code of an answer, as one of ours.
  *
  * @param attempt What was attempted, on what: `cannot read orders/3 at offset 1200 from broker 10.0.0.1:9092`.
+ * @param permission The one that the attempt takes: `Read on topic orders`.
  */
-export function brokerError(errorCode: number, attempt: string): OffloadError {
+export function brokerError(errorCode: number, attempt: string, permission = 'for it'): OffloadError {
   const [name, code] = ERRORS[errorCode] ?? [`error ${errorCode} of the Kafka protocol`, 'BROKER_REFUSED'];
-  const hint = code === 'NOT_AUTHORIZED' ? '; the user needs the permission for it (kafka-acls)' : '';
+  const hint = code === 'NOT_AUTHORIZED' ? `; the user needs the permission ${permission} (kafka-acls)` : '';
   return new OffloadError(code, `${attempt}: ${name}${hint}`, { context: { errorCode, name } });
 }

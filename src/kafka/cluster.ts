@@ -138,7 +138,10 @@ export class Cluster {
     };
     const take = (listed: readonly ListedOffset[], address: string): void => {
       for (const { partition, errorCode, offset } of listed) {
-        if (errorCode !== 0) throw brokerError(errorCode, `cannot ask ${address} for offsets of ${topic}/${partition}`);
+        if (errorCode !== 0) {
+          const attempt = `cannot ask ${address} for offsets of ${topic}/${partition}`;
+          throw brokerError(errorCode, attempt, `Describe on topic ${topic}`);
+        }
         offsets.set(partition, offset);
       }
     };
@@ -213,8 +216,10 @@ export class Cluster {
     this.#clusterId = metadata.clusterId;
     for (const entry of metadata.topics) {
       if (entry.errorCode === UNKNOWN_TOPIC_OR_PARTITION) this.#topics.delete(entry.topic);
-      else if (entry.errorCode !== 0) throw brokerError(entry.errorCode, `cannot look up topic ${entry.topic}`);
-      else this.#topics.set(entry.topic, entry);
+      else if (entry.errorCode !== 0) {
+        const permission = `Describe on topic ${entry.topic}`;
+        throw brokerError(entry.errorCode, `cannot look up topic ${entry.topic}`, permission);
+      } else this.#topics.set(entry.topic, entry);
     }
   }
 

@@ -121,9 +121,11 @@ export class KafkaRangeReader {
       });
       if (response.errorCode !== 0 && response.errorCode !== OFFSET_OUT_OF_RANGE) {
         const attempted = `cannot read ${topic}/${partition} at offset ${fetchOffset} from broker ${connection.address}`;
-        throw brokerError(response.errorCode, attempted);
+        throw brokerError(response.errorCode, attempted, `Read on topic ${topic}`);
       }
-      if (response.errorCode === 0 && response.records.length === 0) this.#checkEnd(response, fetchOffset);
+      // A quota answers without the partition, and so without its end (KIP-219).
+      const isNews = response.throttleMs === 0 && response.records.length === 0;
+      if (response.errorCode === 0 && isNews) this.#checkEnd(response, fetchOffset);
       return response;
     };
     const onFailure = (): void => {
