@@ -16,12 +16,18 @@ export interface PageCodec {
 /** Bytes of the block's own size, which lz4-napi puts in front and LZ4_RAW does not have. */
 const LZ4_SIZE_BYTES = 4;
 
+/**
+ * Else each result keeps a buffer of the largest size it might have had, and the garbage collector, told of the part in use
+ * alone, lets them pile up: 356 MiB for 63 MiB of text that compresses well (November 2026).
+ */
+const COPIED = { copyOutputData: true };
+
 /** What parquet-wasm, which shares files with this encoder, takes as well. */
 const ZSTD_LEVEL = 1;
 
 export const PAGE_CODECS: Readonly<Record<ParquetCompression, PageCodec>> = {
   none: { code: 0, compress: (page) => page },
-  snappy: { code: 1, compress: (page) => snappy.compressSync(page) },
+  snappy: { code: 1, compress: (page) => snappy.compressSync(page, COPIED) },
   gzip: { code: 2, compress: (page) => gzipSync(page) },
   zstd: { code: 6, compress: async (page) => (await zstdModule()).compress(page, ZSTD_LEVEL) },
   lz4_raw: { code: 7, compress: (page) => lz4Sync(page).subarray(LZ4_SIZE_BYTES) },

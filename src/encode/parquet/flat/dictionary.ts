@@ -14,6 +14,8 @@ const SLOTS = MAX_ENTRIES * 2;
 /** Rows looked at to see whether values repeat, and bytes of each at either end. */
 const SAMPLED_ROWS = 256;
 const SAMPLED_BYTES = 64;
+/** 2^32 by the golden ratio: its multiples are spread evenly. */
+const SCATTER = 0x9e3779b1;
 
 /** Values in a bit-packed group, and the repeats from which on a run is shorter. */
 const GROUP_VALUES = 8;
@@ -30,13 +32,15 @@ export interface Dictionary {
 /** Whether a dictionary pays: at most half of a sample of the values that are not null is distinct. */
 export function hasRepeats(chunks: readonly Data[]): boolean {
   const rows = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
-  const step = Math.max(1, Math.floor(rows / SAMPLED_ROWS));
   const seen = new Set<string>();
   let sampled = 0;
   for (const data of chunks) {
     const { length, nullCount, valueOffsets, values } = data;
     const bytes = Buffer.from(values.buffer, values.byteOffset, values.byteLength);
-    for (let row = 0; row < length; row += step) {
+    const share = Math.min(length, Math.ceil((length / rows) * SAMPLED_ROWS));
+    for (let index = 0; index < share; index++) {
+      // Steps of one length would see nothing of what alternates with them.
+      const row = share === length ? index : (Math.imul(index, SCATTER) >>> 0) % length;
       if (nullCount > 0 && !isPresent(data, row)) continue;
       const start: number = valueOffsets[row];
       const end: number = valueOffsets[row + 1];
