@@ -24,6 +24,7 @@ export class FrameSocket {
   #frameRead = 0;
   #socket: Socket | null = null;
   #ended = false;
+  #endTold = false;
 
   constructor(handlers: FrameHandlers) {
     this.#handlers = handlers;
@@ -130,6 +131,8 @@ export class FrameSocket {
 
   #end(error: Error): void {
     this.#ended = true;
+    if (this.#endTold) return;
+    this.#endTold = true;
     this.#handlers.onEnd(error);
   }
 }
