@@ -1,0 +1,319 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { ProgramResult } from '../helpers/cache.ts';
+import { type JsonReport, runCommand, temporaryFolder, writeConfig } from '../helpers/command.ts';
+import { Oracle } from '../helpers/oracle.ts';
+import { produce } from '../helpers/producers.ts';
+import { ScriptWriter, toHex } from '../helpers/script.ts';
+import {
+  CLIENT_KEY_PASSWORD,
+  grant,
+  PASSWORDS,
+  SESSION_MS,
+  type SecureKafka,
+  startSecureKafka,
+  type User,
+  unsecuredToken,
+} from '../helpers/secureBroker.ts';
+import { randomName, TestTopics } from '../helpers/topics.ts';
+
+/** TLS, logins and permissions: what the command does on listeners and with users of every kind, on a real broker. */
+
+const MESSAGES = 60_000;
+const PARTITIONS = 4;
+const FIELDS = [
+  'key',
+  'value',
+  'partition as INT',
+  'offset as LONG',
+  'timestamp as TIMESTAMP',
+  'timestampType',
+  'headers',
+];
+/** A wrong setting must be told long before the deadline of 60 s that retries have. */
+const QUICK_SECONDS = 15;
+
+type Options = Readonly<Record<string, string | number>>;
+
+interface Attempt {
+  readonly listener: string;
+  readonly options: Options;
+  readonly mode?: 'FILE' | 'STREAM';
+  /** Keeps offsets from attempt to attempt. */
+  readonly offsets?: string;
+  readonly args?: readonly string[];
+}
+
+const cleanUps: (() => Promise<void> | void)[] = [];
+let folder: { path: string; remove: () => Promise<void> };
+let kafka: SecureKafka;
+let topics: TestTopics;
+let oracle: Oracle;
+let topic: string;
+const tokens = { valid: unsecuredToken('loader', 3_600), expired: unsecuredToken('loader', -600) };
+
+beforeAll(async () => {
+  folder = await temporaryFolder();
+  cleanUps.push(folder.remove);
+  kafka = await startSecureKafka(folder.path);
+  cleanUps.push(kafka.cluster.stop);
+  const { bootstrapServers } = kafka.cluster;
+  topics = new TestTopics(bootstrapServers);
+  cleanUps.push(() => topics.cleanUp());
+  oracle = await Oracle.open();
+  cleanUps.push(() => oracle.close());
+  topic = await topics.create('secured', { partitions: PARTITIONS });
+  const scriptPath = join(folder.path, 'messages.jsonl');
+  const recordPath = join(folder.path, 'messages.csv');
+  const script = new ScriptWriter(scriptPath);
+  script.open('plain', false, 2_000);
+  while (script.nextNumber < MESSAGES) {
+    const number = script.nextNumber;
+    const text = { key: toHex(`key-${number}`), value: toHex(`value ${number}`) };
+    script.send('plain', {
+      partition: number % PARTITIONS,
+      timestamp: 1_700_000_000_000 + number,
+      headers: [],
+      ...text,
+    });
+    if (number % 5_000 === 0) await script.drain();
+  }
+  await script.close();
+  await produce('librdkafka', { bootstrapServers, topic, codec: 'none', scriptPath, recordPath });
+  await oracle.addScript(scriptPath);
+  await oracle.expect([recordPath]);
+});
+
+afterAll(async () => {
+  for (const cleanUp of cleanUps.reverse()) await cleanUp();
+});
+
+describe('TLS', () => {
+  test('reads through it with the authority named, in both offset modes', async () => {
+    await expectInBothModes({ listener: 'TLS', options: tls() });
+  });
+
+  test('an authority that did not sign the certificate is refused', async () => {
+    const options = { ...tls(), 'ssl.ca.location': kafka.stranger.certificate };
+    await expectRefused(
+      { listener: 'TLS', options },
+      /certificate of broker 127\.0\.0\.1:\d+ is not trusted .*ssl\.ca\.location/,
+    );
+  });
+
+  test('a certificate of another host is refused, unless names are not checked', async () => {
+    const attempt = { listener: 'OTHERHOST', options: tls() };
+    await expectRefused(
+      attempt,
+      /certificate of broker 127\.0\.0\.1:\d+ .*broker\.example.*ssl\.endpoint\.identification/,
+    );
+    const unchecked = { ...tls(), 'ssl.endpoint.identification.algorithm': 'none' };
+    await expectInBothModes({ ...attempt, options: unchecked });
+  });
+
+  test('a client certificate opens a listener that asks for one, and nothing else does', async () => {
+    const options = {
+      ...tls(),
+      'ssl.certificate.location': kafka.client.certificate,
+      'ssl.key.location': kafka.client.key,
+      'ssl.key.password': CLIENT_KEY_PASSWORD,
+    };
+    await expectInBothModes({ listener: 'MUTUAL', options });
+    await expectRefused({ listener: 'MUTUAL', options: tls() }, /127\.0\.0\.1:\d+ .*ssl\.certificate\.location/);
+    const wrongPassword = { ...options, 'ssl.key.password': 'pw-wrong-2Lk6' };
+    await expectRefused(
+      { listener: 'MUTUAL', options: wrongPassword },
+      /ssl\.key\.location .*ssl\.key\.password does not open it/,
+      {
+        secrets: ['pw-wrong-2Lk6'],
+        code: 2,
+      },
+    );
+  });
+
+  test("a protocol that is not the listener's is named", async () => {
+    const named = /^kafkaload: broker 127\.0\.0\.1:\d+ .*set security\.protocol to /;
+    await expectRefused({ listener: 'TLS', options: {} }, named);
+    await expectRefused({ listener: 'LOGIN', options: {} }, named);
+    await expectRefused({ listener: 'TLSLOGIN', options: {} }, named);
+    await expectRefused({ listener: 'PLAINTEXT', options: tls() }, named);
+    await expectRefused({ listener: 'LOGIN', options: tls() }, named);
+    await expectRefused({ listener: 'TLSLOGIN', options: tls() }, named);
+    await expectRefused({ listener: 'PLAINTEXT', options: login('PLAIN') }, named);
+    await expectRefused({ listener: 'TLSLOGIN', options: login('SCRAM-SHA-512') }, named);
+  });
+});
+
+describe('SASL', () => {
+  test.each(['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512'] as const)('%s: logs in, in both offset modes', async (name) => {
+    await expectInBothModes({ listener: 'LOGIN', options: login(name) });
+  });
+
+  test('SCRAM-SHA-512 through TLS, in both offset modes', async () => {
+    const options = { ...tls(), ...login('SCRAM-SHA-512'), 'security.protocol': 'SASL_SSL' };
+    await expectInBothModes({ listener: 'TLSLOGIN', options });
+  });
+
+  test('OAUTHBEARER with a token, in both offset modes', async () => {
+    await expectInBothModes({ listener: 'TOKEN', options: bearer(tokens.valid) });
+  });
+
+  test('a token that has run out is refused', async () => {
+    await expectRefused({ listener: 'TOKEN', options: bearer(tokens.expired) }, /refused the login with OAUTHBEARER/);
+  });
+
+  test.each(['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512'] as const)('%s: a wrong password is refused', async (name) => {
+    const options = { ...login(name), 'sasl.password': 'pw-wrong-2Lk6' };
+    const said = new RegExp(`broker 127\\.0\\.0\\.1:\\d+ refused the login with ${name}; check sasl\\.username`);
+    await expectRefused({ listener: 'LOGIN', options }, said, { secrets: ['pw-wrong-2Lk6'] });
+  });
+
+  test('a mechanism that is not offered: says which are', async () => {
+    const attempt = { listener: 'TOKEN', options: login('SCRAM-SHA-256') };
+    await expectRefused(attempt, /does not offer sasl\.mechanisms? SCRAM-SHA-256; it offers .*PLAIN/);
+  });
+
+  test('a run that is longer than a session logs in again and goes on', async () => {
+    // A fetch for each record batch makes the run last several sessions.
+    const options = { ...login('SCRAM-SHA-512'), 'fetch.max.bytes': 1_024 };
+    for (const mode of ['FILE', 'STREAM'] as const) {
+      const { seconds, stderr } = await expectOffloaded({ listener: 'SHORT', options, mode, args: ['--verbose'] });
+      expect(seconds).toBeGreaterThan((2 * SESSION_MS) / 1_000);
+      expect(stderr).not.toMatch(/warn|failed|closed/i);
+    }
+  });
+});
+
+describe('permissions', () => {
+  test('none to read the topic: named', async () => {
+    const options = login('PLAIN', 'noRead');
+    await grant(kafka.cluster.bootstrapServers, [{ user: 'noRead', on: 'TOPIC', name: topic, may: 'DESCRIBE' }]);
+    await expectRefused({ listener: 'LOGIN', options }, new RegExp(`Read .*topic ${topic}`, 'i'));
+  });
+
+  test('none to see the topic: named, or not found', async () => {
+    const hidden = await topics.create('hidden');
+    await expectRefused({ listener: 'LOGIN', options: login('PLAIN', 'noRead') }, new RegExp(hidden), {
+      topic: hidden,
+    });
+  });
+
+  test('none on the cluster: sizes are estimated from a sample', async () => {
+    await grant(kafka.cluster.bootstrapServers, [{ user: 'reader', on: 'TOPIC', name: topic, may: 'READ' }]);
+    await expectOffloaded({ listener: 'LOGIN', options: login('PLAIN', 'reader'), mode: 'FILE' });
+  });
+
+  test('to write the offsets topic: asked for step by step', async () => {
+    const offsets = topics.reserve('offsets');
+    const attempt = { listener: 'LOGIN', options: login('PLAIN', 'reader'), mode: 'STREAM', offsets } as const;
+    const allow = (may: 'READ' | 'WRITE' | 'CREATE') =>
+      grant(kafka.cluster.bootstrapServers, [{ user: 'reader', on: 'TOPIC', name: offsets, may }]);
+    await expectRefused(attempt, new RegExp(`permission Describe on topic ${offsets}`));
+    await allow('READ');
+    await expectRefused(attempt, new RegExp(`create topic ${offsets}.*authoriz`, 'i'));
+    await allow('CREATE');
+    await expectRefused(attempt, new RegExp(`transactional id kafkaload/${offsets}/one.*authoriz`, 'i'));
+    const name = `kafkaload/${offsets}/one`;
+    await grant(kafka.cluster.bootstrapServers, [{ user: 'reader', on: 'TRANSACTIONAL_ID', name, may: 'WRITE' }]);
+    await expectRefused(attempt, new RegExp(`write to topic ${offsets}.*authoriz`, 'i'), {
+      logged: /warning: the run record stays: .*Producer attempted a transactional operation in an invalid state/,
+    });
+    await allow('WRITE');
+    await expectOffloaded(attempt);
+  });
+});
+
+function tls(): Options {
+  return { 'security.protocol': 'SSL', 'ssl.ca.location': kafka.authority.certificate };
+}
+
+function login(mechanism: string, user: User = 'loader'): Options {
+  return {
+    'security.protocol': 'SASL_PLAINTEXT',
+    'sasl.mechanism': mechanism,
+    'sasl.username': user,
+    'sasl.password': PASSWORDS[user],
+  };
+}
+
+function bearer(token: string): Options {
+  return {
+    'security.protocol': 'SASL_PLAINTEXT',
+    'sasl.mechanism': 'OAUTHBEARER',
+    'sasl.oauthbearer.token': token,
+  };
+}
+
+async function attemptRun(
+  { listener, options, mode = 'FILE', offsets, args = [] }: Attempt,
+  from = topic,
+): Promise<ProgramResult & { work: string; seconds: number }> {
+  const work = join(folder.path, randomName('work'));
+  const { bootstrapServers } = kafka.cluster;
+  const servers = listener === 'PLAINTEXT' ? bootstrapServers : kafka.cluster.listener(listener);
+  await mkdir(work);
+  const conf = await writeConfig(work, {
+    bootstrapServers: servers,
+    mode,
+    offsets: offsets ?? (mode === 'FILE' ? join(work, 'offsets') : topics.reserve('offsets')),
+    topics: { one: { topicName: from, fields: FIELDS } },
+    more: { serverOptions: { 'bootstrap.servers': servers, ...options } },
+  });
+  const began = performance.now();
+  const target = ['--config', 'one', '--write-path', join(work, 'out'), '--conf', conf];
+  const result = await runCommand([...target, '--report', 'json', ...args], { cwd: work });
+  const said = result.stdout + result.stderr;
+  for (const secret of [...Object.values(PASSWORDS), CLIENT_KEY_PASSWORD, ...Object.values(tokens)]) {
+    expect(said).not.toContain(secret);
+  }
+  return { ...result, work, seconds: (performance.now() - began) / 1_000 };
+}
+
+/** With the saved offsets in a topic the login is librdkafka's too. */
+async function expectInBothModes(attempt: Attempt): Promise<void> {
+  for (const mode of ['FILE', 'STREAM'] as const) await expectOffloaded({ ...attempt, mode });
+}
+
+/** Every message is in the files once. */
+async function expectOffloaded(attempt: Attempt): Promise<{ seconds: number; stderr: string }> {
+  const { work, ...result } = await attemptRun(attempt);
+  expect(result, result.stderr).toMatchObject({ code: 0 });
+  expect((JSON.parse(result.stdout) as JsonReport).rows).toBe(MESSAGES);
+  expect(await oracle.compare([join(work, 'out', '*.parquet')])).toEqual({
+    produced: MESSAGES,
+    found: MESSAGES,
+    missing: 0,
+    unexpected: 0,
+    examples: [],
+  });
+  return result;
+}
+
+/** One line, soon, with exit status 1 (2 for what no broker is asked about) and no secret, with --verbose too. */
+async function expectRefused(
+  attempt: Attempt,
+  said: RegExp,
+  more: {
+    readonly secrets?: readonly string[];
+    readonly topic?: string;
+    readonly code?: number;
+    /** A line of the log that comes before it. */
+    readonly logged?: RegExp;
+  } = {},
+): Promise<void> {
+  const { secrets = [], topic: from = topic, code = 1, logged = /^$/ } = more;
+  // Where there is a secret to tell, once more with all there is to say.
+  for (const args of secrets.length > 0 ? [[], ['--verbose']] : [[]]) {
+    const result = await attemptRun({ ...attempt, args }, from);
+    expect(result.code, result.stderr).toBe(code);
+    expect(result.stdout).toBe('');
+    const lines = result.stderr.trimEnd().split('\n');
+    const [line = '', ...others] = lines.filter((each) => each.startsWith('kafkaload: '));
+    expect(line).toMatch(said);
+    expect(others).toEqual([]);
+    if (args.length === 0) for (const each of lines) if (each !== line) expect(each).toMatch(logged);
+    expect(result.seconds).toBeLessThan(QUICK_SECONDS);
+    for (const secret of secrets) expect(result.stdout + result.stderr).not.toContain(secret);
+  }
+}
