@@ -21,7 +21,8 @@ Examples:
   What a run would read and write, without doing it:
     kafkaload --conf prod.yml --config orders --path /data/orders --dry-run
 
-The configuration is --conf FILE, else KAFKALOAD_CONF, else ./kafkaload.yml, .yaml or .json.
+The configuration is --conf FILE, else KAFKALOAD_CONF, else the first of ./application.conf,
+./application.sl.yml, ./kafkaload.yml, .yaml, .json, .conf and $SL_ROOT/metadata/application.sl.yml.
 Exit status: 0 done, 1 failed, 2 wrong usage or configuration, 3 data was lost, 130 and 143 stopped by a signal.
 `;
 
@@ -66,7 +67,7 @@ function buildCommand(): Command {
     .addHelpText('after', EXAMPLES)
     .optionsGroup('Source:')
     .option('--config <name>', 'entry under kafka.topics to read from; offsets are saved by this name')
-    .option('--conf <file>', 'configuration file (default: KAFKALOAD_CONF, then ./kafkaload.yml, .yaml, .json)')
+    .option('--conf <file>', 'configuration file: HOCON (.conf), YAML or JSON (default: see below)')
     .optionsGroup('Target:')
     .option('--path <target>', 'with --config alone: the target, written in --format')
     .option('--format <format>', 'format of --path: parquet (default: parquet)')

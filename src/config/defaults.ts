@@ -8,7 +8,17 @@ import type { Machine } from './options.ts';
 
 const MIB = 1024 ** 2;
 
-export const DEFAULT_CONF_FILES = ['kafkaload.yml', 'kafkaload.yaml', 'kafkaload.json'] as const;
+/** Looked for in the working directory, in this order, when no file is named. */
+export const DEFAULT_CONF_FILES = [
+  'application.conf',
+  'application.sl.yml',
+  'kafkaload.yml',
+  'kafkaload.yaml',
+  'kafkaload.json',
+  'kafkaload.conf',
+] as const;
+/** Looked for last, below the folder that the environment variable `SL_ROOT` names. */
+export const SL_ROOT_CONF_FILE = 'metadata/application.sl.yml';
 /** The entry under `kafka.topics` that says where offsets are saved, and the topic or folder when it is absent. */
 export const OFFSETS_ENTRY = 'comet_offsets';
 export const DEFAULT_FIELDS = ['key as STRING', 'value as STRING'] as const;

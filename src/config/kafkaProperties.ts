@@ -62,7 +62,7 @@ const WITHOUT_MEANING: readonly (readonly [RegExp, string])[] = [
     'TLS 1.2 or 1.3 is agreed on with the broker',
   ],
   [
-    /^(max\.poll\.records|exclude\.internal\.topics|auto\.include\.jmx\.reporter|security\.providers)$|^(send|receive)\.buffer\.bytes$|^socket\.connection\.setup\.timeout\.max\.ms$/,
+    /^(max\.poll\.records|consumer\.timeout\.ms|exclude\.internal\.topics|auto\.include\.jmx\.reporter|security\.providers)$|^(send|receive)\.buffer\.bytes$|^socket\.connection\.setup\.timeout\.max\.ms$/,
     'it is for the JVM',
   ],
 ];

@@ -1,8 +1,11 @@
 import { readFile } from 'node:fs/promises';
-import { extname, resolve } from 'node:path';
+import { basename, extname, join, resolve } from 'node:path';
 import { LineCounter, parseDocument } from 'yaml';
 import { OffloadError } from '../errors.ts';
-import { DEFAULT_CONF_FILES } from './defaults.ts';
+import { DEFAULT_CONF_FILES, SL_ROOT_CONF_FILE } from './defaults.ts';
+import { readHocon } from './hocon/readHocon.ts';
+import { toText } from './hocon/values.ts';
+import { isMapping, OWN_KEYS, unifyKeys } from './keySpellings.ts';
 import type { CliOptions, Environment } from './options.ts';
 import { type ConfigTree, validateTree } from './schema.ts';
 import { replaceVariablesInTree } from './templates.ts';
@@ -14,36 +17,56 @@ export interface LoadedConfig {
 }
 
 /**
- * Finds, reads and validates the configuration file: `--conf`, else `KAFKALOAD_CONF`, else the first of
- * `kafkaload.yml`, `.yaml`, `.json` in the working directory. Environment variables in its values are replaced.
+ * Finds, reads and validates the configuration file: `--conf`, else `KAFKALOAD_CONF`, else the first of the default
+ * files in the working directory, else the one below `SL_ROOT`. A `.conf` is HOCON, everything else YAML or JSON.
+ *
+ * Environment variables are replaced: in HOCON by its own substitutions, elsewhere in every value.
  *
  * @throws OffloadError CONFIG_INVALID, naming the file and the key or the line; never with a value in it.
  */
 export async function loadConfig(options: CliOptions, environment: Environment): Promise<LoadedConfig> {
-  const { file, text } = await readFirst(options, environment);
-  const tree = replaceVariablesInTree(parseYaml(file, text), environment.env);
-  return { file, tree: validateTree(file, tree) };
+  const { file, tree } = await readFirst(options, environment);
+  return { file, tree: validateTree(file, unifyKeys(file, tree)) };
 }
 
-async function readFirst(options: CliOptions, { env, cwd }: Environment): Promise<{ file: string; text: string }> {
+async function readFirst(options: CliOptions, environment: Environment): Promise<{ file: string; tree: unknown }> {
+  const { env, cwd } = environment;
   const named = options.conf ?? (env.KAFKALOAD_CONF || undefined);
   if (named !== undefined) {
     const by = options.conf === undefined ? 'KAFKALOAD_CONF' : '--conf';
-    if (extname(named) === '.conf') {
-      throw invalid(`${by} names ${named}: HOCON is not in this version; write the same tree as YAML or JSON`);
-    }
-    const text = await readText(cwd, named);
-    if (text === null) throw invalid(`there is no file ${resolve(cwd, named)}, which ${by} names`);
-    return { file: named, text };
+    const tree = await readTree(named, environment);
+    if (tree === null) throw invalid(`there is no file ${resolve(cwd, named)}, which ${by} names`);
+    return { file: named, tree: tree.value };
   }
-  for (const file of DEFAULT_CONF_FILES) {
-    const text = await readText(cwd, file);
-    if (text !== null) return { file, text };
+  const files = [...DEFAULT_CONF_FILES, ...(env.SL_ROOT ? [join(env.SL_ROOT, SL_ROOT_CONF_FILE)] : [])];
+  for (const file of files) {
+    const tree = await readTree(file, environment);
+    if (tree !== null) return { file, tree: tree.value };
   }
   throw invalid(
-    `there is no configuration file in ${cwd} (looked for ${DEFAULT_CONF_FILES.join(', ')}); ` +
+    `there is no configuration file in ${cwd} (looked for ${files.join(', ')}); ` +
       'name one with --conf FILE or KAFKALOAD_CONF',
   );
+}
+
+/** What a file says, with every scalar as text; null when there is no such file. */
+async function readTree(file: string, { env, cwd }: Environment): Promise<{ value: unknown } | null> {
+  if (extname(file) === '.conf') {
+    const tree = await readHocon(file, { env, cwd });
+    return tree === null ? null : { value: ownPart(toText(tree)) };
+  }
+  const text = await readText(cwd, file);
+  if (text === null) return null;
+  const tree = parseYaml(file, text);
+  if (basename(file) !== basename(SL_ROOT_CONF_FILE)) return { value: replaceVariablesInTree(tree, env) };
+  const application = isMapping(tree) ? (tree.application ?? {}) : tree;
+  return { value: replaceVariablesInTree(ownPart(application), env) };
+}
+
+/** Other keys at the top are those of other commands, or what substitutions refer to: left alone, variables and all. */
+function ownPart(tree: unknown): unknown {
+  if (!isMapping(tree)) return tree;
+  return Object.fromEntries(OWN_KEYS.filter((key) => Object.hasOwn(tree, key)).map((key) => [key, tree[key]]));
 }
 
 async function readText(cwd: string, file: string): Promise<string | null> {

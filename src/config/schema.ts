@@ -37,7 +37,7 @@ function oneOf<const Names extends readonly [string, ...string[]]>(...names: Nam
     .refine((value) => value !== undefined, wrong);
 }
 
-const topicShape = {
+export const topicShape = {
   topicName: text.nullish(),
   fields: z.array(text, { error: 'must be a list, as ["key as STRING", "value"]' }).nullish(),
   maxRead: integer(-1, '; -1 and 0 mean no limit').nullish(),
@@ -52,7 +52,7 @@ const topicShape = {
   createOptions: properties.nullish(),
 };
 
-const kafkaShape = {
+export const kafkaShape = {
   cometOffsetsMode: oneOf('STREAM', 'FILE').nullish(),
   serverOptions: properties.nullish(),
   // An entry with nothing below it is one with nothing set.

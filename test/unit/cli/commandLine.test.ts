@@ -45,8 +45,7 @@ describe('parseCommandLine', () => {
 
       Source:
         --config <name>            entry under kafka.topics to read from; offsets are saved by this name
-        --conf <file>              configuration file (default: KAFKALOAD_CONF, then ./kafkaload.yml,
-                                   .yaml, .json)
+        --conf <file>              configuration file: HOCON (.conf), YAML or JSON (default: see below)
 
       Target:
         --path <target>            with --config alone: the target, written in --format
@@ -83,7 +82,8 @@ describe('parseCommandLine', () => {
         What a run would read and write, without doing it:
           kafkaload --conf prod.yml --config orders --path /data/orders --dry-run
 
-      The configuration is --conf FILE, else KAFKALOAD_CONF, else ./kafkaload.yml, .yaml or .json.
+      The configuration is --conf FILE, else KAFKALOAD_CONF, else the first of ./application.conf,
+      ./application.sl.yml, ./kafkaload.yml, .yaml, .json, .conf and $SL_ROOT/metadata/application.sl.yml.
       Exit status: 0 done, 1 failed, 2 wrong usage or configuration, 3 data was lost, 130 and 143 stopped by a signal.
 
       "

@@ -189,7 +189,7 @@ describe('texts made to harm', () => {
       lines(60, (i) =>
         i === 0 ? 'a0 { x = 1 }' : `a${i} = \${a${i - 1}}\na${i} = \${a${i - 1}}\nb${i} = \${a${i}.x}`,
       ).join('\n'),
-      '',
+      'too often',
     ],
     ['a long chain', lines(5_000, (i) => `a${i} = \${a${i + 1}}`).join('\n'), 'too deeply'],
     ['a deep nest of lists', `${lines(5_000, (i) => `a${i + 1} = [\${a${i}}]`).join('\n')}\na0 = 1`, 'grows too large'],

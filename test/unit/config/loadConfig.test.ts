@@ -1,6 +1,9 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: variables as they stand in a configuration file
+import { mkdir, rm } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { loadConfig } from '../../../src/config/loadConfig.ts';
+import { resolveJob } from '../../../src/config/resolveJob.ts';
 import { errorOf, makeWorkspace } from './workspace.ts';
 
 const { folder, environment, write } = await makeWorkspace();
@@ -13,9 +16,12 @@ async function load(text: string, env: Record<string, string> = {}) {
 describe('loadConfig', () => {
   it('says where it looked when there is no file', async () => {
     expect(await errorOf(() => loadConfig({}, environment()))).toBe(
-      `CONFIG_INVALID: there is no configuration file in ${folder} (looked for kafkaload.yml, kafkaload.yaml, ` +
-        'kafkaload.json); name one with --conf FILE or KAFKALOAD_CONF',
+      `CONFIG_INVALID: there is no configuration file in ${folder} (looked for application.conf, ` +
+        'application.sl.yml, kafkaload.yml, kafkaload.yaml, kafkaload.json, kafkaload.conf); ' +
+        'name one with --conf FILE or KAFKALOAD_CONF',
     );
+    const withRoot = () => loadConfig({}, environment({ SL_ROOT: 'none' }));
+    expect(await errorOf(withRoot)).toContain('kafkaload.conf, none/metadata/application.sl.yml)');
   });
 
   it('takes --conf, then KAFKALOAD_CONF, then the file in the working directory', async () => {
@@ -24,6 +30,25 @@ describe('loadConfig', () => {
     const fromEnv = await loadConfig({}, environment({ KAFKALOAD_CONF: 'env.yml' }));
     const fromOption = await loadConfig({ conf: 'option.yml' }, environment({ KAFKALOAD_CONF: 'env.yml' }));
     expect([fromFolder.file, fromEnv.file, fromOption.file]).toEqual(['kafkaload.json', 'env.yml', 'option.yml']);
+  });
+
+  it('looks in a fixed order: the files of the JVM tool first, the one below SL_ROOT last', async () => {
+    const place = join(folder, 'order');
+    const names = ['application.conf', 'application.sl.yml', 'kafkaload.yml', 'kafkaload.yaml', 'kafkaload.json'];
+    const files = [...names, 'kafkaload.conf', 'root/metadata/application.sl.yml'];
+    await mkdir(join(place, 'root/metadata'), { recursive: true });
+    for (const name of files) {
+      const tree = { kafka: { topics: { a: { topicName: basename(name, '.yml') } } } };
+      await write(`order/${name}`, JSON.stringify(name.endsWith('.sl.yml') ? { application: tree } : tree));
+    }
+    const found: string[] = [];
+    for (const name of files) {
+      const { file, tree } = await loadConfig({}, { ...environment({ SL_ROOT: 'root' }), cwd: place });
+      expect(tree.kafka.topics.a?.topicName).toBe(basename(name, '.yml'));
+      found.push(file);
+      await rm(join(place, name));
+    }
+    expect(found).toEqual(files);
   });
 
   it('keeps text as it is written, also where YAML sees a number', async () => {
@@ -117,10 +142,132 @@ describe('loadConfig', () => {
   });
 
   it.each([
-    [{ conf: 'app.conf' }, '--conf names app.conf: HOCON is not in this version; write the same tree as YAML or JSON'],
+    [{ conf: 'none.conf' }, `there is no file ${folder}/none.conf, which --conf names`],
     [{ conf: 'none.yml' }, `there is no file ${folder}/none.yml, which --conf names`],
     [{ conf: '.' }, `cannot read the configuration file ${folder}: it is a folder`],
   ])('refuses %o', async (options, message) => {
     expect(await errorOf(() => loadConfig(options, environment()))).toBe(`CONFIG_INVALID: ${message}`);
+  });
+});
+
+describe('HOCON', () => {
+  const fixture = join(import.meta.dirname, '../../fixtures/config/every-key.conf');
+
+  it('takes every key of the reference configuration', async () => {
+    const env = { BROKERS: 'b1:9092,b2:9092', READER_PASSWORD: '007' };
+    const { tree } = await loadConfig({ conf: fixture }, environment(env));
+    expect(tree).toEqual({
+      kafka: {
+        cometOffsetsMode: 'FILE',
+        serverOptions: {
+          bootstrap: { servers: 'b1:9092,b2:9092' },
+          security: { protocol: 'SASL_SSL' },
+          sasl: { mechanism: 'PLAIN', username: 'reader', password: '007' },
+        },
+        topics: {
+          invoices: {
+            topicName: 'shop.invoices',
+            maxRead: 250000,
+            fields: ['key as STRING', 'value as STRING', 'offset as LONG', 'timestamp as TIMESTAMP'],
+            writeFormat: 'parquet',
+            partitions: 3,
+            replicationFactor: 2,
+            createOptions: { 'cleanup.policy': 'delete' },
+            accessOptions: {
+              'kafka.bootstrap.servers': 'b1:9092,b2:9092',
+              'bootstrap.servers': 'b1:9092,b2:9092',
+              'key.deserializer': 'org.apache.kafka.common.serialization.StringDeserializer',
+              'value.deserializer': 'org.apache.kafka.common.serialization.StringDeserializer',
+              subscribe: 'shop.invoices',
+              startingOffsets: { '0': '12' },
+            },
+          },
+          comet_offsets: {
+            topicName: 'state/offsets',
+            maxRead: 0,
+            partitions: 1,
+            replicationFactor: 1,
+            writeFormat: 'parquet',
+            createOptions: { 'cleanup.policy': 'compact' },
+            accessOptions: {
+              'kafka.bootstrap.servers': 'b1:9092,b2:9092',
+              'auto.offset.reset': 'earliest',
+              'auto.commit.enable': 'false',
+              'consumer.timeout.ms': '10',
+            },
+          },
+        },
+      },
+    });
+  });
+
+  it('becomes a job as YAML does', async () => {
+    const env = { BROKERS: 'b1:9092,b2:9092', READER_PASSWORD: '007' };
+    const options = { conf: fixture, config: 'invoices', path: 'out' };
+    const job = await resolveJob(options, environment(env));
+    expect(job.kafka.connection).toMatchObject({
+      bootstrap: [
+        { host: 'b1', port: 9092 },
+        { host: 'b2', port: 9092 },
+      ],
+      sasl: { mechanism: 'PLAIN', username: 'reader', password: '007' },
+    });
+    expect(job).toMatchObject({
+      topic: 'shop.invoices',
+      maxRead: 250_000,
+      startingOffsets: { kind: 'offsets', byPartition: { 0: 12 } },
+      offsets: { mode: 'FILE', name: join(folder, 'state/offsets') },
+    });
+  });
+
+  it('leaves other keys at the top to other commands and to substitutions', async () => {
+    await write('given.conf', 'metrics { active = true }, t = a\nkafka { topics { a { topicName = ${t} } } }\n');
+    expect((await loadConfig({ conf: 'given.conf' }, environment())).tree.kafka.topics).toEqual({
+      a: { topicName: 'a' },
+    });
+    await write(
+      'application.sl.yml',
+      'application: { env: "${nope", kafka: { topics: { b: { topicName: "${B:-b}" } } } }',
+    );
+    expect((await loadConfig({ conf: 'application.sl.yml' }, environment())).tree.kafka.topics).toEqual({
+      b: { topicName: 'b' },
+    });
+  });
+
+  it.each([
+    [
+      'kafka { topics { a { topicName = ${NOPE} } } }',
+      'is not valid HOCON at line 1, column 34: ${NOPE} is set neither',
+    ],
+    [
+      'kafka { topics {}, custom-deserializers { x = "a.B" } }',
+      'kafka.custom-deserializers in given.conf is not in this version: ',
+    ],
+    ['kafka { topics {} }, connections { x { type = FS } }', 'connections in given.conf is not in this version: '],
+    ['kafka.topics.a { headers { x = y } }', 'kafka.topics.a.headers in given.conf is not in this version: '],
+    [
+      'kafka.topics.a { subscribe-pattern = "a.*" }',
+      'kafka.topics.a.subscribe-pattern in given.conf is not in this version: ',
+    ],
+    [
+      'kafka.topics.a { topicName = a, topic-name = b }',
+      'kafka.topics.a.topicName and kafka.topics.a.topic-name in given.conf are the same key; keep one of them',
+    ],
+    ['kafka.topics.a.constructor = 1', 'unknown key kafka.topics.a.constructor in given.conf'],
+    ['kafak { topics {} }', 'kafka in given.conf is missing'],
+    ['kafka.topics = [a]', 'kafka.topics in given.conf must be a mapping of names to topics'],
+  ])('refuses %j', async (text, message) => {
+    await write('given.conf', text);
+    expect(await errorOf(() => loadConfig({ conf: 'given.conf' }, environment()))).toContain(message);
+  });
+
+  it('takes keys of features to come when they ask for nothing', async () => {
+    await write(
+      'given.conf',
+      'connections {}\nkafka { comet_offsets_mode = file, custom-deserializers {}, topics.a { headers {} } }',
+    );
+    expect((await loadConfig({ conf: 'given.conf' }, environment())).tree).toEqual({
+      kafka: { cometOffsetsMode: 'FILE', topics: { a: {} } },
+    });
   });
 });
