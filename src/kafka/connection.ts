@@ -35,7 +35,7 @@ export class BrokerConnection {
   readonly #port: number;
   #correlationId = 0;
   #answers = 0;
-  #wasHungUp = false;
+  #hungUp: Error | null = null;
   #broken: OffloadError | null = null;
   #relogin: NodeJS.Timeout | null = null;
   /** While a session is renewed the broker takes nothing but the login (KIP-368): other requests wait until then. */
@@ -143,7 +143,7 @@ export class BrokerConnection {
 
   /** A port that asks for a login answers ApiVersions without one, and hangs up at any other request. */
   async #missingLogin(error: unknown): Promise<OffloadError | null> {
-    if (!this.#wasHungUp || this.#answers > 1 || this.#settings.sasl) return null;
+    if (this.#hungUp === null || this.#answers > 1 || this.#settings.sasl) return null;
     let mechanisms: readonly string[] | null = null;
     try {
       const probe = await BrokerConnection.open(this.#host, this.#port, this.#settings);
@@ -216,7 +216,7 @@ export class BrokerConnection {
 
   /** The socket has ended, whoever ended it. */
   #ended(error: Error): OffloadError {
-    this.#wasHungUp = this.#broken === null;
+    if (this.#broken === null) this.#hungUp = error;
     const alert = tlsAlertOf(error);
     return alert === null ? this.#lost(messageOf(error), error) : refusedByAlert(this.address, alert, error);
   }

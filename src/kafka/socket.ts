@@ -24,10 +24,11 @@ export class FrameSocket {
   #frameRead = 0;
   #socket: Socket | null = null;
   #ended = false;
-  #endTold = false;
+  #onEnd: FrameHandlers['onEnd'] | null;
 
   constructor(handlers: FrameHandlers) {
     this.#handlers = handlers;
+    this.#onEnd = (error) => handlers.onEnd(error);
   }
 
   /** Resolves when connected, after the TLS handshake where there is one; rejects with the system's error. */
@@ -131,8 +132,8 @@ export class FrameSocket {
 
   #end(error: Error): void {
     this.#ended = true;
-    if (this.#endTold) return;
-    this.#endTold = true;
-    this.#handlers.onEnd(error);
+    const tell = this.#onEnd;
+    this.#onEnd = null;
+    tell?.(error);
   }
 }
