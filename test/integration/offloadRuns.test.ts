@@ -131,18 +131,20 @@ describe.each(OFFSETS_MODES)('offsets in mode %s', (mode) => {
     const topic = await work.topics.create('two', { partitions: 2 });
     const clientId = randomName('slow');
     const job = await work.job({ topic, mode, entry: slow(clientId) });
+    // The same config without the limit: the broker shall hold the first run alone.
+    const rival = await work.job({ topic, mode, offsets: job.offsets });
     const values = await work.send(topic, 10_000, [0, 1], 300);
     const { run: first, release } = await work.startHeld(job, clientId);
     try {
-      const second = await job.run();
+      const second = await rival.run('--write-path', job.out);
       // Watching the other takes a while, so the log says that too.
       const line = second.stderr.trimEnd().split('\n').at(-1);
       expect(line).toContain(`pid ${first.child.pid}`);
       expect(line).toContain(hostname());
       expect(second.code).toBe(1);
 
-      const dry = await job.run('--dry-run');
-      expect(dry.code).toBe(0);
+      const dry = await rival.run('--write-path', job.out, '--dry-run');
+      expect(dry.code, dry.stderr).toBe(0);
       expect(dry.stdout).toMatch(/^ *0 +0 +5,000 +5,000 /m);
       expect(dry.stdout).toContain(`${first.child.pid}`);
       expect(first.child.exitCode).toBeNull();
@@ -178,6 +180,23 @@ describe.each(OFFSETS_MODES)('offsets in mode %s', (mode) => {
     expect(await job.snapshot()).toEqual(before);
     expect((await job.report()).rows).toBe(100);
   });
+});
+
+test('a broker that throttles makes runs slower and fails none of them', async () => {
+  const topic = await work.topics.create('throttled', { partitions: 1 });
+  const clientId = randomName('throttled');
+  const job = await work.job({ topic, mode: 'STREAM', entry: slow(clientId) });
+  const first = await work.send(topic, 2_000, [0], 300);
+  await work.topics.limitFetch(clientId, 60_000);
+  try {
+    expect((await job.report()).rows).toBe(2_000);
+    // Still above the limit: the next run's first answers, those with the saved offsets, are the throttled ones.
+    const second = await work.send(topic, 10);
+    expect((await job.report()).rows).toBe(10);
+    expect(await job.values()).toEqual(sorted([...first, ...second]));
+  } finally {
+    await work.topics.limitFetch(clientId, null);
+  }
 });
 
 test('another config killed with its transaction open in the offsets topic: nothing is doubled or lost', async () => {
