@@ -132,6 +132,8 @@ class Resolver {
         throw invalidAt(place, 'objects, lists and texts side by side do not go together; one kind must stand alone');
       }
       joined = this.#bounded(both);
+      // Lists and objects are copied as they grow.
+      if (joined.kind !== 'scalar') this.#step(joined.weight / 16);
     }
     return joined;
   }
@@ -157,9 +159,11 @@ class Resolver {
   /** What stands at the path of a substitution, without resolving more than what leads there. */
   #lookup(node: ReferenceNode, scope: Scope | null): readonly Layer[] {
     for (const path of node.paths) {
+      const cutsBefore = this.#cuts;
       let layers: readonly Layer[] = [{ node: this.#root, slot: null, index: 0, scope }];
       for (const key of path) layers = layers.length === 0 ? layers : this.#child(layers, key);
-      if (layers.length > 0) return layers;
+      // What is set by the very value that asks for it is missing, also where another place or the environment has it.
+      if (layers.length > 0 || this.#cuts > cutsBefore) return layers;
     }
     const variable = this.#readVariable(node);
     return variable === undefined ? [] : [{ node: variable, slot: null, index: 0, scope: null }];
@@ -279,8 +283,8 @@ class Resolver {
     }
   }
 
-  #step(): void {
-    this.#steps += 1;
+  #step(count = 1): void {
+    this.#steps += count;
     if (this.#steps > LIMITS.steps) throw invalidAt(this.#place, 'substitutions refer to each other too often');
   }
 

@@ -22,7 +22,7 @@ export const LIMITS = {
   /** Files read for one configuration. */
   files: 500,
   /** Characters of all files together. */
-  characters: 8 * 1024 ** 2,
+  characters: 2 * 1024 ** 2,
   /** Values in all files together; a file counts as often as it is included. */
   nodes: 500_000,
   /** Values and characters of the configuration with all substitutions replaced. */

@@ -1,7 +1,7 @@
 import type { Included } from './includes.ts';
 import { invalidAt, LIMITS, type Place, type Source } from './source.ts';
 import type { Document, FieldSyntax, IncludeSyntax, ObjectSyntax, ValueSyntax } from './syntax.ts';
-import type { ListValue, ObjectValue, Scalar } from './values.ts';
+import { type ListValue, type ObjectValue, type Scalar, stringOf } from './values.ts';
 
 /** A value that may hold substitutions. Objects and lists among `Value` are those that hold none any more. */
 export type Node = Scalar | FieldsNode | ItemsNode | ConcatenationNode | ReferenceNode | ListValue | ObjectValue;
@@ -21,12 +21,14 @@ export interface Slot {
 
 export interface ItemsNode {
   readonly kind: 'items';
-  readonly items: readonly Node[];
+  readonly items: Node[];
 }
 
 export interface ConcatenationNode {
   readonly kind: 'concatenation';
   readonly parts: readonly Node[];
+  /** Of a `+=`: the list at its end. */
+  readonly appended?: ItemsNode;
   readonly place: Place;
 }
 
@@ -90,7 +92,8 @@ class TreeBuilder {
     let node = this.#build(field.value, appends ? { ...position, isInList: true } : position, offset);
     if (appends) {
       const previous = this.#reference({ path: position.path, optional: true, fromList: false, offset }, outer);
-      node = { kind: 'concatenation', parts: [previous, { kind: 'items', items: [node] }], place };
+      const appended: ItemsNode = { kind: 'items', items: [node] };
+      node = { kind: 'concatenation', parts: [previous, appended], appended, place };
     }
     for (const key of path.slice(1).reverse()) node = fieldsOf(key, node);
     return fieldsOf(path[0] ?? '', node);
@@ -177,16 +180,36 @@ function addLayer({ layers }: Slot, node: Node): void {
     mergeInto(top, node);
     return;
   }
+  // A long row of += becomes one list at once, not one substitution inside the other. What holds substitutions of its
+  // own must see the list as it was before.
+  const longer = top?.kind === 'items' ? top : top?.kind === 'concatenation' ? top.appended : undefined;
+  if (node.kind === 'concatenation' && longer !== undefined && node.appended?.items.every(isScalar)) {
+    longer.items.push(...node.appended.items);
+    return;
+  }
   // Nothing can look below it.
   if (node.kind === 'scalar') layers.length = 0;
   layers.push(node);
 }
 
-/** Objects and lists side by side become one at once, so that what is in them can refer to each other. */
+/**
+ * Adds to a concatenation. What needs no substitution is joined at once, as in the reference library: parts of objects
+ * can then refer to each other, and text without quotes is dropped only directly after an object or list.
+ */
 function addPart(parts: Node[], part: Node): void {
   const last = parts.at(-1);
   if (last?.kind === 'fields' && part.kind === 'fields') mergeInto(last, part);
-  else if (last?.kind === 'items' && part.kind === 'items') {
-    parts[parts.length - 1] = { kind: 'items', items: [...last.items, ...part.items] };
-  } else parts.push(part);
+  else if (last?.kind === 'items' && part.kind === 'items') for (const item of part.items) last.items.push(item);
+  else if (part.kind === 'scalar' && last?.kind === 'scalar') {
+    parts[parts.length - 1] = stringOf(last.text + part.text);
+  } else if ((last?.kind === 'fields' || last?.kind === 'items') && isBareText(part)) return;
+  else parts.push(part);
+}
+
+function isScalar(node: Node): boolean {
+  return node.kind === 'scalar';
+}
+
+function isBareText(node: Node): boolean {
+  return node.kind === 'scalar' && node.type === 'string' && !node.quoted;
 }

@@ -86,7 +86,8 @@ describe('substitutions', () => {
     ],
     ['takes a list from numbered variables', 'a = ${LIST[]} [r], b = ${?NONE[]}', { a: ['p', 'q', 'r'] }],
     ['does not ask the environment about a null', 'MY_ENV = null, a = ${MY_ENV}', { MY_ENV: null, a: null }],
-    ['adds to a variable of the same name', 'MY_ENV = ${MY_ENV}":x"', { MY_ENV: 'envval:x' }],
+    ['does not take a variable of the name that is being set', 'MY_ENV = ${?MY_ENV}', {}],
+    ['sees with += what was there before', 'a = [1], a += 2, a += ${a}, a += 3', { a: [1, 2, [1, 2], 3] }],
     ['leaves quoted text alone', 'a = "${b}", b = """${a}"""', { a: '${b}', b: '${a}' }],
   ])('%s', async (_name, text, expected) => {
     expect(await plain(text)).toEqual(expected);
@@ -193,6 +194,12 @@ describe('texts made to harm', () => {
     ],
     ['a long chain', lines(5_000, (i) => `a${i} = \${a${i + 1}}`).join('\n'), 'too deeply'],
     ['a deep nest of lists', `${lines(5_000, (i) => `a${i + 1} = [\${a${i}}]`).join('\n')}\na0 = 1`, 'grows too large'],
+    ['lists side by side', `a = ${'[1]'.repeat(100_000)}`, ''],
+    ['a list put together many times', `l = [1, 2, 3]\na = ${'${l}'.repeat(100_000)}`, 'too often'],
+    ['a long row of +=', `a = [x]\n${'a += 1\n'.repeat(50_000)}`, ''],
+    ['a long word', `a = ${'x'.repeat(2_000_000)}`, ''],
+    ['a long quoted text', `a = "${'x\\n'.repeat(600_000)}"`, ''],
+    ['a long file', 'a = 1\n'.repeat(400_000), 'characters'],
     ['a long number', `a = ${'9'.repeat(1_000_000)}`, ''],
   ])('%s', async (_name, text, message) => {
     const outcome = await parse(text).then(
