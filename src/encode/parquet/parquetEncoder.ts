@@ -34,7 +34,7 @@ export class ParquetEncoder implements RowGroupEncoder {
   /** Footers without row groups by schema, in its printed form: a worker sees one schema, batch after batch. */
   readonly #empty = new Map<string, ThriftStruct>();
   readonly #used = new Set<'flat' | 'parquet-wasm'>();
-  #isFreed = false;
+  #state: 'open' | 'freed' = 'open';
 
   constructor(compression: ParquetCompression) {
     this.#pages = new PageWriter(PAGE_CODECS[compression], this.#body);
@@ -42,7 +42,7 @@ export class ParquetEncoder implements RowGroupEncoder {
   }
 
   async encode(batch: RecordBatch | ArrowTable): Promise<EncodedRowGroup> {
-    if (this.#isFreed) throw new OffloadError('INTERNAL', 'cannot encode a row group: the encoder was freed');
+    if (this.#state === 'freed') throw new OffloadError('INTERNAL', 'cannot encode a row group: the encoder was freed');
     const batches = batch instanceof ArrowTable ? batch.batches : [batch];
     const rows = batch.numRows;
     if (rows === 0) throw new OffloadError('INTERNAL', 'cannot encode a row group without rows');
@@ -84,7 +84,7 @@ export class ParquetEncoder implements RowGroupEncoder {
   free(): void {
     this.#empty.clear();
     this.#body.free();
-    this.#isFreed = true;
+    this.#state = 'freed';
   }
 
   async #encodeColumn(field: Field, chunks: readonly Data[]): Promise<EncodedColumn> {

@@ -71,7 +71,8 @@ const TYPES: readonly FlatType[] = [
         `${'y'.repeat(64)}z`,
         '\ud7ff'.repeat(30),
       ),
-      fc.string({ unit: 'grapheme', maxLength: 90 }),
+      // hyparquet takes a byte order mark away.
+      fc.string({ unit: 'grapheme', maxLength: 90 }).filter((text) => !text.startsWith('\ufeff')),
     ),
     data: bytesData,
     cell: (value) => Buffer.from(value as string).toString('hex'),
@@ -163,7 +164,8 @@ const TYPES: readonly FlatType[] = [
     data: (values) => ({ data: Float64Array.from(values, (value) => (value ?? 0) as number) }),
     cell: doubleText,
     sql: 'amount',
-    literal: (value) => (Number.isFinite(value) ? `(${value})::DOUBLE` : null),
+    // In quotes: a bare number may be read as a decimal first, and be off by the last bit.
+    literal: (value) => (Number.isFinite(value) ? `'${value}'::DOUBLE` : null),
     compare: compareNumbers,
   },
 ];

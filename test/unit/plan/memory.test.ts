@@ -4,11 +4,11 @@ import { planMemory } from '../../../src/plan/memory.ts';
 const MIB = 1024 ** 2;
 
 describe('planMemory', () => {
-  it('gives each worker of the default memory row groups of some 30 MiB', () => {
+  it('gives each worker of the default memory row groups of some 40 MiB', () => {
     const plan = planMemory({ maxMemoryBytes: 320 * MIB, workers: 2, rowGroupBytes: 64 * MIB, fetchBytes: 8 * MIB });
     expect(plan.fetchBytes).toBe(8 * MIB);
-    expect(plan.rowGroupBytes).toBeGreaterThan(30 * MIB);
-    expect(plan.rowGroupBytes).toBeLessThan(40 * MIB);
+    expect(plan.rowGroupBytes).toBeGreaterThan(35 * MIB);
+    expect(plan.rowGroupBytes).toBeLessThan(45 * MIB);
   });
 
   it('never exceeds what was asked for', () => {
@@ -19,7 +19,7 @@ describe('planMemory', () => {
   it('refuses memory that is too little, naming what is needed', () => {
     const demand = { maxMemoryBytes: 32 * MIB, workers: 4, rowGroupBytes: 64 * MIB, fetchBytes: 8 * MIB };
     expect(() => planMemory(demand)).toThrow(
-      '--max-memory 32 MiB is too little for 4 workers, which need 114 MiB; give more memory or fewer --workers',
+      '--max-memory 32 MiB is too little for 4 workers, which need 175 MiB; give more memory or fewer --workers',
     );
   });
 });

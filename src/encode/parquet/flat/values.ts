@@ -241,8 +241,8 @@ class DoubleValues implements FlatValues {
 
 class BooleanValues implements FlatValues {
   readonly dictionary = undefined;
-  #hasFalse = false;
-  #hasTrue = false;
+  #values = 0;
+  #trues = 0;
 
   endOfPage(data: Data, from: number): number {
     return Math.min(data.length, from + PAGE_ROWS);
@@ -268,14 +268,14 @@ class BooleanValues implements FlatValues {
       if (nulls > 0) page[at] = (page[at] as number) | (value << (next & 7));
       next++;
     }
-    this.#hasTrue ||= trues > 0;
-    this.#hasFalse ||= trues < count;
+    this.#values += count;
+    this.#trues += trues;
     return { end, encoding: ENCODING.PLAIN };
   }
 
   bounds(): Bounds {
-    if (!this.#hasFalse && !this.#hasTrue) return NO_BOUNDS;
-    return exactBounds(Uint8Array.of(this.#hasFalse ? 0 : 1), Uint8Array.of(this.#hasTrue ? 1 : 0));
+    if (this.#values === 0) return NO_BOUNDS;
+    return exactBounds(Uint8Array.of(this.#trues < this.#values ? 0 : 1), Uint8Array.of(this.#trues > 0 ? 1 : 0));
   }
 }
 
