@@ -44,6 +44,8 @@ export interface TaskResult {
   readonly lost: number;
   /** Values that were not UTF-8 and were replaced or made null. */
   readonly invalidUtf8: number;
+  /** Which encoders have written columns in this thread so far. */
+  readonly encoders: readonly string[];
 }
 
 export type TaskOutcome = TaskResult | { readonly ok: false; readonly error: PlainError };
@@ -138,6 +140,7 @@ export class FetchTaskRunner {
       rest: isWhole ? null : { ...task.range, startOffset: position },
       ...counts,
       lost: reader.lostOffsets,
+      encoders: this.#encoder.usedEncoders(),
     };
   }
 

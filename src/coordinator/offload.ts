@@ -137,6 +137,7 @@ async function runOpened(context: RunContext, session: RunSession, pool: WorkerP
     offsets,
     workers: rowsByWorker(job, staged),
     gaps: intent.gaps,
+    encoders: [...new Set(staged.results.flatMap((result) => result.encoders))],
   };
 }
 

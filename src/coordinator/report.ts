@@ -20,8 +20,8 @@ export interface OffloadReport {
   readonly warnings: readonly string[];
   /** Runs of the past that this one finished while opening. */
   readonly recovered: readonly { readonly run: string; readonly files: readonly string[] }[];
-  /** Which encoder wrote the files, when there is more than one. */
-  readonly encoder?: string;
+  /** Which encoders wrote the columns: `flat` (our own), `parquet-wasm`. Absent where no row was written. */
+  readonly encoders?: readonly string[];
   /** A dry run: the plan as text, and nothing else happened. */
   readonly plan?: string;
 }

@@ -35,8 +35,8 @@ export interface RowGroupEncoder {
   encode(batch: RecordBatch | Table): Promise<EncodedRowGroup>;
   /** A file of no rows: an empty body, and a footer that has the schema and no row group. */
   emptyFile(schema: Schema): EncodedRowGroup;
-  /** Which encoders wrote columns so far: `flat`, `parquet-wasm`, `flat, parquet-wasm`, or nothing. */
-  describe(): string;
+  /** Which encoders wrote columns so far: `flat` (our own) and `parquet-wasm`, in this order. */
+  usedEncoders(): string[];
   /** Gives back what the encoder holds; `encode` may not be called afterwards. */
   free(): void;
 }

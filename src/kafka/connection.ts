@@ -103,6 +103,11 @@ export class BrokerConnection {
     }
   }
 
+  /** Gives back the memory that an answer's bytes lie in: none of it may be looked at any more. */
+  recycle(view: Buffer): void {
+    this.#socket.recycle(view);
+  }
+
   close(): void {
     this.#end(new OffloadError('BROKER_UNREACHABLE', `the connection to broker ${this.address} was closed`));
   }

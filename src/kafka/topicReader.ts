@@ -31,6 +31,8 @@ const FETCH: FetchSettings = {
 const READ_COMMITTED = 1;
 const OFFSET_OUT_OF_RANGE = 1;
 const WAIT_FOR_STABLE_PAUSE_MS = 50;
+/** Asked again at least this often, whatever a broker says of its quota. */
+const MAX_THROTTLE_MS = 10_000;
 /** A log whose last records were compacted away answers with nothing below its end. */
 const EMPTY_ANSWERS_ARE_A_GAP = 3;
 
@@ -81,6 +83,11 @@ async function readPartition(
       // Compaction or a person moved the log start meanwhile: nothing below it is there to be read.
       const starts = await cluster.listOffsets(topic, [partition], EARLIEST_TIMESTAMP, 'read_uncommitted');
       position = Math.max(position + 1, starts.get(partition) ?? 0);
+      continue;
+    }
+    if (response.throttleMs > 0 && response.records.length === 0) {
+      // A quota (KIP-219): such an answer says nothing of the partition, its offsets are -1.
+      await sleep(Math.min(response.throttleMs, MAX_THROTTLE_MS));
       continue;
     }
     const set = new RecordSet(response.records, response.aborted, {

@@ -21,6 +21,7 @@ export interface TaskPlan {
 
 /** Enough pieces that the last one does not run alone for long, and none so small that its round trips count. */
 const TASKS_PER_WORKER = 8;
+const TASKS_PER_FILE = 8;
 const MIN_TASK_BYTES = 4 * 1024 ** 2;
 const MAX_TASK_BYTES = 64 * 1024 ** 2;
 /** Files of a folder, by fetched bytes: large enough for readers, small enough that a folder of one topic has several. */
@@ -41,7 +42,10 @@ export function cutTasks(
   const rate = (range: OffsetRange): number => Math.max(0.001, bytesPerOffset.get(range.partition) ?? 1);
   const bytesOf = (range: OffsetRange): number => (range.endOffset - range.startOffset) * rate(range);
   const estimatedBytes = ranges.reduce((sum, range) => sum + bytesOf(range), 0);
-  const taskBytes = clamp(estimatedBytes / (workers * TASKS_PER_WORKER), MIN_TASK_BYTES, MAX_TASK_BYTES);
+  const bytesForWorkers = clamp(estimatedBytes / (workers * TASKS_PER_WORKER), MIN_TASK_BYTES, MAX_TASK_BYTES);
+  // A row group goes to one file whole: several files come out about equal only if each gets a good many.
+  const bytesForFiles = (fileCount ?? 1) > 1 ? estimatedBytes / ((fileCount ?? 1) * TASKS_PER_FILE) : bytesForWorkers;
+  const taskBytes = Math.max(1, Math.min(bytesForWorkers, bytesForFiles));
   const tasks: FetchTask[] = [];
   let bytesBefore = 0;
   for (const range of ranges) {

@@ -7,6 +7,7 @@ import type { FetchSettings } from '../config/job.ts';
 import { OffloadError } from '../errors.ts';
 import { brokerError } from '../kafka/brokerErrors.ts';
 import type { Cluster, Leader } from '../kafka/cluster.ts';
+import type { BrokerConnection } from '../kafka/connection.ts';
 import { type AbortedTransaction, type FetchResponse, fetchApi } from '../kafka/fetch.ts';
 import { EARLIEST_TIMESTAMP } from '../kafka/protocol.ts';
 import type { OffsetRange } from '../tasks.ts';
@@ -22,13 +23,21 @@ export interface KafkaRangeOptions {
   readonly failOnDataLoss: boolean;
 }
 
-/** Complete record batches of one answer, the first of which may begin before `startOffset`. */
+/**
+ * Complete record batches of one answer, the first of which may begin before `startOffset`. Valid until the next call of
+ * `next()`, which uses the memory again.
+ */
 export interface FetchedRecords {
   readonly records: Buffer;
   readonly aborted: readonly AbortedTransaction[];
   readonly startOffset: number;
   /** Offset after the last batch. */
   readonly nextOffset: number;
+}
+
+interface Fetched {
+  readonly response: FetchResponse;
+  readonly connection: BrokerConnection;
 }
 
 export class KafkaRangeReader {
@@ -40,7 +49,9 @@ export class KafkaRangeReader {
   #replica = -1;
   #emptyAnswers = 0;
   #lostOffsets = 0;
-  #underWay: Promise<FetchResponse> | null = null;
+  #underWay: Promise<Fetched> | null = null;
+  /** What the caller was given last. */
+  #lent: Fetched | null = null;
 
   constructor(cluster: Cluster, range: OffsetRange, options: KafkaRangeOptions) {
     this.#cluster = cluster;
@@ -62,10 +73,13 @@ export class KafkaRangeReader {
    *   deadline.
    */
   async next(): Promise<FetchedRecords | null> {
+    this.#lent?.connection.recycle(this.#lent.response.records);
+    this.#lent = null;
     while (this.#position < this.#range.endOffset) {
       const startOffset = this.#position;
       this.#underWay ??= this.#fetch(startOffset);
-      const response = await this.#underWay;
+      const fetched = await this.#underWay;
+      const { response } = fetched;
       this.#underWay = null;
       if (response.errorCode === OFFSET_OUT_OF_RANGE) {
         await this.#skipLost();
@@ -80,6 +94,7 @@ export class KafkaRangeReader {
       this.#emptyAnswers = 0;
       this.#advance(nextOffset, response.records);
       if (this.#position < this.#range.endOffset) this.#prefetch();
+      this.#lent = fetched;
       return { records: response.records.subarray(0, end), aborted: response.aborted, startOffset, nextOffset };
     }
     return null;
@@ -104,10 +119,10 @@ export class KafkaRangeReader {
     this.#underWay.catch(() => {});
   }
 
-  #fetch(fetchOffset: number): Promise<FetchResponse> {
+  #fetch(fetchOffset: number): Promise<Fetched> {
     const { topic, partition } = this.#range;
     const { fetch } = this.#options;
-    const attempt = async (): Promise<FetchResponse> => {
+    const attempt = async (): Promise<Fetched> => {
       const { connection, leaderEpoch } = await this.#source();
       const response = await connection.request(fetchApi, {
         topic,
@@ -126,7 +141,7 @@ export class KafkaRangeReader {
       // A quota answers without the partition, and so without its end (KIP-219).
       const isNews = response.throttleMs === 0 && response.records.length === 0;
       if (response.errorCode === 0 && isNews) this.#checkEnd(response, fetchOffset);
-      return response;
+      return { response, connection };
     };
     const onFailure = (): void => {
       this.#replica = -1;

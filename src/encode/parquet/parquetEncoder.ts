@@ -77,8 +77,8 @@ export class ParquetEncoder implements RowGroupEncoder {
     return { body: [], bodyBytes: 0, footer: encodeStruct(this.#emptyFooter(schema)), rows: 0, rawBytes: 0 };
   }
 
-  describe(): string {
-    return [...this.#used].toSorted((a, b) => a.localeCompare(b)).join(', ');
+  usedEncoders(): string[] {
+    return [...this.#used].toSorted((a, b) => a.localeCompare(b));
   }
 
   free(): void {

@@ -31,8 +31,26 @@ describe('cutTasks', () => {
 
   it('leaves the choice of file to the workers when a number of files is asked for', () => {
     const plan = cutTasks([{ topic: 't', partition: 0, startOffset: 0, endOffset: 10 }], new Map(), 2, 3);
-    expect(plan.tasks.map(({ file }) => file)).toEqual([null]);
+    expect(new Set(plan.tasks.map(({ file }) => file))).toEqual(new Set([null]));
     expect(plan.fileCount).toBe(3);
+  });
+
+  it('cuts even a small topic so that each of several files gets its share', () => {
+    const ranges = [0, 1].map((partition) => ({ topic: 't', partition, startOffset: 0, endOffset: 30_000 }));
+    const plan = cutTasks(
+      ranges,
+      new Map([
+        [0, 100],
+        [1, 300],
+      ]),
+      2,
+      3,
+    );
+    expect(plan.tasks.length).toBe(24);
+    const bytes = plan.tasks.map(
+      ({ range }) => (range.endOffset - range.startOffset) * (range.partition === 0 ? 100 : 300),
+    );
+    expect(Math.max(...bytes)).toBeLessThan(1.1 * Math.min(...bytes));
   });
 
   it('covers every range once, in order, with tasks that are not empty', () => {
