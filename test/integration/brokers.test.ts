@@ -34,6 +34,8 @@ const FIELDS = [
 ];
 /** Bytes each broker gives the client a second while it is held back. */
 const HELD_RATE = 40_000;
+/** More than a staged file begins with: rows are in it. */
+const ROWS_STAGED_BYTES = 1_000;
 const RACKS = ['a', 'b', 'c'];
 
 const cleanUps: (() => Promise<void> | void)[] = [];
@@ -225,7 +227,9 @@ async function startHeld(options: RunOptions): Promise<Run> {
   const clientId = randomName('client');
   await setRate(clientId, HELD_RATE);
   const run = await begin({ ...options, options: { 'client.id': clientId, ...options.options } });
-  await waitFor('the first staged rows', async () => (await stagedBytes(run.work)) > 0, { everyMs: 100 });
+  await waitFor('the first staged rows', async () => (await stagedBytes(run.work)) > ROWS_STAGED_BYTES, {
+    everyMs: 100,
+  });
   return { ...run, release: () => setRate(clientId, null) };
 }
 
@@ -262,10 +266,11 @@ async function filesOf(path: string): Promise<string[]> {
   return entries.filter((name) => name.endsWith('.parquet'));
 }
 
-/** Bytes in all files below a run's folder but its configuration: what was staged. */
+/** Bytes in the staged files of a run, which lie somewhere below its target. */
 async function stagedBytes(work: string): Promise<number> {
-  const entries = await readdir(work, { recursive: true, withFileTypes: true });
-  const files = entries.filter((entry) => entry.isFile() && !/\.(ya?ml|json)$/.test(entry.name));
+  const target = join(work, 'out');
+  const entries = await readdir(target, { recursive: true, withFileTypes: true }).catch(() => []);
+  const files = entries.filter((entry) => entry.isFile() && entry.name.endsWith('.parquet'));
   const sizes = await Promise.all(
     files.map(({ parentPath, name }) =>
       stat(join(parentPath, name)).then(

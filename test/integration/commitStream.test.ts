@@ -73,7 +73,7 @@ function look() {
   return readSavedState({ config: CONFIG, topics: [TOPIC], offsets: offsetsSettings(options), reader });
 }
 
-function call<T>(start: (done: (error: Error | null | undefined, result?: T) => void) => unknown): Promise<T> {
+function call<T>(start: (done: (error: unknown, result?: T) => void) => unknown): Promise<T> {
   return new Promise((resolve, reject) => start((error, result) => (error ? reject(error) : resolve(result as T))));
 }
 

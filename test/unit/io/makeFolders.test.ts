@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { makeFolders, nodeFileSystem as fs } from '../../../src/io.ts';
+import { nodeFileSystem as fs, makeFolders } from '../../../src/io.ts';
 
 it('makes a folder with the parents it lacks, and takes one that is there', async () => {
   const base = await mkdtemp(join(tmpdir(), 'kafkaload-io-'));
