@@ -4,7 +4,8 @@ import { afterEach, describe, expect, it } from 'vitest';
 import type { ConnectionSettings } from '../../../src/config/job.ts';
 import { OffloadError } from '../../../src/errors.ts';
 import { BrokerConnection } from '../../../src/kafka/connection.ts';
-import { metadataApi } from '../../../src/kafka/protocol.ts';
+import { type Api, metadataApi } from '../../../src/kafka/protocol.ts';
+import { WireWriter } from '../../../src/kafka/wire.ts';
 
 /** A server that answers as the test says: faults of a broker that no real broker shows on demand. */
 const servers: Server[] = [];
@@ -155,5 +156,22 @@ describe('BrokerConnection', () => {
     const connection = await BrokerConnection.open('127.0.0.1', port, settings({ requestTimeoutMs: 5000 }));
     const both = [1, 2].map(() => failureOf(connection.request(metadataApi, { topics: [] })));
     for (const error of await Promise.all(both)) expect(error.code).toBe('BROKER_UNREACHABLE');
+  });
+
+  it('uses the memory of an answer again once it was given back, and not before', async () => {
+    const large = Buffer.alloc(200_000);
+    const port = await serve((id, key, socket) => socket.write(frame(id, key === 18 ? VERSIONS : large)));
+    const connection = await BrokerConnection.open('127.0.0.1', port, settings({ requestTimeoutMs: 5000 }));
+    const rest: Api<null, Buffer> = {
+      ...metadataApi,
+      encode: () => new WireWriter(),
+      parse: (reader) => reader.view(reader.remaining),
+    };
+    const first = await connection.request(rest, null);
+    const second = await connection.request(rest, null);
+    expect(second.buffer).not.toBe(first.buffer);
+    connection.recycle(first);
+    expect((await connection.request(rest, null)).buffer).toBe(first.buffer);
+    connection.close();
   });
 });

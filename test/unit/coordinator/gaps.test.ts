@@ -1,0 +1,47 @@
+import { expect, it } from 'vitest';
+import type { TaskResult } from '../../../src/coordinator/fetchTask.ts';
+import { countGaps } from '../../../src/coordinator/gaps.ts';
+import type { RangePlan } from '../../../src/plan/ranges.ts';
+
+const range = (partition: number, startOffset: number, endOffset: number) => ({
+  topic: 't',
+  partition,
+  startOffset,
+  endOffset,
+});
+
+function result(partition: number, counts: Partial<TaskResult>): TaskResult {
+  return {
+    ok: true,
+    worker: 0,
+    range: range(partition, 0, 0),
+    segments: [],
+    rest: null,
+    rows: 0,
+    control: 0,
+    aborted: 0,
+    lost: 0,
+    invalidUtf8: 0,
+    encoders: [],
+    ...counts,
+  };
+}
+
+it('accounts for every offset that gave no row, over all tasks of a partition', () => {
+  const plan: RangePlan = {
+    ranges: [range(0, 0, 100), range(2, 50, 60)],
+    previous: [],
+    next: [0, 1, 2].map((partition) => ({ topic: 't', partition, offset: 100 })),
+    lost: new Map([[2, 7]]),
+    warnings: [],
+  };
+  const results = [
+    result(0, { rows: 40, control: 2, aborted: 3 }),
+    result(0, { rows: 45, control: 1, lost: 4 }),
+    result(2, { rows: 10 }),
+  ];
+  expect(countGaps(plan, results)).toEqual([
+    { topic: 't', partition: 0, control: 3, aborted: 3, compacted: 5, lost: 4 },
+    { topic: 't', partition: 2, control: 0, aborted: 0, compacted: 0, lost: 7 },
+  ]);
+});
