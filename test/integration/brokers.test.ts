@@ -270,7 +270,7 @@ async function filesOf(path: string): Promise<string[]> {
 async function stagedBytes(work: string): Promise<number> {
   const target = join(work, 'out');
   const entries = await readdir(target, { recursive: true, withFileTypes: true }).catch(() => []);
-  const files = entries.filter((entry) => entry.isFile() && entry.name.endsWith('.parquet'));
+  const files = entries.filter((entry) => entry.isFile() && entry.name.startsWith('part-'));
   const sizes = await Promise.all(
     files.map(({ parentPath, name }) =>
       stat(join(parentPath, name)).then(
