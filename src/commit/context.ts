@@ -6,7 +6,7 @@ import { type Clock, type FileSystem, makeFolders, syncFolder, systemCode, unles
 import type { PublishOutcome } from '../sinks/localFiles.ts';
 import { encodeManifest } from '../sinks/manifest.ts';
 import { blocked, encodeIntent, INTENT_FILE, type IntentRecord, makeIntentRecord } from './intent.ts';
-import { isStagingPathOf } from './names.ts';
+import { isStagingPathOf, NO_STAGING, withdrawnPathOf } from './names.ts';
 import type { Owner } from './owner.ts';
 import { offsetKey, type SavedOffsets } from './savedOffsets.ts';
 import type { Intent } from './types.ts';
@@ -16,9 +16,12 @@ export interface RunContext {
   readonly topics: readonly string[];
   readonly offsets: OffsetsSettings;
   readonly run: string;
+  /** NO_STAGING for a session that moves no rows: it can change what is saved, and recover; it cannot `finish`. */
   readonly stagingPath: string;
   readonly owner: Owner;
   readonly takeOver: boolean;
+  /** Gives the ranges of a prepared run back instead of finishing it. */
+  readonly discard: boolean;
   readonly fs: FileSystem;
   readonly clock: Clock;
   readonly log: (line: string) => void;
@@ -28,6 +31,7 @@ export interface RunContext {
 
 /** Makes the staging folder, empty and synced. A run does this once, before anybody can know the run. */
 export async function makeStaging({ fs, stagingPath }: RunContext): Promise<void> {
+  if (stagingPath === NO_STAGING) return;
   await makeFolders(fs, dirname(stagingPath));
   await fs.mkdir(stagingPath);
   await syncFolder(fs, dirname(stagingPath));
@@ -36,13 +40,16 @@ export async function makeStaging({ fs, stagingPath }: RunContext): Promise<void
 /** Removes the staging of a run with all it holds. A path that kafkaload cannot have made is left alone. */
 export async function removeStaging(context: RunContext, stagingPath: string, run: string): Promise<void> {
   const { fs, log } = context;
+  if (stagingPath === NO_STAGING) return;
   if (!isStagingPathOf(stagingPath, run)) {
     log(`warning: ${stagingPath} is no staging folder of run ${run}, so it is not removed`);
     return;
   }
-  if (!(await unlessAbsent(fs.stat(stagingPath)))) return;
-  await fs.removeAll(stagingPath);
-  await unlessAbsent(syncFolder(fs, dirname(stagingPath)));
+  for (const path of [stagingPath, withdrawnPathOf(stagingPath)]) {
+    if (!(await unlessAbsent(fs.stat(path)))) continue;
+    await fs.removeAll(path);
+    await unlessAbsent(syncFolder(fs, dirname(path)));
+  }
 }
 
 const EMPTY_STAGING_AGE_MS = 3_600_000;
@@ -55,6 +62,7 @@ const EMPTY_STAGING_AGE_MS = 3_600_000;
  */
 export async function removeEmptyStaging(context: RunContext): Promise<void> {
   const { fs, stagingPath } = context;
+  if (stagingPath === NO_STAGING) return;
   const now = (await unlessAbsent(fs.stat(stagingPath)))?.mtimeMs;
   if (now === undefined) throw fencedError(context, 'its staging folder was removed');
   for (const name of await fs.readdir(dirname(stagingPath))) {

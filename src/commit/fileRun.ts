@@ -13,6 +13,13 @@
  * 7. Rename `intent.E` to `done.E`.
  * 8. Remove the staging folder: only by the run whose rename to `done` succeeded, or by a later one that `done` tells.
  *
+ * Saved offsets that a person sets or resets go the same way, with a record that has no staging and no files: prepare,
+ * commit, `done`. A crash in between leaves an intent that the next run finishes; the new `done` brings topic ids of its
+ * own, so that those of a topic that was made again are gone with the offsets.
+ *
+ * An intent whose ranges are given back (discard.ts) is renamed to this run's number as for a recovery, and its `next`
+ * removed; then, with nothing of it visible, `intent` becomes `fenced` with the number it had: it never happened.
+ *
  * A run that takes an intent over writes its own `next` first, then renames the intent to its own number; the
  * old `next` goes. From then on the run it took over fails at 6 or, if it was later than that, has done the same work.
  */
@@ -29,12 +36,13 @@ import {
   removeStaging,
   stageIntent,
 } from './context.ts';
+import { refuseDiscard, withdrawStaging } from './discard.ts';
 import { highestDone, OffsetsFolder, savedState } from './fileState.ts';
-import { blocked, formatIntentRecord, type IntentRecord, loadIntent } from './intent.ts';
+import { blocked, formatIntentRecord, type IntentRecord, loadIntent, makeChangeRecord } from './intent.ts';
 import { compareNames, type StateKind, type StateName } from './names.ts';
 import { aliveError, formatOwner, markEnded, markRunning } from './owner.ts';
-import { mergeOffsets, type SavedOffsets } from './savedOffsets.ts';
-import type { Intent, RunSession, SavedState } from './types.ts';
+import { mergeOffsets, offsetKey, type SavedOffset, type SavedOffsets } from './savedOffsets.ts';
+import type { DiscardedRun, Intent, RunSession, SavedState } from './types.ts';
 import { type Heartbeat, startHeartbeat, watchRun } from './watch.ts';
 
 type RecoveredRun = RunSession['recovered'][number];
@@ -46,6 +54,7 @@ export class FileRun implements RunSession {
   readonly #folder: OffsetsFolder;
   readonly #fenced = new AbortController();
   readonly #recovered: RecoveredRun[] = [];
+  readonly #discarded: DiscardedRun[] = [];
   /** Names whose modification time shows that this run is alive: `run.E`, and an intent while it is being finished. */
   readonly #held = new Map<string, StateName>();
   #number = 0;
@@ -69,6 +78,10 @@ export class FileRun implements RunSession {
 
   get recovered(): readonly RecoveredRun[] {
     return this.#recovered;
+  }
+
+  get discarded(): readonly DiscardedRun[] {
+    return this.#discarded;
   }
 
   get signal(): AbortSignal {
@@ -177,6 +190,7 @@ export class FileRun implements RunSession {
         { context: { config, run: found.run, path: this.#folder.pathOf(found) } },
       );
     }
+    if (this.#context.discard && !record.change) return this.#discard(found, record);
     const { topics } = record;
     const before = await this.#folder.readLastDone(await this.#folder.list());
     const saved = await this.#folder.readSaved({ topics, topicsBefore: before?.topics ?? [] });
@@ -203,6 +217,41 @@ export class FileRun implements RunSession {
     if (files) this.#recovered.push({ run: record.run, files, warnings });
   }
 
+  /** Takes over an intent whose owner is dead, and gives its ranges back. */
+  async #discard(found: StateName, record: IntentRecord): Promise<void> {
+    const { fs, step, log } = this.#context;
+    this.#phase = 'bound';
+    if (!(await this.#folder.rename(found, this.#mine('intent')))) {
+      this.#phase = 'free';
+      return;
+    }
+    this.#hold(this.#mine('intent'));
+    await step('discard.claimed');
+    await this.#folder.remove({ ...found, kind: 'next' });
+    await this.#folder.sync();
+    await step('discard.begun');
+    // Its owner may have been asleep until just now, and have committed before its `next` went.
+    const saved = await this.#folder.readSaved({ topics: record.topics, topicsBefore: record.topics });
+    const moved = record.next.find(({ offset }, index) => offset !== record.previous[index]?.offset);
+    if (moved && saved.get(offsetKey(moved))?.offset === moved.offset) {
+      throw refuseDiscard(record, `its offsets are saved already (${offsetKey(moved)}: ${moved.offset})`);
+    }
+    await withdrawStaging(fs, record);
+    await step('discard.withdrawn');
+    this.#release(this.#mine('intent'));
+    // With the run that prepared: the name of a run that took it over may be there already, of that run itself.
+    const fenced: StateName = { kind: 'fenced', number: found.number, run: record.run };
+    const gone = await this.#folder.rename(this.#mine('intent'), fenced);
+    if (!gone) throw fencedError(this.#context, 'the intent it was giving back was taken');
+    await this.#folder.sync();
+    await step('discard.done');
+    await removeStaging(this.#context, record.stagingPath, record.run);
+    await step('discard.stagingRemoved');
+    this.#phase = 'free';
+    log(`run ${record.run} of config ${record.config} was withdrawn: its ranges are read again by the next run`);
+    this.#discarded.push({ run: record.run, previous: record.previous, next: record.next });
+  }
+
   /**
    * Publishes and commits an intent that stands under this run's name.
    *
@@ -213,6 +262,7 @@ export class FileRun implements RunSession {
   async #publish(record: IntentRecord, own: Intent | null, original: StateName): Promise<readonly string[] | null> {
     const { fs, step } = this.#context;
     const name = this.#mine('intent');
+    if (record.change) return this.#commit(record, false, original);
     const isHeld = async (): Promise<boolean> => (await this.#folder.list()).some((other) => isSameName(other, name));
     const intent = own ?? (await loadIntent(fs, record));
     if (!intent) {
@@ -225,9 +275,17 @@ export class FileRun implements RunSession {
       if (own) throw await this.#overtaken(record);
       return this.#release(name);
     }
+    await this.#commit(record, own !== null, original);
+    return intent.files.map((file) => file.targetPath);
+  }
+
+  /** What follows publishing; `isOwn` is false for an intent that was taken over. */
+  async #commit(record: IntentRecord, isOwn: boolean, original: StateName): Promise<readonly string[]> {
+    const { step } = this.#context;
+    const name = this.#mine('intent');
     await step('commit.begun');
     const committed = await this.#folder.commit(this.#mine('next'));
-    if (!committed && own) throw await this.#overtaken(record);
+    if (!committed && isOwn) throw await this.#overtaken(record);
     await step('commit.saved');
     await this.#folder.sync();
     await step('commit.savedSynced');
@@ -238,7 +296,7 @@ export class FileRun implements RunSession {
     await step('commit.doneSynced');
     if (done) await removeStaging(this.#context, record.stagingPath, record.run);
     await step('commit.stagingRemoved');
-    return intent.files.map((file) => file.targetPath);
+    return [];
   }
 
   async #read(names: readonly StateName[]): Promise<void> {
@@ -271,9 +329,30 @@ export class FileRun implements RunSession {
     }
   }
 
-  async finish(intent: Intent): Promise<void> {
+  finish(intent: Intent): Promise<void> {
+    return this.#conclude(async () => {
+      this.signal.throwIfAborted();
+      const record = await stageIntent(this.#context, intent, this.#offsets);
+      await this.#context.step('prepare.intentStaged');
+      await this.#prepare(record);
+      await this.#publish(record, intent, this.#mine('intent'));
+    });
+  }
+
+  replaceSaved(offsets: readonly SavedOffset[], topicIds: Readonly<Record<string, string>>): Promise<void> {
+    return this.#conclude(async () => {
+      this.signal.throwIfAborted();
+      const next = new Map(offsets.map((entry) => [offsetKey(entry), entry]));
+      const from = { saved: this.#offsets, previousRun: this.#state.previousRun };
+      const record = makeChangeRecord(this.#context, from, { offsets: next, topicIds });
+      await this.#prepare(record);
+      await this.#commit(record, true, this.#mine('intent'));
+    });
+  }
+
+  async #conclude(act: () => Promise<void>): Promise<void> {
     try {
-      await this.#finish(intent);
+      await act();
     } catch (error) {
       const isBound = this.#phase === 'bound';
       const failure = describeFailure(error, isBound ? 'publish and commit' : 'prepare');
@@ -283,11 +362,8 @@ export class FileRun implements RunSession {
     }
   }
 
-  async #finish(intent: Intent): Promise<void> {
+  async #prepare(record: IntentRecord): Promise<void> {
     const { step, topics } = this.#context;
-    this.signal.throwIfAborted();
-    const record = await stageIntent(this.#context, intent, this.#offsets);
-    await step('prepare.intentStaged');
     const run = this.#mine('run');
     const next = this.#folder.formatSaved(mergeOffsets(this.#offsets, record).offsets, topics);
     if (!(await this.#folder.create(this.#mine('next'), next))) {
@@ -315,7 +391,6 @@ export class FileRun implements RunSession {
     await step('prepare.renamed');
     await this.#folder.sync();
     await step('prepare.after');
-    await this.#publish(record, intent, this.#mine('intent'));
   }
 
   /** Staging first: a crash in between leaves `run.E`, which names it. */

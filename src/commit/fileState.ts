@@ -14,7 +14,7 @@
 import { constants } from 'node:fs';
 import { join } from 'node:path';
 import { type FileSystem, syncFolder, systemCode, unlessAbsent, writeFully, writeSynced } from '../io.ts';
-import { type IntentRecord, parseIntentRecord } from './intent.ts';
+import { type IntentRecord, lastManifest, parseIntentRecord } from './intent.ts';
 import { compareNames, formatStateName, parseStateName, type StateKind, type StateName } from './names.ts';
 import { type Owner, parseOwner } from './owner.ts';
 import {
@@ -178,7 +178,7 @@ export function savedState(offsets: SavedOffsets, last: IntentRecord | null, top
   return {
     offsets: sortOffsets(offsets).filter((entry) => topics.includes(entry.topic)),
     topicIds: last?.topicIds ?? {},
-    previousRun: last ? { run: last.run, manifestCrc32c: last.manifestCrc32c } : null,
+    previousRun: last ? lastManifest(last) : null,
   };
 }
 

@@ -7,9 +7,10 @@ import { crc32c } from '@node-rs/crc32';
 import { OffloadError } from '../errors.ts';
 import { type FileSystem, unlessAbsent } from '../io.ts';
 import type { PartitionOffset } from '../tasks.ts';
-import { isRunId, isStagingPathOf } from './names.ts';
+import { isRunId, isStagingPathOf, NO_STAGING, withdrawnPathOf } from './names.ts';
 import type { Owner } from './owner.ts';
-import type { Intent } from './types.ts';
+import type { SavedOffsets } from './savedOffsets.ts';
+import type { FileState, Intent, SavedState } from './types.ts';
 
 export const INTENT_FILE = 'intent.json';
 
@@ -26,6 +27,21 @@ export interface IntentRecord {
   readonly manifestCrc32c: number;
   readonly topics: readonly string[];
   readonly topicIds: Readonly<Record<string, string>>;
+  /** The file that is replaced by one rename; null where new files go to a folder. */
+  readonly exactFile: ExactFile | null;
+  /**
+   * Null for a run that moves rows. Else saved offsets are changed by a person: no staging, no file, no manifest; a
+   * `next` of null forgets an offset, and the last manifest stays that of `previousRun`.
+   */
+  readonly change: { readonly previousRun: SavedState['previousRun'] } | null;
+}
+
+/** What tells whether an exact file has been replaced, also when `intent.json` is lost. */
+interface ExactFile {
+  readonly path: string;
+  readonly stagedPath: string;
+  readonly old: FileState | null;
+  readonly next: FileState;
 }
 
 export function encodeIntent(intent: Intent): Buffer {
@@ -49,7 +65,50 @@ export function makeIntentRecord(
     manifestCrc32c: crc32c(about.manifest),
     topics: about.topics,
     topicIds: intent.topicIds,
+    exactFile: exactFileOf(intent),
+    change: null,
   };
+}
+
+function exactFileOf({ target, files }: Intent): ExactFile | null {
+  const [file] = files;
+  if (target.kind !== 'file' || !file) return null;
+  const { stagedPath, bytes, crc32c: checksum } = file;
+  return { path: target.path, stagedPath, old: target.old, next: { bytes, crc32c: checksum } };
+}
+
+/** The record of a change of saved offsets: what `saved` becomes when everything not in `next` is forgotten. */
+export function makeChangeRecord(
+  about: { readonly config: string; readonly topics: readonly string[]; readonly owner: Owner },
+  from: { readonly saved: SavedOffsets; readonly previousRun: SavedState['previousRun'] },
+  next: { readonly offsets: SavedOffsets; readonly topicIds: Readonly<Record<string, string>> },
+): IntentRecord {
+  const { config, topics, owner } = about;
+  // What is saved of topics the config does not read (any more) goes only if all goes.
+  const saved = [...from.saved].filter(([, { topic }]) => next.offsets.size === 0 || topics.includes(topic));
+  const places = [...new Map([...saved, ...next.offsets])];
+  const at = (offsets: SavedOffsets): PartitionOffset[] =>
+    places.map(([key, { topic, partition }]) => ({ topic, partition, offset: offsets.get(key)?.offset ?? null }));
+  return {
+    config,
+    run: owner.run,
+    host: owner.host,
+    stagingPath: NO_STAGING,
+    previous: at(from.saved),
+    next: at(next.offsets),
+    intentBytes: 0,
+    intentCrc32c: 0,
+    manifestCrc32c: 0,
+    topics,
+    topicIds: next.topicIds,
+    exactFile: null,
+    change: { previousRun: from.previousRun },
+  };
+}
+
+/** The run whose manifest is the last one, once this record is committed. */
+export function lastManifest({ change, run, manifestCrc32c }: IntentRecord): SavedState['previousRun'] {
+  return change ? change.previousRun : { run, manifestCrc32c };
 }
 
 /** One line of JSON. Offsets stand as `{"TOPIC": [[PARTITION, PREVIOUS, NEXT], ...]}`: 10,000 partitions fit a message. */
@@ -76,7 +135,8 @@ export function parseIntentRecord(text: string): IntentRecord | null {
   if (typeof value !== 'object' || value === null || value.version !== 1) return null;
   if (!isText('config', 'run', 'host', 'stagingPath')) return null;
   if (!isCount('intentBytes', 'intentCrc32c', 'manifestCrc32c')) return null;
-  const offsets = value.offsets as Record<string, [number, number | null, number][]> | undefined;
+  const offsets = value.offsets as Record<string, [number, number | null, number | null][]> | undefined;
+  const change = (value.change as IntentRecord['change'] | undefined) ?? null;
   const { config, run, host, stagingPath, intentBytes, intentCrc32c, manifestCrc32c } =
     value as unknown as IntentRecord;
   if (typeof offsets !== 'object' || offsets === null || !isRunId(run)) return null;
@@ -84,7 +144,8 @@ export function parseIntentRecord(text: string): IntentRecord | null {
   const next: PartitionOffset[] = [];
   for (const [topic, entries] of Object.entries(offsets)) {
     for (const [partition, from, to] of entries) {
-      if (!Number.isSafeInteger(partition) || !Number.isSafeInteger(to)) return null;
+      const isOffset = Number.isSafeInteger(to) || (change !== null && to === null);
+      if (!Number.isSafeInteger(partition) || !isOffset) return null;
       previous.push({ topic, partition, offset: from });
       next.push({ topic, partition, offset: to });
     }
@@ -101,11 +162,14 @@ export function parseIntentRecord(text: string): IntentRecord | null {
     manifestCrc32c,
     topics: Array.isArray(value.topics) ? value.topics.map(String) : Object.keys(offsets),
     topicIds: (value.topicIds as Record<string, string> | undefined) ?? {},
+    exactFile: (value.exactFile as ExactFile | null | undefined) ?? null,
+    change,
   };
 }
 
 /**
- * The whole intent from its staging folder, or null if that is not there.
+ * The whole intent from its staging folder, or null if that is not there. A folder that was put aside to give its ranges
+ * back (discard.ts) is put in its place again: as long as the intent stands, it can be finished.
  *
  * @throws OffloadError RECOVERY_BLOCKED if `intent.json` is not the one that was prepared.
  */
@@ -114,7 +178,11 @@ export async function loadIntent(fs: FileSystem, record: IntentRecord): Promise<
   if (!isStagingPathOf(record.stagingPath, record.run)) {
     throw blocked(record, `its staging path ${record.stagingPath} is not one that kafkaload makes`);
   }
-  const bytes = await unlessAbsent(fs.readFile(path));
+  let bytes = await unlessAbsent(fs.readFile(path));
+  if (!bytes) {
+    await unlessAbsent(fs.rename(withdrawnPathOf(record.stagingPath), record.stagingPath));
+    bytes = await unlessAbsent(fs.readFile(path));
+  }
   if (!bytes) return null;
   if (bytes.byteLength !== record.intentBytes || crc32c(bytes) !== record.intentCrc32c) {
     const found = `${bytes.byteLength} bytes, CRC-32C ${crc32c(bytes)}`;
@@ -135,7 +203,8 @@ export function blocked(record: IntentRecord, why: string): OffloadError {
   return new OffloadError(
     'RECOVERY_BLOCKED',
     `cannot finish run ${record.run} of config ${record.config}, prepared on host ${record.host}: ${why}; ` +
-      `nothing was committed; run again where ${record.stagingPath} can be read`,
+      `nothing was committed; run again where ${record.stagingPath} can be read, or give its ranges back to the next ` +
+      `run: kafkaload offsets recover --discard --config ${record.config}`,
     { context: { config: record.config, run: record.run, host: record.host, path: record.stagingPath } },
   );
 }

@@ -100,6 +100,19 @@ export function stagingPathOf(place: {
   return join(resolve(root), OWN_FOLDER, 'staging', `${cluster}.${name}.${config}`, run);
 }
 
+/** In place of a staging path: of a run that moves no rows, which has none. */
+export const NO_STAGING = '';
+
+/** Where a staging folder is put aside while its ranges are given back, so that nobody publishes from it meanwhile. */
+export function withdrawnPathOf(stagingPath: string): string {
+  return `${stagingPath}.withdrawn`;
+}
+
+/** The folder that holds `_kafkaload/`, of a staging path that passes `isStagingPathOf`. */
+export function rootOfStaging(stagingPath: string): string {
+  return dirname(dirname(dirname(dirname(stagingPath))));
+}
+
 /**
  * Whether a path found in a record of another run may be removed with all it holds. A record can be damaged, or written
  * by anyone who may write to the offsets topic: only `.../_kafkaload/staging/SOMETHING/RUN` is ever removed.

@@ -104,7 +104,7 @@ export function parseCount(text: string): number | null {
 }
 
 /**
- * What is saved once the intent is committed. An offset that is neither what the run began from nor what it moves to
+ * What is saved once the intent is committed; an offset that moves to null is forgotten. An offset that is neither what the run began from nor what it moves to
  * was set by hand meanwhile: it stays, with a warning; so does an entry that was removed.
  */
 export function mergeOffsets(
@@ -118,11 +118,13 @@ export function mergeOffsets(
     const now = saved.get(key)?.offset ?? null;
     const before = record.previous[index]?.offset ?? null;
     const { topic, partition, offset } = entry;
-    if (offset === null || now === offset) return;
-    if (now === before) offsets.set(key, { topic, partition, offset });
-    else {
+    if (now === offset) return;
+    if (now === before) {
+      if (offset === null) offsets.delete(key);
+      else offsets.set(key, { topic, partition, offset });
+    } else {
       warnings.push(
-        `the saved offset of ${key} is ${now ?? 'absent'}, neither ${before ?? 'absent'} nor ${offset} as run ` +
+        `the saved offset of ${key} is ${now ?? 'absent'}, neither ${before ?? 'absent'} nor ${offset ?? 'absent'} as run ` +
           `${record.run} left it: it was set by hand and stays`,
       );
     }

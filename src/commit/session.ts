@@ -5,7 +5,7 @@ import { describeFailure, type RunContext } from './context.ts';
 import { FileRun } from './fileRun.ts';
 import { OffsetsFolder, savedState } from './fileState.ts';
 import type { IntentRecord } from './intent.ts';
-import { checkConfigName, compareNames, makeRunId, stagingPathOf } from './names.ts';
+import { checkConfigName, compareNames, makeRunId, NO_STAGING, stagingPathOf } from './names.ts';
 import { describeOwner, isKnownDead, type Owner } from './owner.ts';
 import { StreamRun } from './streamRun.ts';
 import { readStreamState, STABLE_WAIT_LOOKING_MS, type TopicReader } from './streamState.ts';
@@ -23,12 +23,14 @@ export interface SavedStateOptions {
 }
 
 export interface OpenRunOptions extends SavedStateOptions {
-  /** Folder that will hold `_kafkaload/`: the target folder, or the folder of the target file. */
-  readonly root: string;
+  /** Folder that will hold `_kafkaload/`: the target folder, or the folder of the target file; null: no rows are moved. */
+  readonly root: string | null;
   readonly clusterId: string;
   readonly kafka: KafkaSettings;
   /** Goes on without watching whether an earlier run is alive; default false. */
   readonly takeOver?: boolean;
+  /** Gives the ranges of a prepared run back instead of finishing it, as long as nothing of it is visible. */
+  readonly discard?: boolean;
   readonly log: (line: string) => void;
   readonly clock?: Clock;
   /** Called after each named step; what it throws ends the run there. For tests. */
@@ -47,7 +49,7 @@ export async function openRun(options: OpenRunOptions): Promise<RunSession> {
   checkConfigName(config);
   const clock = options.clock ?? systemClock;
   const run = makeRunId(clock.nowMs());
-  const stagingPath = stagingPathOf({ root, clusterId, offsets, config, run });
+  const stagingPath = root === null ? NO_STAGING : stagingPathOf({ root, clusterId, offsets, config, run });
   const context: RunContext = {
     config,
     topics,
@@ -56,6 +58,7 @@ export async function openRun(options: OpenRunOptions): Promise<RunSession> {
     stagingPath,
     owner: await describeOwner(run, stagingPath),
     takeOver: options.takeOver ?? false,
+    discard: options.discard ?? false,
     fs: options.fs ?? nodeFileSystem,
     clock,
     log,
@@ -70,7 +73,7 @@ export interface VisibleState extends SavedState {
   /** A run that has not ended, and is not known to be dead; whether it is alive, only watching could tell. */
   readonly aliveRun?: Pick<Owner, 'run' | 'host' | 'pid'>;
   /** Prepared and not committed: the next run finishes it, and then its `next` is saved. */
-  readonly pendingIntent?: Pick<IntentRecord, 'run' | 'host' | 'stagingPath' | 'previous' | 'next'>;
+  readonly pendingIntent?: IntentRecord;
 }
 
 /**
@@ -116,12 +119,8 @@ async function visible(state: SavedState, owner: Owner | null, intent: IntentRec
   return {
     ...state,
     ...(isDead ? {} : { aliveRun: { run: owner.run, host: owner.host, pid: owner.pid } }),
-    ...(intent ? { pendingIntent: pick(intent) } : {}),
+    ...(intent ? { pendingIntent: intent } : {}),
   };
-}
-
-function pick({ run, host, stagingPath, previous, next }: IntentRecord): VisibleState['pendingIntent'] & object {
-  return { run, host, stagingPath, previous, next };
 }
 
 function requireReader(reader: TopicReader | undefined): TopicReader {

@@ -12,6 +12,9 @@
  * 6. Publish and manifest (sinks/localFiles.ts): may be repeated by anyone.
  * 7. Commit: offsets, last commit and the tombstone of the intent in one transaction. Fenced or unknown: touch nothing.
  * 8. Remove the staging folder, then the run record: a crash in between leaves the record, which names the folder.
+ *
+ * Saved offsets that a person sets or resets are one transaction after 4: new values, tombstones, topic ids. A prepared
+ * run whose ranges are given back (discard.ts) ends with the tombstone of its intent, in place of 6 and 7.
  */
 import type { KafkaSettings } from '../config/job.ts';
 import { messageOf, OffloadError } from '../errors.ts';
@@ -34,13 +37,15 @@ import {
   removeStaging,
   stageIntent,
 } from './context.ts';
-import { blocked, formatIntentRecord, type IntentRecord, loadIntent } from './intent.ts';
+import { withdrawStaging } from './discard.ts';
+import { blocked, formatIntentRecord, type IntentRecord, loadIntent, makeChangeRecord } from './intent.ts';
 import { aliveError, formatOwner, markEnded, markRunning } from './owner.ts';
 import { partitionForKey } from './partitioner.ts';
-import { mergeOffsets, type SavedOffset } from './savedOffsets.ts';
+import { mergeOffsets, offsetKey, type SavedOffset } from './savedOffsets.ts';
 import {
   formatLastCommit,
   formatRunRecord,
+  keysToForget,
   type Leftover,
   readStreamState,
   recordKey,
@@ -48,7 +53,7 @@ import {
   stateKeys,
   type TopicReader,
 } from './streamState.ts';
-import type { Intent, RunSession, SavedState } from './types.ts';
+import type { DiscardedRun, Intent, RunSession, SavedState } from './types.ts';
 import { type Heartbeat, startHeartbeat, watchRun } from './watch.ts';
 
 /** Another config's producer that died holds readers up until its coordinator notices; some seconds more for the trip. */
@@ -66,6 +71,7 @@ export class StreamRun implements RunSession {
   readonly #reader: TopicReader;
   readonly #fenced = new AbortController();
   readonly #recovered: RecoveredRun[] = [];
+  readonly #discarded: DiscardedRun[] = [];
   #producer: TransactionalProducer | null = null;
   #partitions = 1;
   #heartbeat: Heartbeat | null = null;
@@ -91,6 +97,10 @@ export class StreamRun implements RunSession {
 
   get recovered(): readonly RecoveredRun[] {
     return this.#recovered;
+  }
+
+  get discarded(): readonly DiscardedRun[] {
+    return this.#discarded;
   }
 
   get signal(): AbortSignal {
@@ -193,11 +203,37 @@ export class StreamRun implements RunSession {
       );
     }
     if (!state.intent) return;
+    if (this.#context.discard) return this.#discard(state.intent);
     log(`finishing run ${state.intent.run} of config ${config}, which was prepared and did not end`);
     this.#phase = 'bound';
     const { files, warnings } = await this.#publish(state.intent, null);
     this.#phase = 'recorded';
     this.#recovered.push({ run: state.intent.run, files, warnings });
+    this.#read = await this.#readState();
+  }
+
+  /** Gives the ranges of a prepared run back. */
+  async #discard(record: IntentRecord): Promise<void> {
+    const { config, fs, step, log, owner } = this.#context;
+    this.#phase = 'bound';
+    await step('discard.begun');
+    await withdrawStaging(fs, record);
+    await step('discard.withdrawn');
+    const rest = this.#takenOver.filter(({ run }) => run !== record.run);
+    this.#takenOver = [...rest, { run: record.run, stagingPath: record.stagingPath }];
+    const withdrawn = await this.#transact([
+      [stateKeys(config).intent, null],
+      [stateKeys(config).run, formatRunRecord(owner, this.#takenOver)],
+    ]);
+    if (withdrawn.outcome === 'fenced') throw await this.#overtaken(record);
+    if (withdrawn.outcome === 'unknown') throw this.#unknownError('withdrawn', withdrawn.cause);
+    await step('discard.done');
+    await removeStaging(this.#context, record.stagingPath, record.run);
+    this.#takenOver = rest;
+    await step('discard.stagingRemoved');
+    this.#phase = 'recorded';
+    log(`run ${record.run} of config ${config} was withdrawn: its ranges are read again by the next run`);
+    this.#discarded.push({ run: record.run, previous: record.previous, next: record.next });
     this.#read = await this.#readState();
   }
 
@@ -235,9 +271,17 @@ export class StreamRun implements RunSession {
     return { files: intent.files.map((file) => file.targetPath), warnings };
   }
 
-  async finish(intent: Intent): Promise<void> {
+  finish(intent: Intent): Promise<void> {
+    return this.#conclude(() => this.#finish(intent));
+  }
+
+  replaceSaved(offsets: readonly SavedOffset[], topicIds: Readonly<Record<string, string>>): Promise<void> {
+    return this.#conclude(() => this.#replaceSaved(offsets, topicIds));
+  }
+
+  async #conclude(act: () => Promise<void>): Promise<void> {
     try {
-      await this.#finish(intent);
+      await act();
     } catch (error) {
       const isBound = this.#phase === 'bound';
       const failure = describeFailure(error, isBound ? 'publish and commit' : 'prepare');
@@ -260,6 +304,25 @@ export class StreamRun implements RunSession {
     if (prepared.outcome === 'unknown') throw this.#unknownError('prepared', prepared.cause);
     await step('prepare.after');
     await this.#publish(record, intent);
+    await this.#end(stateKeys(config).run);
+  }
+
+  async #replaceSaved(offsets: readonly SavedOffset[], topicIds: Readonly<Record<string, string>>): Promise<void> {
+    const { config, step } = this.#context;
+    this.signal.throwIfAborted();
+    const { offsets: saved, state } = this.#current;
+    const next = new Map(offsets.map((entry) => [offsetKey(entry), entry]));
+    const from = { saved, previousRun: state.previousRun };
+    const record = makeChangeRecord(this.#context, from, { offsets: next, topicIds });
+    this.#phase = 'bound';
+    const changed = await this.#transact([
+      ...keysToForget(this.#current, this.#context, offsets).map((key) => [key, null] as const),
+      ...this.#changedOffsets(next),
+      [stateKeys(config).state, formatLastCommit(record)],
+    ]);
+    if (changed.outcome === 'fenced') throw this.#overtakenError('that was before it changed the saved offsets');
+    if (changed.outcome === 'unknown') throw this.#unknownError('committed', changed.cause);
+    await step('commit.committed');
     await this.#end(stateKeys(config).run);
   }
 
@@ -350,7 +413,7 @@ export class StreamRun implements RunSession {
     return fencedError(this.#context, why);
   }
 
-  #unknownError(what: 'prepared' | 'committed', cause: OffloadError): OffloadError {
+  #unknownError(what: 'prepared' | 'committed' | 'withdrawn', cause: OffloadError): OffloadError {
     const { config } = this.#context;
     return new OffloadError(
       'OUTCOME_UNKNOWN',

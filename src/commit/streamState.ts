@@ -10,7 +10,7 @@
  * more: then the newest timestamp counts.
  */
 import { OffloadError } from '../errors.ts';
-import { type IntentRecord, parseIntentRecord } from './intent.ts';
+import { type IntentRecord, lastManifest, parseIntentRecord } from './intent.ts';
 import { type Owner, parseOwner } from './owner.ts';
 import { offsetKey, parseCount, type SavedOffset, type SavedOffsets, soleTopic, sortOffsets } from './savedOffsets.ts';
 import type { SavedState } from './types.ts';
@@ -211,8 +211,28 @@ interface LastCommit {
 }
 
 export function formatLastCommit(record: IntentRecord): string {
-  const { topics, topicIds, run, manifestCrc32c } = record;
-  return JSON.stringify({ version: 1, topics, topicIds, previousRun: { run, manifestCrc32c } });
+  const { topics, topicIds } = record;
+  return JSON.stringify({ version: 1, topics, topicIds, previousRun: lastManifest(record) });
+}
+
+/**
+ * Keys of saved offsets that have a value and are not those of `offsets`: what is to be forgotten when these replace
+ * what is saved. Keys of topics the config does not read are among them only if nothing is to stay.
+ */
+export function keysToForget(
+  { places }: Pick<StreamState, 'places'>,
+  about: { readonly config: string; readonly topics: readonly string[] },
+  offsets: readonly SavedOffset[],
+): string[] {
+  const { config, topics } = about;
+  const kept = new Set(offsets.map((entry) => recordKey(config, entry, topics)));
+  return [...places].flatMap(([key, partitions]) => {
+    const parts = key.startsWith(`${config}/`) ? key.slice(config.length + 1).split('/') : [];
+    const [topic] = parts.length === 2 ? parts : [];
+    const isOffset = parts.length <= 2 && parseCount(parts.at(-1) ?? '') !== null;
+    const isOther = topic !== undefined && !topics.includes(topic) && offsets.length > 0;
+    return isOffset && partitions.length > 0 && !isOther && !kept.has(key) ? [key] : [];
+  });
 }
 
 function parseState(text: string | null): LastCommit | null {

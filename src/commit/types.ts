@@ -1,4 +1,5 @@
 import type { GapCounts, OffsetRange, PartitionOffset, StagedFile } from '../tasks.ts';
+import type { SavedOffset } from './savedOffsets.ts';
 
 /** Where the rows of a run go. */
 export type PublishTarget =
@@ -51,6 +52,13 @@ export interface SavedState {
   readonly previousRun: { readonly run: string; readonly manifestCrc32c: number } | null;
 }
 
+/** A prepared run that was withdrawn: `previous` is still what is saved, and the next run reads up to `next` again. */
+export interface DiscardedRun {
+  readonly run: string;
+  readonly previous: readonly PartitionOffset[];
+  readonly next: readonly PartitionOffset[];
+}
+
 /** One open run: it alone may prepare, until it is fenced. */
 export interface RunSession {
   readonly run: string;
@@ -64,6 +72,8 @@ export interface RunSession {
     readonly files: readonly string[];
     readonly warnings: readonly string[];
   }[];
+  /** Runs of the past whose ranges were given back while opening, for a session that was asked to. */
+  readonly discarded: readonly DiscardedRun[];
   /** Aborts with an OffloadError FENCED as reason when another run has taken over. */
   readonly signal: AbortSignal;
   /**
@@ -73,6 +83,14 @@ export interface RunSession {
    * @throws OffloadError FENCED or OUTCOME_UNKNOWN: another run has finished, or will finish, this one's work.
    */
   finish(intent: Intent): Promise<void>;
+  /**
+   * Replaces what is saved of the config's topics, at once and as a whole; an empty list forgets all that is saved of
+   * the config. Ends the session, as `finish` does.
+   *
+   * @param topicIds Of the topics the offsets belong to; none with an empty list.
+   * @throws OffloadError FENCED, OUTCOME_UNKNOWN, IO_FAILED.
+   */
+  replaceSaved(offsets: readonly SavedOffset[], topicIds: Readonly<Record<string, string>>): Promise<void>;
   /** Ends a run that prepared nothing: removes its staging and its run record. Safe to call after `finish`. */
   close(): Promise<void>;
 }

@@ -168,7 +168,7 @@ function describeChange(now: FileState | null, old: FileState | null, next: File
   return `it is ${formatState(now)}, neither ${formatState(old)} as planned nor ${formatState(next)} as staged`;
 }
 
-function sameState(a: FileState | null, b: FileState | null): boolean {
+export function sameState(a: FileState | null, b: FileState | null): boolean {
   if (a === null || b === null) return a === b;
   return a.bytes === b.bytes && a.crc32c === b.crc32c;
 }
