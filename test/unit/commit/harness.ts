@@ -94,10 +94,15 @@ export function topicReader(bootstrapServers: string): { reader: TopicReader; cl
   };
 }
 
-export async function openSession(
-  options: LoadOptions,
-  hooks: { onStep?: (name: string) => void | Promise<void>; log?: (line: string) => void; takeOver?: boolean } = {},
-): Promise<RunSession> {
+export interface SessionHooks {
+  readonly onStep?: (name: string) => void | Promise<void>;
+  readonly log?: (line: string) => void;
+  readonly takeOver?: boolean;
+  /** As `kafkaload offsets` opens a run: it has no staging. `discard` gives the ranges of a prepared run back. */
+  readonly command?: { readonly discard: boolean };
+}
+
+export async function openSession(options: LoadOptions, hooks: SessionHooks = {}): Promise<RunSession> {
   const { stream } = options;
   const connected = stream ? topicReader(stream.bootstrapServers) : null;
   try {
@@ -105,12 +110,13 @@ export async function openSession(
       config: CONFIG,
       topics: [TOPIC],
       offsets: offsetsSettings(options),
-      root: folders(options.base).root,
+      root: hooks.command ? null : folders(options.base).root,
       clusterId: 'cluster-1',
       kafka: kafkaSettings(stream?.bootstrapServers ?? 'localhost:9092'),
       log: hooks.log ?? (() => undefined),
       ...(connected ? { reader: connected.reader } : {}),
       ...(hooks.onStep ? { onStep: hooks.onStep } : {}),
+      ...(hooks.command ? { discard: hooks.command.discard } : {}),
       ...(hooks.takeOver ? { takeOver: true } : {}),
     });
     if (connected) closers.set(session, connected.close);
