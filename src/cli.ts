@@ -27,5 +27,6 @@ process.exitCode = await main(process.argv.slice(2), {
   stdout: process.stdout,
   stderr: process.stderr,
   signal: controller.signal,
+  loadOffsets: async () => (await import('./coordinator/offsetsCommand.ts')).runOffsetsCommand,
   loadOffload: async () => (await import('./coordinator/offload.ts')).offload,
 });

@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { parseCommandLine } from './config/commandLine.ts';
-import type { Job } from './config/job.ts';
+import type { Job, OffsetsJob } from './config/job.ts';
 import type { Environment } from './config/options.ts';
 import type { Log } from './coordinator/log.ts';
+import type { OffsetsReport } from './coordinator/offsetsReport.ts';
 import type { ProgressSink } from './coordinator/progress.ts';
 import type { OffloadReport } from './coordinator/report.ts';
 import { messageOf, OffloadError, toOffloadError } from './errors.ts';
@@ -14,6 +15,9 @@ export type Offload = (
   signal: AbortSignal,
 ) => Promise<OffloadReport>;
 
+/** Does what a sub-command of `offsets` says. */
+export type OffsetsCommand = (job: OffsetsJob, log: Log, signal: AbortSignal) => Promise<OffsetsReport>;
+
 /** The process around a command. */
 export interface Surroundings {
   readonly environment: Environment;
@@ -21,6 +25,7 @@ export interface Surroundings {
   readonly stderr: NodeJS.WritableStream & { readonly isTTY?: boolean };
   readonly signal: AbortSignal;
   readonly loadOffload: () => Promise<Offload>;
+  readonly loadOffsets: () => Promise<OffsetsCommand>;
 }
 
 /**
@@ -38,8 +43,10 @@ export async function main(argv: readonly string[], surroundings: Surroundings):
       stdout.write(request.text);
       return 0;
     }
-    const { resolveJob } = await import('./config/resolveJob.ts');
-    await runJob(await resolveJob(request.options, surroundings.environment), surroundings);
+    const { resolveJob, resolveOffsetsJob } = await import('./config/resolveJob.ts');
+    const { environment } = surroundings;
+    if (request.kind === 'run') await runJob(await resolveJob(request.options, environment), surroundings);
+    else await runOffsets(await resolveOffsetsJob(request.action, request.options, environment), surroundings);
     return 0;
   } catch (error) {
     const failure = surroundings.signal.aborted ? stopped(surroundings.signal, error) : toOffloadError(error);
@@ -67,6 +74,19 @@ async function runJob(job: Job, { stdout, stderr, signal, loadOffload }: Surroun
     progress.stop();
   }
   stdout.write(job.report === 'json' ? formatJson(report) : `${formatSummary(report, stdout.columns)}\n`);
+}
+
+async function runOffsets(job: OffsetsJob, { stdout, stderr, signal, loadOffsets }: Surroundings): Promise<void> {
+  const [{ createLog }, { formatOffsetsJson, formatOffsetsReport }, command] = await Promise.all([
+    import('./coordinator/log.ts'),
+    import('./coordinator/offsetsReport.ts'),
+    loadOffsets(),
+  ]);
+  const log = await createLog({ verbose: job.verbose, stderr });
+  for (const note of job.notes) log.debug(note);
+  signal.throwIfAborted();
+  const report = await command(job, log, signal);
+  stdout.write(job.report === 'json' ? formatOffsetsJson(report) : `${formatOffsetsReport(report)}\n`);
 }
 
 /** Whatever broke while a signal was obeyed, the signal is why; the rest is for `--verbose`. */

@@ -1,12 +1,14 @@
 import { Command, CommanderError, Option } from 'commander';
 import { OffloadError } from '../errors.ts';
 import { DEFAULTS } from './defaults.ts';
-import type { CliOptions } from './options.ts';
+import { buildOffsetsCommand } from './offsetsCommandLine.ts';
+import type { CliOptions, OffsetsAction, OffsetsOptions } from './options.ts';
 import { formatSize } from './sizes.ts';
 
-/** What a command line asks for: a run, or a text to print on stdout. */
+/** What a command line asks for: a run, something about saved offsets, or a text to print on stdout. */
 export type Request =
   | { readonly kind: 'run'; readonly options: CliOptions }
+  | { readonly kind: 'offsets'; readonly action: OffsetsAction; readonly options: OffsetsOptions }
   | { readonly kind: 'print'; readonly text: string };
 
 const EXAMPLES = `
@@ -20,6 +22,9 @@ Examples:
 
   What a run would read and write, without doing it:
     kafkaload --conf prod.yml --config orders --path /data/orders --dry-run
+
+Commands:
+  kafkaload offsets show|set|reset|recover --config NAME   saved offsets; kafkaload offsets --help tells more
 
 The configuration is --conf FILE, else KAFKALOAD_CONF, else the first of ./application.conf,
 ./application.sl.yml, ./kafkaload.yml, .yaml, .json, .conf and $SL_ROOT/metadata/application.sl.yml.
@@ -35,26 +40,41 @@ Exit status: 0 done, 1 failed, 2 wrong usage or configuration, 3 data was lost, 
  */
 export function parseCommandLine(argv: readonly string[], version: () => string): Request {
   let printed = '';
-  const command = buildCommand().configureOutput({
-    writeOut: (text) => {
-      printed += text;
-    },
-    writeErr: () => {},
-    getOutHelpWidth: () => 100,
-    getOutHasColors: () => false,
-  });
+  const configure = (command: Command): Command =>
+    command.exitOverride().configureOutput({
+      writeOut: (text) => {
+        printed += text;
+      },
+      writeErr: () => {},
+      getOutHelpWidth: () => 100,
+      getOutHasColors: () => false,
+    });
+  let offsets: Request | null = null;
+  const isOffsets = argv[0] === 'offsets';
+  const command = isOffsets
+    ? buildOffsetsCommand(configure, (action, options) => {
+        offsets = { kind: 'offsets', action, options };
+      })
+    : configure(buildCommand());
   try {
-    command.parse([...argv], { from: 'user' });
+    command.parse(argv.slice(isOffsets ? 1 : 0), { from: 'user' });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) return { kind: 'print', text: printed };
     // "error: unknown option '--pth'\n(Did you mean --path?)"
     const message = error.message.replace(/^error: /, '').replace(/\n\(Did you mean (.*)\?\)$/s, '; did you mean $1?');
+    if (isOffsets) throw offsetsError(error, message);
     throw new OffloadError('USAGE', `${message} (kafkaload --help lists all options)`);
   }
+  if (offsets) return offsets;
   const { version: wantsVersion, ...options } = command.opts<CliOptions & { version?: boolean }>();
   if (wantsVersion) return { kind: 'print', text: `${version()}\n` };
   return { kind: 'run', options };
+}
+
+function offsetsError(error: CommanderError, message: string): OffloadError {
+  const what = error.code === 'commander.help' ? 'offsets needs one of show, set, reset, recover' : message;
+  return new OffloadError('USAGE', `${what} (kafkaload offsets --help tells more)`);
 }
 
 function buildCommand(): Command {
@@ -62,7 +82,6 @@ function buildCommand(): Command {
     .usage('--config NAME (--path TARGET | --write-path TARGET) [options]')
     .description('Offloads what is new in a Kafka topic to Parquet files, every row exactly once.')
     .addHelpOption(new Option('-h, --help', 'print this text').helpGroup('Output:'))
-    .exitOverride()
     .allowExcessArguments(false)
     .addHelpText('after', EXAMPLES)
     .optionsGroup('Source:')

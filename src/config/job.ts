@@ -1,4 +1,5 @@
 import type { Field } from './fields.ts';
+import type { OffsetsAction } from './options.ts';
 
 export type WriteMode = 'Append' | 'Overwrite' | 'ErrorIfExists' | 'Ignore';
 export type ParquetCompression = 'snappy' | 'zstd' | 'gzip' | 'lz4_raw' | 'none';
@@ -115,4 +116,14 @@ export interface Job {
   readonly verbose: boolean;
   /** One line each for `--verbose`: properties accepted and without meaning here. */
   readonly notes: readonly string[];
+}
+
+/** One sub-command of `kafkaload offsets`, resolved and frozen. */
+export interface OffsetsJob
+  extends Pick<Job, 'config' | 'topic' | 'kafka' | 'offsets' | 'dryRun' | 'report' | 'verbose' | 'notes'> {
+  readonly action: OffsetsAction;
+  /** What `set` sets; null for the others. */
+  readonly spec: OffsetSpec | null;
+  /** `recover` gives the ranges back. */
+  readonly discard: boolean;
 }

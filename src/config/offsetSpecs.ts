@@ -26,6 +26,31 @@ export function readOffsetSpec(properties: Properties, side: 'starting' | 'endin
   return { kind: 'offsets', byPartition: parsePartitions(offsets, side, topic) };
 }
 
+/**
+ * The same for `--offsets`, where a time needs no key of its own.
+ *
+ * @throws OffloadError USAGE naming the option and what it can be.
+ */
+export function parseOffsetsOption(text: string, topic: string): OffsetSpec {
+  const word = text.trim().toLowerCase();
+  if (word === 'earliest' || word === 'latest') return { kind: word };
+  const property: Property = { value: text.trim(), where: '--offsets' };
+  try {
+    if (ISO_TIME.test(property.value)) return { kind: 'timestamp', timestampMs: parseTimestamp(property) };
+    if (!word.startsWith('{')) {
+      throw new OffloadError(
+        'USAGE',
+        `--offsets "${text}" is neither earliest nor latest, nor offsets as {"0": 12}, nor an ISO time as 2026-01-31T06:00:00Z`,
+      );
+    }
+    const byPartition = parsePartitions(property, 'starting', topic);
+    if (Object.keys(byPartition).length > 0) return { kind: 'offsets', byPartition };
+    throw new OffloadError('USAGE', '--offsets names no partition; write offsets by partition as {"0": 12}');
+  } catch (error) {
+    throw error instanceof OffloadError ? new OffloadError('USAGE', error.message) : error;
+  }
+}
+
 function parseTimestamp(property: Property): number {
   const text = property.value.trim();
   const epochMs = /^\d+$/.test(text) ? Number(text) : ISO_TIME.test(text) ? Date.parse(withZone(text)) : Number.NaN;

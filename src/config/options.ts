@@ -19,6 +19,15 @@ export interface CliOptions {
   readonly verbose?: boolean;
 }
 
+/** Sub-commands of `kafkaload offsets`. */
+export type OffsetsAction = 'show' | 'set' | 'reset' | 'recover';
+
+/** The command line of such a sub-command. */
+export interface OffsetsOptions extends Pick<CliOptions, 'config' | 'conf' | 'report' | 'dryRun' | 'verbose'> {
+  readonly offsets?: string;
+  readonly discard?: boolean;
+}
+
 /** What a job depends on besides options and file. */
 export interface Environment {
   readonly env: Readonly<Record<string, string | undefined>>;

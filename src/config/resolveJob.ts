@@ -8,14 +8,14 @@ import {
   OFFSETS_ENTRY,
   thisMachine,
 } from './defaults.ts';
-import type { Job, KafkaSettings, OffsetsSettings } from './job.ts';
+import type { Job, KafkaSettings, OffsetsJob, OffsetsSettings } from './job.ts';
 import { readBoolean, resolveKafka } from './kafkaProperties.ts';
 import { type LoadedConfig, loadConfig } from './loadConfig.ts';
 import { didYouMean } from './nearest.ts';
-import { readOffsetSpec } from './offsetSpecs.ts';
-import type { CliOptions, Environment } from './options.ts';
+import { parseOffsetsOption, readOffsetSpec } from './offsetSpecs.ts';
+import type { CliOptions, Environment, OffsetsAction, OffsetsOptions } from './options.ts';
 import { parseFields } from './parseFields.ts';
-import { mergeProperties } from './properties.ts';
+import { mergeProperties, type Properties } from './properties.ts';
 import type { ConfigTree, TopicEntry } from './schema.ts';
 import { formatSize, parseSize, SIZE_EXAMPLES } from './sizes.ts';
 import { resolveTarget } from './target.ts';
@@ -30,6 +30,59 @@ import { resolveTarget } from './target.ts';
  */
 export async function resolveJob(options: CliOptions, environment: Environment): Promise<Job> {
   const run = resolveRunOptions(options, environment);
+  const { entry, where, properties, ...source } = await resolveSource(options, environment);
+  const { config, topic } = source;
+  const fields = parseFields(config, entry.fields ?? DEFAULT_FIELDS);
+  if (fields.length === 0) throw invalid(`${where}.fields is empty; leave it out for ${DEFAULT_FIELDS.join(', ')}`);
+  const target = await resolveTarget(
+    options,
+    { config, topic, writeFormat: entry.writeFormat ?? null, writeFormatWhere: `${where}.writeFormat` },
+    environment,
+  );
+  return deepFreeze({
+    ...source,
+    fields,
+    invalidUtf8: entry.invalidUtf8 ?? DEFAULTS.invalidUtf8,
+    maxRead: entry.maxRead && entry.maxRead > 0 ? entry.maxRead : null,
+    startingOffsets: readOffsetSpec(properties, 'starting', topic),
+    endingOffsets: readOffsetSpec(properties, 'ending', topic),
+    failOnDataLoss: readBoolean(properties.get('failOnDataLoss'), true),
+    target,
+    ...run,
+  });
+}
+
+/**
+ * The same for a sub-command of `offsets`, which has no target.
+ *
+ * @throws OffloadError as `resolveJob`.
+ */
+export async function resolveOffsetsJob(
+  action: OffsetsAction,
+  options: OffsetsOptions,
+  environment: Environment,
+): Promise<OffsetsJob> {
+  const { dryRun, report, verbose } = resolveRunOptions(options, environment);
+  if (action === 'set' && options.offsets === undefined) {
+    throw usage(
+      `--offsets is missing; name offsets by partition as --offsets '{"0": 12}', earliest, latest or an ISO time`,
+    );
+  }
+  const { config, topic, kafka, offsets, notes } = await resolveSource(options, environment);
+  const spec = options.offsets === undefined ? null : parseOffsetsOption(options.offsets, topic);
+  const discard = options.discard ?? false;
+  return deepFreeze({ action, config, topic, kafka, offsets, notes, spec, discard, dryRun, report, verbose });
+}
+
+interface Source extends Pick<Job, 'config' | 'topic' | 'kafka' | 'offsets' | 'notes'> {
+  readonly entry: TopicEntry;
+  /** Full key of the entry. */
+  readonly where: string;
+  readonly properties: Properties;
+}
+
+/** What the entry says of the topic, how to reach it and where its offsets are saved. */
+async function resolveSource(options: CliOptions, environment: Environment): Promise<Source> {
   if (options.config === undefined) throw missingConfig(options);
   const loaded = await loadConfig(options, environment);
   const { kafka } = loaded.tree;
@@ -42,30 +95,18 @@ export async function resolveJob(options: CliOptions, environment: Environment):
   const properties = mergeProperties([serverOptions, accessOptions]);
   const maxBatchBytes = entry.maxBatchBytes ?? DEFAULTS.maxBatchBytes;
   const { cwd } = environment;
-  const fields = parseFields(config, entry.fields ?? DEFAULT_FIELDS);
-  if (fields.length === 0) throw invalid(`${where}.fields is empty; leave it out for ${DEFAULT_FIELDS.join(', ')}`);
   const resolved = await resolveKafka(properties, { serverWhere: serverOptions.where, cwd, maxBatchBytes });
   const offsets = await resolveOffsets(kafka, topic, environment);
-  const target = await resolveTarget(
-    options,
-    { config, topic, writeFormat: entry.writeFormat ?? null, writeFormatWhere: `${where}.writeFormat` },
-    environment,
-  );
-  return deepFreeze({
+  return {
     config,
     topic,
-    fields,
-    invalidUtf8: entry.invalidUtf8 ?? DEFAULTS.invalidUtf8,
-    maxRead: entry.maxRead && entry.maxRead > 0 ? entry.maxRead : null,
-    startingOffsets: readOffsetSpec(properties, 'starting', topic),
-    endingOffsets: readOffsetSpec(properties, 'ending', topic),
-    failOnDataLoss: readBoolean(properties.get('failOnDataLoss'), true),
     kafka: resolved.settings,
     offsets: offsets.settings,
-    target,
-    ...run,
     notes: [...new Set([...resolved.notes, ...offsets.notes])],
-  });
+    entry,
+    where,
+    properties,
+  };
 }
 
 type RunOptions = Pick<Job, 'workers' | 'maxMemoryBytes' | 'dryRun' | 'report' | 'verbose'>;

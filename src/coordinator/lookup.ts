@@ -24,7 +24,11 @@ export async function findTopic(cluster: Cluster, topic: string): Promise<TopicI
 }
 
 /** Log start and end of every partition, taken once. */
-async function lookUpBounds(cluster: Cluster, info: TopicInfo, job: Job): Promise<PartitionBounds[]> {
+export async function lookUpBounds(
+  cluster: Cluster,
+  info: TopicInfo,
+  job: Pick<Job, 'kafka'>,
+): Promise<PartitionBounds[]> {
   const { isolationLevel } = job.kafka.fetch;
   const [starts, highWatermarks] = await Promise.all([
     cluster.listOffsets(info.topic, info.partitions, EARLIEST_TIMESTAMP, 'read_uncommitted'),
@@ -73,10 +77,16 @@ export async function lookUpRanges(
   return { plan, bounds };
 }
 
-async function resolveOffsets(
+/**
+ * Offset by partition that a spec asks for; partitions it does not name are absent.
+ *
+ * @param key What the spec was given as, for messages.
+ * @throws OffloadError CONFIG_INVALID naming a partition that the topic does not have.
+ */
+export async function resolveOffsets(
   cluster: Cluster,
   info: TopicInfo,
-  job: Job,
+  job: Pick<Job, 'kafka'>,
   spec: OffsetSpec,
   bounds: readonly PartitionBounds[],
   key: string,

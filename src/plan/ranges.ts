@@ -163,5 +163,5 @@ function reportLoss(input: RangeInput, bounds: PartitionBounds, from: number, wa
 }
 
 function resetHint(config: string): string {
-  return `to begin anew, remove what is saved of ${config}`;
+  return `run kafkaload offsets reset --config ${config} to begin anew`;
 }

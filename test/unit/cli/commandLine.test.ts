@@ -82,6 +82,9 @@ describe('parseCommandLine', () => {
         What a run would read and write, without doing it:
           kafkaload --conf prod.yml --config orders --path /data/orders --dry-run
 
+      Commands:
+        kafkaload offsets show|set|reset|recover --config NAME   saved offsets; kafkaload offsets --help tells more
+
       The configuration is --conf FILE, else KAFKALOAD_CONF, else the first of ./application.conf,
       ./application.sl.yml, ./kafkaload.yml, .yaml, .json, .conf and $SL_ROOT/metadata/application.sl.yml.
       Exit status: 0 done, 1 failed, 2 wrong usage or configuration, 3 data was lost, 130 and 143 stopped by a signal.

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { Writable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import type { Job } from '../../../src/config/job.ts';
+import { runOffsetsCommand } from '../../../src/coordinator/offsetsCommand.ts';
 import type { OffloadReport } from '../../../src/coordinator/report.ts';
 import { OffloadError } from '../../../src/errors.ts';
 import { main, type Offload } from '../../../src/main.ts';
@@ -35,8 +36,9 @@ const REPORT: OffloadReport = {
 async function run(argv: string, offload: Offload = async () => REPORT, signal = new AbortController().signal) {
   const [stdout, stderr] = [new Sink(), new Sink()];
   const loadOffload = async () => offload;
+  const loadOffsets = async () => runOffsetsCommand;
   const words = argv.split(' ').filter((word) => word !== '');
-  const status = await main(words, { environment: environment(), stdout, stderr, signal, loadOffload });
+  const status = await main(words, { environment: environment(), stdout, stderr, signal, loadOffload, loadOffsets });
   return { status, stdout: stdout.text, stderr: stderr.text };
 }
 
