@@ -29,26 +29,21 @@ export function readOffsetSpec(properties: Properties, side: 'starting' | 'endin
 /**
  * The same for `--offsets`, where a time needs no key of its own.
  *
- * @throws OffloadError USAGE naming the option and what it can be.
+ * @throws OffloadError USAGE or CONFIG_INVALID naming the option and what it can be.
  */
 export function parseOffsetsOption(text: string, topic: string): OffsetSpec {
   const word = text.trim().toLowerCase();
   if (word === 'earliest' || word === 'latest') return { kind: word };
   const property: Property = { value: text.trim(), where: '--offsets' };
-  try {
-    if (ISO_TIME.test(property.value)) return { kind: 'timestamp', timestampMs: parseTimestamp(property) };
-    if (!word.startsWith('{')) {
-      throw new OffloadError(
-        'USAGE',
-        `--offsets "${text}" is neither earliest nor latest, nor offsets as {"0": 12}, nor an ISO time as 2026-01-31T06:00:00Z`,
-      );
-    }
-    const byPartition = parsePartitions(property, 'starting', topic);
-    if (Object.keys(byPartition).length > 0) return { kind: 'offsets', byPartition };
-    throw new OffloadError('USAGE', '--offsets names no partition; write offsets by partition as {"0": 12}');
-  } catch (error) {
-    throw error instanceof OffloadError ? new OffloadError('USAGE', error.message) : error;
+  const timestampMs = ISO_TIME.test(property.value) ? Date.parse(withZone(property.value)) : Number.NaN;
+  if (timestampMs >= 0) return { kind: 'timestamp', timestampMs };
+  if (!word.startsWith('{')) {
+    const forms = 'neither earliest nor latest, nor offsets as {"0": 12}, nor an ISO time as 2026-01-31T06:00:00Z';
+    throw new OffloadError('USAGE', `--offsets "${text}" is ${forms}`);
   }
+  const byPartition = parsePartitions(property, 'starting', topic);
+  if (Object.keys(byPartition).length > 0) return { kind: 'offsets', byPartition };
+  throw invalid(property, 'names no partition; write offsets by partition as {"0": 12}');
 }
 
 function parseTimestamp(property: Property): number {

@@ -61,7 +61,7 @@ function byPartition<Entry extends { readonly partition: number }>(
 
 /** For people; several lines without a final line feed. */
 export function formatOffsetsReport(report: OffsetsReport): string {
-  const { action, config, recovered, discarded, remarks, dryRun } = report;
+  const { action, recovered, discarded, remarks, dryRun } = report;
   const lines = recovered.map(({ run, files }) => {
     return `finished run ${run}, which had stopped half-way: ${files.length} file${files.length === 1 ? '' : 's'} published`;
   });
@@ -75,10 +75,8 @@ export function formatOffsetsReport(report: OffsetsReport): string {
   else if (action === 'recover') lines.push(...describeRecovery(report));
   else lines.push(...describeChange(report));
   lines.push(...remarks);
-  if (dryRun && (action === 'recover' || report.offsets?.some(({ from, to }) => from !== to))) {
-    lines.push('nothing was changed');
-  }
-  return lines.length > 0 ? lines.join('\n') : `${config}: nothing to say`;
+  if (dryRun) lines.push('nothing was changed');
+  return lines.join('\n');
 }
 
 function describeShown(report: OffsetsReport): string[] {
