@@ -96,11 +96,11 @@ async function lookUpForShow(
   try {
     const info = await cluster.findTopic(topic);
     if (!info) return { bounds: [], remarks: [`there is no topic ${topic} on the cluster`] };
-    const before = state.topicIds[topic] ?? info.topicId;
-    const isSame = before === info.topicId;
-    const remarks = isSame
-      ? []
-      : [`topic ${topic} was made again: run kafkaload offsets reset --config ${config} to begin anew`];
+    const other = findOtherTopic(state, info);
+    const remarks =
+      other && state.offsets.length > 0
+        ? [`the saved offsets are those of ${other}: run kafkaload offsets reset --config ${config} to begin anew`]
+        : [];
     return { bounds: await lookUpBounds(cluster, info, job), remarks };
   } catch (error) {
     const failure = toOffloadError(error);
@@ -194,6 +194,14 @@ async function checkedOffsets({ job, cluster }: Context, info: TopicInfo): Promi
   return asked;
 }
 
+/** The topic that the saved offsets belong to, in words, if it is not this one; as `planRanges` judges. */
+function findOtherTopic({ topicIds }: SavedState, { topic, topicId }: TopicInfo): string | null {
+  const before = topicIds[topic];
+  const [name] = Object.keys(topicIds);
+  if (before === undefined) return name === undefined ? null : `topic ${name}`;
+  return topicId === null || topicId === before ? null : `a topic ${topic} that was deleted (topic id ${before})`;
+}
+
 /** What is saved, with the offsets asked for in place of those of their partitions. */
 function applyOffsets(
   { config, topic }: OffsetsJob,
@@ -201,13 +209,13 @@ function applyOffsets(
   saved: SavedState,
   asked: ReadonlyMap<number, number>,
 ): SavedOffset[] {
-  const before = saved.topicIds[topic] ?? info.topicId;
+  const other = findOtherTopic(saved, info);
   const kept = saved.offsets.flatMap(({ partition, offset }): SavedOffset[] => {
     return asked.has(partition) || offset === null ? [] : [{ topic, partition, offset }];
   });
-  const [stray] = before === info.topicId ? kept.filter(({ partition }) => !info.partitions.includes(partition)) : kept;
+  const [stray] = other ? kept : kept.filter(({ partition }) => !info.partitions.includes(partition));
   if (stray) {
-    const why = before === info.topicId ? 'which the topic does not have' : 'of a topic that was made again';
+    const why = other ? `which is that of ${other}` : 'which the topic does not have';
     throw new OffloadError(
       'OFFSET_LOST',
       `cannot set offsets of ${config}: offset ${stray.offset} is saved for ${offsetKey(stray)}, ${why}, and would stay; ` +
