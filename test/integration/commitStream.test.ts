@@ -270,6 +270,80 @@ describe("another config's open transaction in the offsets topic", () => {
   });
 });
 
+describe('saved offsets changed by a person, and ranges given back', () => {
+  const saved = [{ topic: TOPIC, partition: 0, offset: 2 }];
+
+  /** Lets an act crash at its n-th step, then looks what is left; ends with an act that met no crash. */
+  async function crashAtEachStep(
+    act: (onStep: (name: string) => void) => Promise<void>,
+    judge: (steps: readonly string[]) => Promise<void>,
+  ): Promise<void> {
+    for (let count = 1; ; count++) {
+      options = { ...options, base: join(options.base, 'next') };
+      await mkdir(options.base);
+      if (options.stream) options = { ...options, stream: { ...options.stream, topic: topics.reserve('by-hand') } };
+      offsetsTopic = offsetsSettings(options).name;
+      await load(options);
+      const steps: string[] = [];
+      const onStep = (name: string): void => {
+        steps.push(name);
+        if (steps.length === count) throw new Error('crash');
+      };
+      const isWhole = await act(onStep).then(
+        () => true,
+        (error: Error) => {
+          expect(error.message).toBe('crash');
+          return false;
+        },
+      );
+      await judge(steps);
+      if (isWhole) return;
+    }
+  }
+
+  test('are as before or as after, whatever step a crash comes at', async () => {
+    await crashAtEachStep(
+      async (onStep) => {
+        const session = await open({ onStep, command: { discard: false } });
+        try {
+          await session.replaceSaved(saved, { [TOPIC]: 'topic-id-2' });
+        } finally {
+          await session.close();
+        }
+      },
+      async (steps) => {
+        const isDone = steps.includes('commit.committed');
+        const { offsets, topicIds, previousRun } = await look();
+        expect(offsets.map(({ offset }) => offset)).toEqual(isDone ? [2] : [5, 5]);
+        expect(topicIds).toEqual({ [TOPIC]: isDone ? 'topic-id-2' : 'topic-id-1' });
+        expect(previousRun).not.toBeNull();
+        const values = await valuesByKey();
+        expect([values[`${CONFIG}/0`], values[`${CONFIG}/1`]]).toEqual(isDone ? ['2', null] : ['5', '5']);
+        expect(await load(options)).toMatchObject({ outcome: 'ok', rows: isDone ? 8 : 0 });
+      },
+    );
+  });
+
+  test('are read again or published, exactly once in the end, whatever step a crash comes at', async () => {
+    const whole: string[] = [];
+    await crashAtEachStep(
+      async (onStep) => {
+        const more = { ...options, highWatermark: 7 };
+        await expect(load(more, { onStep: crashAt('prepare.after') })).rejects.toThrow('crash');
+        await (await open({ onStep, command: { discard: true } })).close();
+      },
+      async (steps) => {
+        whole.splice(0, whole.length, ...steps);
+        const what = steps.at(-1);
+        expect(await load({ ...options, highWatermark: 8 }), what).toMatchObject({ outcome: 'ok', warnings: [] });
+        expect(await visibleRows(options), what).toEqual(expectedRows(0, 8));
+        expect(await stagedRuns(options), what).toEqual([]);
+      },
+    );
+    expect(whole).toContain('discard.stagingRemoved');
+  });
+});
+
 function crashAt(step: string): (name: string) => void {
   return (name) => {
     if (name === step) throw new Error('crash');
