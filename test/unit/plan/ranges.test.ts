@@ -92,13 +92,19 @@ describe('planRanges', () => {
   it('gives exit 3 when a saved offset lies above the end', () => {
     const error = failure(() => planRanges(input({ saved: [at(0, 101)], failOnDataLoss: false })));
     expect(error.exitStatus).toBe(3);
-    expect(error.message).toContain('cannot resume orders/0 at offset 101: the log ends at 100');
+    expect(error.message).toBe(
+      'cannot resume orders/0 at offset 101: the log ends at 100, so it was truncated or made again; ' +
+        'run kafkaload offsets reset --config nightly to begin anew',
+    );
   });
 
   it('gives exit 3 when the topic was made again, even with more messages than before', () => {
     const error = failure(() => planRanges(input({ saved: [at(0, 40)], savedTopicIds: { orders: 'id-0' } })));
     expect(error.exitStatus).toBe(3);
-    expect(error.message).toContain('topic id id-0 when nightly was last offloaded, id-1 now');
+    expect(error.message).toBe(
+      'cannot resume orders: it was made again (topic id id-0 when nightly was last offloaded, id-1 now), so the saved ' +
+        'offsets mean nothing; run kafkaload offsets reset --config nightly to begin anew',
+    );
   });
 
   it('gives exit 3 when the config named another topic before', () => {
