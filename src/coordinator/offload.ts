@@ -48,14 +48,17 @@ export async function offload(job: Job, ui: OffloadUi, signal: AbortSignal): Pro
   const startedAtMs = performance.now();
   const seconds = (): number => (performance.now() - startedAtMs) / 1000;
   if ((await checkTarget(fs, job.target)) === 'skip') return { ...nothingDone(job), seconds: seconds() };
+  // Threads take half a second to load: they do it while the run is opened and planned.
+  const pool = job.dryRun ? null : new WorkerPool(job.workers);
   const cluster = new Cluster(job.kafka.connection, signal);
   const offsetsCluster = job.offsets.kafka ? new Cluster(job.offsets.kafka.connection, signal) : cluster;
   try {
     const info = await findTopic(cluster, job.topic);
     const context = { job, ui, cluster, offsetsCluster, info, signal };
-    const report = job.dryRun ? await dryRun(context) : await run(context);
+    const report = pool ? await run(context, pool) : await dryRun(context);
     return { ...report, seconds: seconds() };
   } finally {
+    await pool?.close();
     cluster.close();
     offsetsCluster.close();
   }
@@ -78,16 +81,15 @@ async function dryRun(context: RunContext): Promise<OffloadReport> {
   return { ...nothingDone(job), plan: describePlan({ job, ranges: plan, tasks, remarks }) };
 }
 
-async function run(context: RunContext): Promise<OffloadReport> {
-  const { job, ui } = context;
+async function run(context: RunContext, pool: WorkerPool): Promise<OffloadReport> {
+  const { ui } = context;
   const session = await openRun(await sessionOptions(context));
-  // Threads take a while to load: they do it while the plan is made.
-  const pool = new WorkerPool(job.workers);
   try {
     const signal = AbortSignal.any([context.signal, session.signal]);
     return await runOpened({ ...context, signal }, session, pool);
   } finally {
     ui.progress.stop();
+    // Before the staging goes: a thread may still be writing to it.
     await pool.close();
     await session.close();
   }

@@ -78,7 +78,7 @@ export class WorkerPool {
     return results;
   }
 
-  /** Ends the threads. What one still writes goes to staged files, which an unfinished run leaves to be removed. */
+  /** Ends the threads; a second call does nothing. What one still writes goes to staged files, which an unfinished run leaves to be removed. */
   async close(): Promise<void> {
     await this.#piscina.destroy();
   }

@@ -8,6 +8,7 @@ import { checksumFile, nodeFileSystem as fs } from '../io.ts';
 import { planMemory } from '../plan/memory.ts';
 import type { TaskPlan } from '../plan/tasks.ts';
 import { listOwnFiles } from '../sinks/localFiles.ts';
+import { startFlushing } from '../stage/flush.ts';
 import { copyOldFile, type OldFooter, readOldFooter } from '../stage/oldFile.ts';
 import { closeStagedFiles, createStagedFiles, fileNumber } from '../stage/parquetFiles.ts';
 import { createLayout, startAt } from '../stage/segments.ts';
@@ -48,10 +49,11 @@ export async function stageRows(
   const layout = createLayout(paths, PARQUET_MAGIC_BYTES);
   if (oldFooter) startAt(layout, 0, oldFooter.footerStart);
   const settings = workerSettings(job, layout);
+  const flusher = startFlushing(fs, layout);
   const [old, results] = await Promise.all([
     oldFooter ? copyOldFile(fs, oldFooter, paths[0] as string) : null,
     pool.run(plan.tasks, settings, progress, signal),
-  ]);
+  ]).finally(() => flusher.stop());
   const segments = results.flatMap((result) => result.segments);
   const targetPath = (file: number): string =>
     target.kind === 'file' ? target.path : join(target.path, `${fileNumber(file)}-${session.run}.parquet`);
