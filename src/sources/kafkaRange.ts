@@ -73,7 +73,8 @@ export class KafkaRangeReader {
    *   deadline.
    */
   async next(): Promise<FetchedRecords | null> {
-    this.#lent?.connection.recycle(this.#lent.response.records);
+    // The last answer of a range is not used again: it may hold batches behind the end that still inflate ahead.
+    if (this.#position < this.#range.endOffset) this.#lent?.connection.recycle(this.#lent.response.records);
     this.#lent = null;
     while (this.#position < this.#range.endOffset) {
       const startOffset = this.#position;
