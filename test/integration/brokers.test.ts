@@ -110,7 +110,8 @@ describe('while brokers come and go', ANOTHER_TRY, () => {
     await allInSync();
   });
 
-  // With the saved offsets in a topic: the heartbeat's transactions have to survive it too.
+  // With the saved offsets in a topic, transactions meet the restarts too. One that librdkafka cannot bring to an end
+  // stops the run, which says that it does not know; the next run then finishes it or reads again.
   test('STREAM: every broker restarts in turn', async () => {
     const run = await startHeld({ mode: 'STREAM' });
     for (const id of cluster.ids) {
@@ -119,7 +120,13 @@ describe('while brokers come and go', ANOTHER_TRY, () => {
     }
     await expectStillAtWork(run);
     await run.release();
-    await expectAllRows(run);
+    const { code, stderr } = await run.command.result;
+    if (code !== 0) {
+      expect(code, stderr).toBe(1);
+      expect(stderr).toMatch(/it is not known whether|cannot write to topic/);
+      expect((await again(run).then((next) => next.command.result)).code).toBe(0);
+    }
+    await expectEveryRowOnce(run);
   });
 
   test('leadership of every partition moves', async () => {
@@ -266,6 +273,10 @@ async function expectAllRows(run: Run): Promise<void> {
   const result: ProgramResult = await run.command.result;
   expect(result.code, result.stderr).toBe(0);
   expect((JSON.parse(result.stdout) as JsonReport).rows).toBe(MESSAGES);
+  await expectEveryRowOnce(run);
+}
+
+async function expectEveryRowOnce(run: Run): Promise<void> {
   expect(await oracle.compare([join(run.work, 'out', '*.parquet')])).toEqual({
     produced: MESSAGES,
     found: MESSAGES,
