@@ -28,7 +28,7 @@ export class FrameSocket {
   #frameRead = 0;
   #socket: Socket | null = null;
   #ended = false;
-  /** New memory for every answer costs page faults and collections: some 10 % of a run was measured. */
+  /** New memory for every answer costs page faults, and collections that external memory brings on. */
   readonly #spares: ArrayBufferLike[] = [];
   #onEnd: FrameHandlers['onEnd'] | null;
 
