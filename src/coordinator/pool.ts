@@ -11,7 +11,7 @@ import type { TaskOutcome, TaskResult, WorkerSettings } from './fetchTask.ts';
 import type { ProgressSink } from './progress.ts';
 import { readCounters, requestStop } from './sharedState.ts';
 
-const WORKER_FILE = new URL('../../workers/offload.js', import.meta.url).href;
+const WORKER_FILE = new URL('../../workers/offload.cjs', import.meta.url).href;
 const PROGRESS_EVERY_MS = 200;
 
 interface WorkerTask {

@@ -1,4 +1,4 @@
-/** Thread entry: one runner for the life of the thread, so that connections and buffers outlive a task. */
+/** What a worker thread runs: one runner for the life of the thread, so that connections and buffers outlive a task. */
 import { FetchTaskRunner, type TaskOutcome, type WorkerSettings } from '../src/coordinator/fetchTask.ts';
 import type { FetchTask } from '../src/plan/tasks.ts';
 
