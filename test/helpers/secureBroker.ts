@@ -51,6 +51,8 @@ export async function startSecureKafka(folder: string): Promise<SecureKafka> {
       'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
       'super.users': 'User:ANONYMOUS;User:loader;User:CN=client',
       'auto.create.topics.enable': 'false',
+      // Quotas hold from the first second on.
+      'quota.window.num': '2',
       'ssl.keystore.type': 'PEM',
       'ssl.keystore.location': own.store,
       'ssl.truststore.type': 'PEM',
@@ -96,6 +98,18 @@ export async function grant(bootstrapServers: string, grants: readonly Grant[]):
         permissionType: AclPermissionTypes.ALLOW,
       })),
     });
+  } finally {
+    await admin.close();
+  }
+}
+
+/** From now on clients of this id are given so many bytes a second. */
+export async function limitReading(bootstrapServers: string, clientId: string, bytesPerSecond: number): Promise<void> {
+  const admin = new Admin({ clientId: 'kafkaload-tests', bootstrapBrokers: bootstrapServers.split(',') });
+  try {
+    const entities = [{ entityType: 'client-id' as const, entityName: clientId }];
+    const ops = [{ key: 'consumer_byte_rate' as const, value: bytesPerSecond, remove: false }];
+    await admin.alterClientQuotas({ entries: [{ entities, ops }] });
   } finally {
     await admin.close();
   }

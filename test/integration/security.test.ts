@@ -9,6 +9,7 @@ import { ScriptWriter, toHex } from '../helpers/script.ts';
 import {
   CLIENT_KEY_PASSWORD,
   grant,
+  limitReading,
   PASSWORDS,
   SESSION_MS,
   type SecureKafka,
@@ -31,6 +32,8 @@ const FIELDS = [
   'timestampType',
   'headers',
 ];
+/** The messages of the topic take about 3 MB in its log. */
+const SLOW_BYTES_PER_SECOND = 400_000;
 /** A wrong setting must be told long before the deadline of 60 s that retries have. */
 const QUICK_SECONDS = 15;
 
@@ -175,8 +178,9 @@ describe('SASL', () => {
   });
 
   test('a run that is longer than a session logs in again and goes on', async () => {
-    // A fetch for each record batch makes the run last several sessions.
-    const options = { ...login('SCRAM-SHA-512'), 'fetch.max.bytes': 1_024 };
+    // Small answers and a quota make the run last several sessions, however fast the machine is.
+    const options = { ...login('SCRAM-SHA-512'), 'client.id': 'slow', 'fetch.max.bytes': 1_024 };
+    await limitReading(kafka.cluster.bootstrapServers, 'slow', SLOW_BYTES_PER_SECOND);
     for (const mode of ['FILE', 'STREAM'] as const) {
       const { seconds, stderr } = await expectOffloaded({ listener: 'SHORT', options, mode, args: ['--verbose'] });
       expect(seconds).toBeGreaterThan((2 * SESSION_MS) / 1_000);
