@@ -17,6 +17,7 @@
  * run whose ranges are given back (discard.ts) ends with the tombstone of its intent, in place of 6 and 7.
  */
 import type { KafkaSettings } from '../config/job.ts';
+import { partitionForKey } from '../encode/records/partitioner.ts';
 import { messageOf, OffloadError } from '../errors.ts';
 import {
   createTopic,
@@ -40,7 +41,6 @@ import {
 import { withdrawStaging } from './discard.ts';
 import { blocked, formatIntentRecord, type IntentRecord, loadIntent, makeChangeRecord } from './intent.ts';
 import { aliveError, formatOwner, markEnded, markRunning } from './owner.ts';
-import { partitionForKey } from './partitioner.ts';
 import { mergeOffsets, offsetKey, type SavedOffset } from './savedOffsets.ts';
 import {
   formatLastCommit,

@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest';
-import { murmur2, partitionForKey } from '../../../src/commit/partitioner.ts';
 import {
   formatOffsetsFile,
   mergeOffsets,
@@ -79,20 +78,6 @@ test('merging moves what stands where the run began, and leaves what was set by 
   const { offsets, warnings } = mergeOffsets(before, { run: 'r', previous: at(5), next: at(9) });
   expect(offsets).toEqual(saved(['t', 0, 9], ['t', 1, 9], ['t', 2, 3], ['u', 0, 1]));
   expect(warnings).toEqual([expect.stringContaining('t/2 is 3'), expect.stringContaining('t/3 is absent')]);
-});
-
-/** Values of org.apache.kafka.common.utils.UtilsTest. */
-test('keys go to the partitions Kafka for Java sends them to', () => {
-  const hashes = {
-    '21': -973932308,
-    foobar: -790332482,
-    'a-little-bit-long-string': -985981536,
-    'a-little-bit-longer-string': -1486304829,
-    lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8: -58897971,
-    abc: 479470107,
-  };
-  for (const [text, hash] of Object.entries(hashes)) expect(murmur2(Buffer.from(text)), text).toBe(hash);
-  expect(partitionForKey('foobar', 7)).toBe((-790332482 & 0x7fffffff) % 7);
 });
 
 describe('records of the offsets topic', () => {
