@@ -28,5 +28,5 @@ process.exitCode = await main(process.argv.slice(2), {
   stderr: process.stderr,
   signal: controller.signal,
   loadOffsets: async () => (await import('./coordinator/offsetsCommand.ts')).runOffsetsCommand,
-  loadOffload: async () => (await import('./coordinator/offload.ts')).offload,
+  loadOffload: async () => (await import('./coordinator/runJob.ts')).runJob,
 });

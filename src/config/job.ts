@@ -1,15 +1,18 @@
 import type { Field } from './fields.ts';
 import type { OffsetsAction } from './options.ts';
+import type { InputFormat } from './readerOptions.ts';
 
 export type WriteMode = 'Append' | 'Overwrite' | 'ErrorIfExists' | 'Ignore';
 export type ParquetCompression = 'snappy' | 'zstd' | 'gzip' | 'lz4_raw' | 'none';
+/** Codecs of record batches that are written to Kafka. */
+export type RecordCompression = 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd';
 
 /** Where a range begins or ends, before it is resolved against a cluster. */
 export type OffsetSpec =
   | { readonly kind: 'earliest' }
   | { readonly kind: 'latest' }
-  /** By partition; -2 is earliest and -1 latest, as in Spark. Partitions not named take the default. */
-  | { readonly kind: 'offsets'; readonly byPartition: Readonly<Record<number, number>> }
+  /** By topic and partition; -2 is earliest and -1 latest, as in Spark. Partitions not named take the default. */
+  | { readonly kind: 'offsets'; readonly byTopic: Readonly<Record<string, Readonly<Record<number, number>>>> }
   | { readonly kind: 'timestamp'; readonly timestampMs: number };
 
 export interface SaslSettings {
@@ -94,33 +97,107 @@ export interface TargetSettings {
   };
 }
 
-/** One run of `kafkaload`, resolved and frozen: every default has been applied. */
-export interface Job {
-  /** Name of the entry under `kafka.topics`: state is kept by it. */
-  readonly config: string;
-  readonly topic: string;
+/** Which partitions a job reads. Names in order, none twice. */
+export type TopicSelection =
+  /** `topicName` or `subscribe`. */
+  | { readonly kind: 'topics'; readonly topics: readonly string[] }
+  /** `subscribePattern`: a Java regular expression that the whole name must match, resolved against the cluster. */
+  | { readonly kind: 'pattern'; readonly pattern: string }
+  /** `assign`: these partitions alone, by topic. */
+  | { readonly kind: 'assign'; readonly partitions: Readonly<Record<string, readonly number[]>> };
+
+/** Rows are the messages of topics. */
+export interface TopicSource {
+  readonly kind: 'topic';
+  readonly selection: TopicSelection;
   readonly fields: readonly Field[];
   readonly invalidUtf8: 'fail' | 'replace' | 'null';
   /** At most this many messages in this run; null: no limit. */
   readonly maxRead: number | null;
   readonly startingOffsets: OffsetSpec;
   readonly endingOffsets: OffsetSpec;
+  /** `--starting-offsets` was given: then a range that does not begin at the saved offsets is meant. */
+  readonly startIsAsked: boolean;
   readonly failOnDataLoss: boolean;
+  /** At least so many tasks; null: as sizes suggest. */
+  readonly minPartitions: number | null;
   readonly kafka: KafkaSettings;
-  readonly offsets: OffsetsSettings;
+  /** Offsets are saved after the run; not with `--no-commit`, to the console, and where no entry names the job. */
+  readonly commit: boolean;
+}
+
+/** Rows are those of files, in sorted order of their paths. */
+export interface FileSource {
+  readonly kind: 'files';
+  /** Files, folders and globs as given, each absolute. */
+  readonly paths: readonly string[];
+  readonly input: InputFormat;
+}
+
+export interface FileSink {
+  readonly kind: 'files';
   readonly target: TargetSettings;
+}
+
+/** A topic that is to be there, or is made. */
+export interface TopicToCreate {
+  readonly partitions: number;
+  readonly replicationFactor: number;
+  readonly createOptions: Readonly<Record<string, string>>;
+}
+
+export interface TopicSink {
+  readonly kind: 'topic';
+  /** Progress is kept by this name: the entry that is written to, or the topic where no entry is named. */
+  readonly config: string;
+  /** Of rows without a `topic` of their own. */
+  readonly topic: string;
+  readonly kafka: KafkaSettings;
+  readonly create: TopicToCreate;
+  /** Added to each record, in this order. */
+  readonly headers: readonly { readonly key: string; readonly value: string }[];
+  readonly compression: RecordCompression;
+  /** Records in one transaction, about. */
+  readonly chunkRecords: number;
+  /** Where progress is kept, on the target cluster. */
+  readonly progress: TopicToCreate & { readonly topic: string };
+  /** Loads again what a finished load has loaded. */
+  readonly reload: boolean;
+}
+
+/** A table of the first rows on stdout. */
+export interface ConsoleSink {
+  readonly kind: 'console';
+  readonly numRows: number;
+  /** Characters a cell is cut to; null: never. */
+  readonly truncate: number | null;
+}
+
+/** One run of `kafkaload`, resolved and frozen: every default has been applied. */
+export interface Job {
+  /** Name of the entry under `kafka.topics` that is read; state is kept by it. Without one: a name made from the source. */
+  readonly config: string;
+  readonly source: TopicSource | FileSource;
+  readonly sink: FileSink | TopicSink | ConsoleSink;
+  /** Where offsets are saved; for a job that saves none, a folder for its lock and its intents below the target. */
+  readonly offsets: OffsetsSettings;
   readonly workers: number;
   readonly maxMemoryBytes: number;
+  /** Goes on although an earlier run has not ended. */
+  readonly takeOver: boolean;
   readonly dryRun: boolean;
   readonly report: 'text' | 'json';
   readonly verbose: boolean;
   /** One line each for `--verbose`: properties accepted and without meaning here. */
   readonly notes: readonly string[];
+  /** One line each for everybody: settings that contradict one another without being wrong. */
+  readonly warnings: readonly string[];
 }
 
 /** One sub-command of `kafkaload offsets`, resolved and frozen. */
-export interface OffsetsJob
-  extends Pick<Job, 'config' | 'topic' | 'kafka' | 'offsets' | 'dryRun' | 'report' | 'verbose' | 'notes'> {
+export interface OffsetsJob extends Pick<Job, 'config' | 'offsets' | 'dryRun' | 'report' | 'verbose' | 'notes'> {
+  readonly selection: TopicSelection;
+  readonly kafka: KafkaSettings;
   readonly action: OffsetsAction;
   /** What `set` sets; null for the others. */
   readonly spec: OffsetSpec | null;

@@ -1,18 +1,22 @@
 import { OffloadError } from '../errors.ts';
-import type { OffsetSpec } from './job.ts';
+import type { OffsetSpec, TopicSelection } from './job.ts';
 import type { Properties, Property } from './properties.ts';
 
 /** An ISO time; without a zone it is UTC, as all days and times here. */
 const ISO_TIME = /^\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(Z|[+-]\d\d:?\d\d)?)?$/;
 
 /**
- * Where a topic is read from or to: `startingOffsets`, `startingTimestamp` and their `ending` twins.
+ * Where topics are read from or to: `startingOffsets`, `startingTimestamp` and their `ending` twins.
  *
  * @param side Which pair to read; without either it is earliest for `starting`, latest for `ending`.
- * @param topic Spark's form names the topic around the partitions: it must be this one.
+ * @param selection Spark's form names the topic around the partitions: it must be one of these.
  * @throws OffloadError CONFIG_INVALID naming the key and what it can be.
  */
-export function readOffsetSpec(properties: Properties, side: 'starting' | 'ending', topic: string): OffsetSpec {
+export function readOffsetSpec(
+  properties: Properties,
+  side: 'starting' | 'ending',
+  selection: TopicSelection,
+): OffsetSpec {
   const timestamp = properties.get(`${side}Timestamp`);
   if (timestamp !== undefined) return { kind: 'timestamp', timestampMs: parseTimestamp(timestamp) };
   const offsets = properties.get(`${side}Offsets`);
@@ -23,7 +27,7 @@ export function readOffsetSpec(properties: Properties, side: 'starting' | 'endin
     if (side === 'starting') return { kind: 'earliest' };
     throw invalid(offsets, 'cannot be earliest: nothing would ever be read; use latest, offsets or endingTimestamp');
   }
-  return { kind: 'offsets', byPartition: parsePartitions(offsets, side, topic) };
+  return { kind: 'offsets', byTopic: parseTopics(offsets, side, selection) };
 }
 
 /**
@@ -31,7 +35,7 @@ export function readOffsetSpec(properties: Properties, side: 'starting' | 'endin
  *
  * @throws OffloadError USAGE or CONFIG_INVALID naming the option and what it can be.
  */
-export function parseOffsetsOption(text: string, topic: string): OffsetSpec {
+export function parseOffsetsOption(text: string, selection: TopicSelection): OffsetSpec {
   const word = text.trim().toLowerCase();
   if (word === 'earliest' || word === 'latest') return { kind: word };
   const property: Property = { value: text.trim(), where: '--offsets' };
@@ -41,8 +45,8 @@ export function parseOffsetsOption(text: string, topic: string): OffsetSpec {
     const forms = 'neither earliest nor latest, nor offsets as {"0": 12}, nor an ISO time as 2026-01-31T06:00:00Z';
     throw new OffloadError('USAGE', `--offsets "${text}" is ${forms}`);
   }
-  const byPartition = parsePartitions(property, 'starting', topic);
-  if (Object.keys(byPartition).length > 0) return { kind: 'offsets', byPartition };
+  const byTopic = parseTopics(property, 'starting', selection);
+  if (Object.values(byTopic).some((named) => Object.keys(named).length > 0)) return { kind: 'offsets', byTopic };
   throw invalid(property, 'names no partition; write offsets by partition as {"0": 12}');
 }
 
@@ -59,26 +63,50 @@ function withZone(text: string): string {
   return zoned.replace(' ', 'T');
 }
 
-function parsePartitions(property: Property, side: string, topic: string): Record<number, number> {
-  const forms = 'earliest, latest, {"0": 12} or {"TOPIC": {"0": 12}}; -2 is earliest, -1 latest';
+const FORMS = 'earliest, latest, {"0": 12} or {"TOPIC": {"0": 12}}; -2 is earliest, -1 latest';
+
+function parseTopics(
+  property: Property,
+  side: string,
+  selection: TopicSelection,
+): Record<string, Record<number, number>> {
+  const topics = namedTopics(selection);
   let parsed: unknown;
   try {
     parsed = JSON.parse(property.value);
   } catch {
-    throw invalid(property, `cannot be read; write ${forms}`);
+    throw invalid(property, `cannot be read; write ${FORMS}`);
   }
-  if (!isMapping(parsed)) throw invalid(property, `cannot be read; write ${forms}`);
+  if (!isMapping(parsed)) throw invalid(property, `cannot be read; write ${FORMS}`);
   const nested = Object.entries(parsed).filter(([, value]) => isMapping(value));
-  if (nested.length > 0) {
-    const other = Object.keys(parsed).find((name) => name !== topic);
-    if (other !== undefined) throw invalid(property, `names topic ${other}, but this entry reads topic ${topic}`);
-    parsed = parsed[topic];
+  if (nested.length === 0) {
+    const [topic] = topics ?? [];
+    if (topic !== undefined && topics?.length === 1) return { [topic]: parsePartitions(property, side, parsed) };
+    throw invalid(property, 'must name the topics, since several are read: {"TOPIC": {"0": 12}}');
   }
+  const other = topics && Object.keys(parsed).find((name) => !topics.includes(name));
+  if (typeof other === 'string') {
+    throw invalid(property, `names topic ${other}, but this entry reads topic ${topics?.join(', ')}`);
+  }
+  const byTopic = Object.entries(parsed).map(([topic, partitions]) => {
+    if (!isMapping(partitions)) throw invalid(property, `cannot be read; write ${FORMS}`);
+    return [topic, parsePartitions(property, side, partitions)];
+  });
+  return Object.fromEntries(byTopic) as Record<string, Record<number, number>>;
+}
+
+/** Null: a pattern, whose topics are not known yet. */
+function namedTopics(selection: TopicSelection): readonly string[] | null {
+  if (selection.kind === 'pattern') return null;
+  return selection.kind === 'topics' ? selection.topics : Object.keys(selection.partitions);
+}
+
+function parsePartitions(property: Property, side: string, parsed: Record<string, unknown>): Record<number, number> {
   const byPartition: Record<number, number> = {};
-  for (const [partition, value] of Object.entries(parsed as Record<string, unknown>)) {
+  for (const [partition, value] of Object.entries(parsed)) {
     const offset = typeof value === 'string' && /^-?\d+$/.test(value) ? Number(value) : value;
     const lowest = side === 'ending' ? -1 : -2;
-    if (!/^\d{1,9}$/.test(partition)) throw invalid(property, `has "${partition}" for a partition; write ${forms}`);
+    if (!/^\d{1,9}$/.test(partition)) throw invalid(property, `has "${partition}" for a partition; write ${FORMS}`);
     if (typeof offset !== 'number' || !Number.isSafeInteger(offset) || offset < lowest) {
       throw invalid(
         property,

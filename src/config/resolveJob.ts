@@ -8,7 +8,7 @@ import {
   OFFSETS_ENTRY,
   thisMachine,
 } from './defaults.ts';
-import type { Job, KafkaSettings, OffsetsJob, OffsetsSettings } from './job.ts';
+import type { Job, KafkaSettings, OffsetsJob, OffsetsSettings, TopicSelection } from './job.ts';
 import { readBoolean, resolveKafka } from './kafkaProperties.ts';
 import { type LoadedConfig, loadConfig } from './loadConfig.ts';
 import { didYouMean } from './nearest.ts';
@@ -30,8 +30,8 @@ import { resolveTarget } from './target.ts';
  */
 export async function resolveJob(options: CliOptions, environment: Environment): Promise<Job> {
   const run = resolveRunOptions(options, environment);
-  const { entry, where, properties, ...source } = await resolveSource(options, environment);
-  const { config, topic } = source;
+  const { entry, where, properties, config, topic, kafka, offsets, notes } = await resolveSource(options, environment);
+  const selection: TopicSelection = { kind: 'topics', topics: [topic] };
   const fields = parseFields(config, entry.fields ?? DEFAULT_FIELDS);
   if (fields.length === 0) throw invalid(`${where}.fields is empty; leave it out for ${DEFAULT_FIELDS.join(', ')}`);
   const target = await resolveTarget(
@@ -40,14 +40,26 @@ export async function resolveJob(options: CliOptions, environment: Environment):
     environment,
   );
   return deepFreeze({
-    ...source,
-    fields,
-    invalidUtf8: entry.invalidUtf8 ?? DEFAULTS.invalidUtf8,
-    maxRead: entry.maxRead && entry.maxRead > 0 ? entry.maxRead : null,
-    startingOffsets: readOffsetSpec(properties, 'starting', topic),
-    endingOffsets: readOffsetSpec(properties, 'ending', topic),
-    failOnDataLoss: readBoolean(properties.get('failOnDataLoss'), true),
-    target,
+    config,
+    source: {
+      kind: 'topic',
+      selection,
+      fields,
+      invalidUtf8: entry.invalidUtf8 ?? DEFAULTS.invalidUtf8,
+      maxRead: entry.maxRead && entry.maxRead > 0 ? entry.maxRead : null,
+      startingOffsets: readOffsetSpec(properties, 'starting', selection),
+      endingOffsets: readOffsetSpec(properties, 'ending', selection),
+      startIsAsked: false,
+      failOnDataLoss: readBoolean(properties.get('failOnDataLoss'), true),
+      minPartitions: null,
+      kafka,
+      commit: true,
+    },
+    sink: { kind: 'files', target },
+    offsets,
+    takeOver: false,
+    warnings: [],
+    notes,
     ...run,
   });
 }
@@ -69,12 +81,15 @@ export async function resolveOffsetsJob(
     );
   }
   const { config, topic, kafka, offsets, notes } = await resolveSource(options, environment);
-  const spec = options.offsets === undefined ? null : parseOffsetsOption(options.offsets, topic);
+  const selection: TopicSelection = { kind: 'topics', topics: [topic] };
+  const spec = options.offsets === undefined ? null : parseOffsetsOption(options.offsets, selection);
   const discard = options.discard ?? false;
-  return deepFreeze({ action, config, topic, kafka, offsets, notes, spec, discard, dryRun, report, verbose });
+  return deepFreeze({ action, config, selection, kafka, offsets, notes, spec, discard, dryRun, report, verbose });
 }
 
-interface Source extends Pick<Job, 'config' | 'topic' | 'kafka' | 'offsets' | 'notes'> {
+interface Source extends Pick<Job, 'config' | 'offsets' | 'notes'> {
+  readonly topic: string;
+  readonly kafka: KafkaSettings;
   readonly entry: TopicEntry;
   /** Full key of the entry. */
   readonly where: string;

@@ -2,7 +2,7 @@
  * What a worker does with one task: fetch, decode, transform, encode, stage. Runs in a worker thread; the thread keeps
  * its connections, arenas and encoder from task to task.
  */
-import type { FetchSettings, Job } from '../config/job.ts';
+import type { ConnectionSettings, FetchSettings, ParquetCompression, TopicSource } from '../config/job.ts';
 import { MessageColumns } from '../decode/columns.ts';
 import { RecordSet } from '../decode/recordSet.ts';
 import { createEncoder, type RowGroupEncoder } from '../encode/encoder.ts';
@@ -18,12 +18,12 @@ import { joinWorker, type SharedState } from './sharedState.ts';
 
 /** The same for every task of a run. Plain data. */
 export interface WorkerSettings {
-  readonly connection: Job['kafka']['connection'];
+  readonly connection: ConnectionSettings;
   readonly fetch: FetchSettings;
   readonly failOnDataLoss: boolean;
-  readonly fields: Job['fields'];
-  readonly invalidUtf8: Job['invalidUtf8'];
-  readonly compression: Job['target']['parquet']['compression'];
+  readonly fields: TopicSource['fields'];
+  readonly invalidUtf8: TopicSource['invalidUtf8'];
+  readonly compression: ParquetCompression;
   readonly rowGroupRows: number;
   readonly rowGroupBytes: number;
   readonly layout: StagedLayout;

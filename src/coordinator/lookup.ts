@@ -3,13 +3,14 @@
  */
 
 import type { SavedState } from '../commit/types.ts';
-import type { Job, OffsetSpec } from '../config/job.ts';
+import type { Job, KafkaSettings, OffsetSpec, TopicSource } from '../config/job.ts';
 import { OffloadError } from '../errors.ts';
 import type { Cluster, TopicInfo } from '../kafka/cluster.ts';
 import { EARLIEST_TIMESTAMP, LATEST_TIMESTAMP } from '../kafka/protocol.ts';
 import { type PartitionBounds, planRanges, type RangePlan } from '../plan/ranges.ts';
 import { sampleBytesPerOffset } from '../sources/sample.ts';
 import type { OffsetRange } from '../tasks.ts';
+import { soleTopic } from './jobs.ts';
 
 /** @throws OffloadError TOPIC_UNKNOWN; it is never created by looking. */
 export async function findTopic(cluster: Cluster, topic: string): Promise<TopicInfo> {
@@ -27,9 +28,9 @@ export async function findTopic(cluster: Cluster, topic: string): Promise<TopicI
 export async function lookUpBounds(
   cluster: Cluster,
   info: TopicInfo,
-  job: Pick<Job, 'kafka'>,
+  kafka: KafkaSettings,
 ): Promise<PartitionBounds[]> {
-  const { isolationLevel } = job.kafka.fetch;
+  const { isolationLevel } = kafka.fetch;
   const [starts, highWatermarks] = await Promise.all([
     cluster.listOffsets(info.topic, info.partitions, EARLIEST_TIMESTAMP, 'read_uncommitted'),
     cluster.listOffsets(info.topic, info.partitions, LATEST_TIMESTAMP, 'read_uncommitted'),
@@ -54,13 +55,14 @@ export async function lookUpBounds(
 export async function lookUpRanges(
   cluster: Cluster,
   info: TopicInfo,
-  job: Job,
+  job: Job & { readonly source: TopicSource },
   saved: SavedState,
 ): Promise<{ plan: RangePlan; bounds: PartitionBounds[] }> {
-  const bounds = await lookUpBounds(cluster, info, job);
+  const { kafka, startingOffsets, endingOffsets, maxRead, failOnDataLoss } = job.source;
+  const bounds = await lookUpBounds(cluster, info, kafka);
   const [starting, ending] = await Promise.all([
-    resolveOffsets(cluster, info, job, job.startingOffsets, bounds, 'startingOffsets'),
-    resolveOffsets(cluster, info, job, job.endingOffsets, bounds, 'endingOffsets'),
+    resolveOffsets(cluster, info, kafka, startingOffsets, bounds, 'startingOffsets'),
+    resolveOffsets(cluster, info, kafka, endingOffsets, bounds, 'endingOffsets'),
   ]);
   const plan = planRanges({
     config: job.config,
@@ -71,8 +73,8 @@ export async function lookUpRanges(
     savedTopicIds: saved.topicIds,
     starting,
     ending,
-    maxRead: job.maxRead,
-    failOnDataLoss: job.failOnDataLoss,
+    maxRead,
+    failOnDataLoss,
   });
   return { plan, bounds };
 }
@@ -86,7 +88,7 @@ export async function lookUpRanges(
 export async function resolveOffsets(
   cluster: Cluster,
   info: TopicInfo,
-  job: Pick<Job, 'kafka'>,
+  kafka: KafkaSettings,
   spec: OffsetSpec,
   bounds: readonly PartitionBounds[],
   key: string,
@@ -99,7 +101,7 @@ export async function resolveOffsets(
     case 'latest':
       return new Map(bounds.map(latest));
     case 'timestamp': {
-      const { isolationLevel } = job.kafka.fetch;
+      const { isolationLevel } = kafka.fetch;
       const found = await cluster.listOffsets(info.topic, info.partitions, spec.timestampMs, isolationLevel);
       return new Map(
         bounds.map((entry) => {
@@ -111,7 +113,7 @@ export async function resolveOffsets(
     case 'offsets': {
       const byPartition = new Map(bounds.map((entry) => [entry.partition, entry]));
       return new Map(
-        Object.entries(spec.byPartition).map(([name, offset]) => {
+        Object.entries(spec.byTopic[info.topic] ?? {}).map(([name, offset]) => {
           const entry = byPartition.get(Number(name));
           if (!entry) {
             throw new OffloadError(
@@ -132,14 +134,14 @@ export async function estimateBytesPerOffset(
   cluster: Cluster,
   bounds: readonly PartitionBounds[],
   ranges: readonly OffsetRange[],
-  job: Job,
+  source: TopicSource,
 ): Promise<Map<number, number>> {
   if (ranges.length === 0) return new Map();
   const sizes = await cluster.logSizes(
-    job.topic,
+    soleTopic(source.selection),
     ranges.map(({ partition }) => partition),
   );
-  if (sizes === null) return sampleBytesPerOffset(cluster, ranges, job.kafka.fetch);
+  if (sizes === null) return sampleBytesPerOffset(cluster, ranges, source.kafka.fetch);
   return new Map(
     bounds.map(({ partition, logStartOffset, highWatermark }) => {
       return [partition, (sizes.get(partition) ?? 0) / Math.max(1, highWatermark - logStartOffset)];

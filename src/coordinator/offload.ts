@@ -4,7 +4,6 @@
  */
 import { openRun, readSavedState } from '../commit/session.ts';
 import type { Intent, RunSession } from '../commit/types.ts';
-import type { Job } from '../config/job.ts';
 import { OffloadError } from '../errors.ts';
 import { nodeFileSystem as fs, unlessAbsent } from '../io.ts';
 import { Cluster, type TopicInfo } from '../kafka/cluster.ts';
@@ -12,23 +11,18 @@ import { describePlan } from '../plan/describe.ts';
 import type { PartitionBounds, RangePlan } from '../plan/ranges.ts';
 import { cutTasks, type TaskPlan } from '../plan/tasks.ts';
 import { countGaps } from './gaps.ts';
-import type { Log } from './log.ts';
+import { type OffloadJob, soleTopic } from './jobs.ts';
 import { estimateBytesPerOffset, findTopic, lookUpRanges } from './lookup.ts';
 import { WorkerPool } from './pool.ts';
-import type { ProgressSink } from './progress.ts';
 import type { OffloadReport } from './report.ts';
 import { type StagedRows, stageRows } from './stageRows.ts';
 import { checkTarget, rootOf } from './target.ts';
-
-export interface OffloadUi {
-  readonly progress: ProgressSink;
-  readonly log: Log;
-}
+import type { RunUi } from './ui.ts';
 
 /** What the steps of one run share. */
 interface RunContext {
-  readonly job: Job;
-  readonly ui: OffloadUi;
+  readonly job: OffloadJob;
+  readonly ui: RunUi;
   readonly cluster: Cluster;
   /** The cluster of the offsets topic, which may be another. */
   readonly offsetsCluster: Cluster;
@@ -44,16 +38,16 @@ interface RunContext {
  * @throws OffloadError, always; after one, saved offsets and target are as before or as after, never between, or the
  *   next run finishes what this one prepared.
  */
-export async function offload(job: Job, ui: OffloadUi, signal: AbortSignal): Promise<OffloadReport> {
+export async function offload(job: OffloadJob, ui: RunUi, signal: AbortSignal): Promise<OffloadReport> {
   const startedAtMs = performance.now();
   const seconds = (): number => (performance.now() - startedAtMs) / 1000;
-  if ((await checkTarget(fs, job.target)) === 'skip') return { ...nothingDone(job), seconds: seconds() };
+  if ((await checkTarget(fs, job.sink.target)) === 'skip') return { ...nothingDone(job), seconds: seconds() };
   // Threads take half a second to load: they do it while the run is opened and planned.
   const pool = job.dryRun ? null : new WorkerPool(job.workers);
-  const cluster = new Cluster(job.kafka.connection, signal);
+  const cluster = new Cluster(job.source.kafka.connection, signal);
   const offsetsCluster = job.offsets.kafka ? new Cluster(job.offsets.kafka.connection, signal) : cluster;
   try {
-    const info = await findTopic(cluster, job.topic);
+    const info = await findTopic(cluster, soleTopic(job.source.selection));
     const context = { job, ui, cluster, offsetsCluster, info, signal };
     const report = pool ? await run(context, pool) : await dryRun(context);
     return { ...report, seconds: seconds() };
@@ -110,7 +104,7 @@ async function runOpened(context: RunContext, session: RunSession, pool: WorkerP
   const { recovered } = session;
   const begun = { ...nothingDone(job), run: session.run, recovered };
   // A run that was finished just now may have made the target.
-  if (recovered.length > 0 && (await checkTarget(fs, job.target)) === 'skip') return begun;
+  if (recovered.length > 0 && (await checkTarget(fs, job.sink.target)) === 'skip') return begun;
   const { plan, bounds } = await lookUpRanges(cluster, info, job, session.saved);
   const warnings = [...recovered.flatMap((past) => past.warnings), ...plan.warnings];
   for (const warning of plan.warnings) ui.log.warn(warning);
@@ -129,7 +123,7 @@ async function runOpened(context: RunContext, session: RunSession, pool: WorkerP
   const intent = makeIntent(context, session, plan, staged);
   await session.finish(intent);
   const invalidUtf8 = sum(staged, (result) => result.invalidUtf8);
-  if (invalidUtf8 > 0) warnings.push(`${invalidUtf8} values were not UTF-8; invalidUtf8 is ${job.invalidUtf8}`);
+  if (invalidUtf8 > 0) warnings.push(`${invalidUtf8} values were not UTF-8; invalidUtf8 is ${job.source.invalidUtf8}`);
   return {
     ...begun,
     warnings,
@@ -144,7 +138,7 @@ async function runOpened(context: RunContext, session: RunSession, pool: WorkerP
 }
 
 function makeIntent({ job, info }: RunContext, session: RunSession, plan: RangePlan, staged: StagedRows): Intent {
-  const { target } = job;
+  const { target } = job.sink;
   return {
     version: 1,
     config: job.config,
@@ -173,19 +167,20 @@ async function planTasks(
   plan: RangePlan,
   bounds: readonly PartitionBounds[],
 ): Promise<TaskPlan> {
-  const bytesPerOffset = await estimateBytesPerOffset(cluster, bounds, plan.ranges, job);
-  const fileCount = job.target.kind === 'file' ? 1 : job.target.coalesce;
+  const bytesPerOffset = await estimateBytesPerOffset(cluster, bounds, plan.ranges, job.source);
+  const { target } = job.sink;
+  const fileCount = target.kind === 'file' ? 1 : target.coalesce;
   return cutTasks(plan.ranges, bytesPerOffset, job.workers, fileCount);
 }
 
 async function sessionOptions({ job, ui, cluster, offsetsCluster }: RunContext) {
   return {
     config: job.config,
-    topics: [job.topic],
+    topics: [soleTopic(job.source.selection)],
     offsets: job.offsets,
-    root: rootOf(job.target),
+    root: rootOf(job.sink.target),
     clusterId: await cluster.clusterId(),
-    kafka: job.offsets.kafka ?? job.kafka,
+    kafka: job.offsets.kafka ?? job.source.kafka,
     reader: async (topic: string, options: { waitForStableMs: number }) => {
       // Only STREAM mode reads a topic here, and the decoder's codecs take a while to load.
       const { readTopicCommitted } = await import('../kafka/topicReader.ts');
@@ -195,7 +190,7 @@ async function sessionOptions({ job, ui, cluster, offsetsCluster }: RunContext) 
   };
 }
 
-function rowsByWorker(job: Job, staged: StagedRows): { worker: number; rows: number }[] {
+function rowsByWorker(job: OffloadJob, staged: StagedRows): { worker: number; rows: number }[] {
   return Array.from({ length: job.workers }, (_, worker) => {
     return { worker, rows: sum(staged, (result) => (result.worker === worker ? result.rows : 0)) };
   });
@@ -209,10 +204,10 @@ function sumOffsets({ ranges }: RangePlan): number {
   return ranges.reduce((total, { startOffset, endOffset }) => total + endOffset - startOffset, 0);
 }
 
-function nothingDone(job: Job): OffloadReport {
+function nothingDone(job: OffloadJob): OffloadReport {
   return {
     config: job.config,
-    topic: job.topic,
+    topic: soleTopic(job.source.selection),
     run: null,
     rows: 0,
     bytes: 0,

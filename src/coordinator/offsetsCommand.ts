@@ -7,14 +7,17 @@ import { checkDiscard } from '../commit/discard.ts';
 import { offsetKey, type SavedOffset } from '../commit/savedOffsets.ts';
 import { type OpenRunOptions, openRun, readSavedState, type VisibleState } from '../commit/session.ts';
 import type { RunSession, SavedState } from '../commit/types.ts';
-import type { OffsetsJob } from '../config/job.ts';
+import type { OffsetsJob as AnyOffsetsJob } from '../config/job.ts';
 import { OffloadError, toOffloadError } from '../errors.ts';
 import { nodeFileSystem as fs } from '../io.ts';
 import { Cluster, type TopicInfo } from '../kafka/cluster.ts';
 import type { PartitionBounds } from '../plan/ranges.ts';
+import { soleTopic } from './jobs.ts';
 import type { Log } from './log.ts';
 import { findTopic, lookUpBounds, resolveOffsets } from './lookup.ts';
 import type { ChangedOffset, OffsetsReport, ShownPartition } from './offsetsReport.ts';
+
+type OffsetsJob = AnyOffsetsJob & { readonly topic: string };
 
 interface Context {
   readonly job: OffsetsJob;
@@ -32,7 +35,8 @@ const LOOK_DEADLINE_MS = 5_000;
  * @throws OffloadError RUN_ALIVE naming host and pid; CONFIG_INVALID with both numbers for an offset outside the log;
  *   OFFSET_LOST where some of the saved offsets belong to a topic that is gone; RECOVERY_BLOCKED; broker errors.
  */
-export async function runOffsetsCommand(job: OffsetsJob, log: Log, signal: AbortSignal): Promise<OffsetsReport> {
+export async function runOffsetsCommand(asked: AnyOffsetsJob, log: Log, signal: AbortSignal): Promise<OffsetsReport> {
+  const job: OffsetsJob = { ...asked, topic: soleTopic(asked.selection) };
   const { connection } = job.kafka;
   const isLook = job.action === 'show';
   const deadlineMs = isLook ? Math.min(connection.deadlineMs, LOOK_DEADLINE_MS) : connection.deadlineMs;
@@ -101,7 +105,7 @@ async function lookUpForShow(
       other && state.offsets.length > 0
         ? [`the saved offsets are those of ${other}: run kafkaload offsets reset --config ${config} to begin anew`]
         : [];
-    return { bounds: await lookUpBounds(cluster, info, job), remarks };
+    return { bounds: await lookUpBounds(cluster, info, job.kafka), remarks };
   } catch (error) {
     const failure = toOffloadError(error);
     if (failure.code === 'INTERNAL' || failure.code === 'INTERRUPTED' || failure.code === 'TERMINATED') throw failure;
@@ -178,8 +182,8 @@ async function open({ cluster, session }: Context): Promise<RunSession> {
 /** What `--offsets` asks for, each in the log as it is now: one past its end means that nothing is left to read. */
 async function checkedOffsets({ job, cluster }: Context, info: TopicInfo): Promise<Map<number, number>> {
   if (!job.spec) throw new OffloadError('INTERNAL', 'offsets set without offsets');
-  const bounds = await lookUpBounds(cluster, info, job);
-  const asked = await resolveOffsets(cluster, info, job, job.spec, bounds, '--offsets');
+  const bounds = await lookUpBounds(cluster, info, job.kafka);
+  const asked = await resolveOffsets(cluster, info, job.kafka, job.spec, bounds, '--offsets');
   for (const { partition, logStartOffset, highWatermark } of bounds) {
     const offset = asked.get(partition);
     if (offset === undefined || (offset >= logStartOffset && offset <= highWatermark)) continue;

@@ -19,7 +19,8 @@ export interface ChangedOffset {
 }
 
 /** What a sub-command of `offsets` found or did; for a dry run, what it would do. */
-export interface OffsetsReport extends Pick<OffsetsJob, 'action' | 'config' | 'topic' | 'dryRun' | 'discard'> {
+export interface OffsetsReport extends Pick<OffsetsJob, 'action' | 'config' | 'dryRun' | 'discard'> {
+  readonly topic: string;
   readonly mode: OffsetsSettings['mode'];
   /** The topic or the folder of saved offsets. */
   readonly place: string;

@@ -1,7 +1,6 @@
 /** Stages the rows of a plan: files, workers, footers. Nothing of it is visible to anybody yet. */
 import { basename, join } from 'node:path';
 import type { FileState, RunSession } from '../commit/types.ts';
-import type { Job } from '../config/job.ts';
 import { columnNames, parseFooter, schemaBytes } from '../encode/parquet/footer.ts';
 import { OffloadError } from '../errors.ts';
 import { checksumFile, nodeFileSystem as fs } from '../io.ts';
@@ -14,6 +13,7 @@ import { closeStagedFiles, createStagedFiles, fileNumber } from '../stage/parque
 import { createLayout, startAt } from '../stage/segments.ts';
 import type { StagedFile } from '../tasks.ts';
 import type { TaskResult, WorkerSettings } from './fetchTask.ts';
+import type { OffloadJob } from './jobs.ts';
 import type { WorkerPool } from './pool.ts';
 import type { ProgressSink } from './progress.ts';
 import { createSharedState } from './sharedState.ts';
@@ -29,14 +29,14 @@ export interface StagedRows {
 
 /** @throws OffloadError: whatever a worker met; TARGET_UNSUITABLE if the target cannot take these columns. */
 export async function stageRows(
-  job: Job,
+  job: OffloadJob,
   session: RunSession,
   plan: TaskPlan,
   pool: WorkerPool,
   progress: ProgressSink,
   signal: AbortSignal,
 ): Promise<StagedRows> {
-  const { target } = job;
+  const { target } = job.sink;
   const isAppend = target.kind === 'file' && target.mode !== 'Overwrite';
   // Refused before any row is read: a footer of other columns, a foreign file in a folder to overwrite.
   const oldFooter = isAppend ? await readOldFooter(fs, target.path) : null;
@@ -66,20 +66,21 @@ export async function stageRows(
 
 const PARQUET_MAGIC_BYTES = 4;
 
-function workerSettings(job: Job, layout: WorkerSettings['layout']): WorkerSettings {
-  const { parquet } = job.target;
+function workerSettings(job: OffloadJob, layout: WorkerSettings['layout']): WorkerSettings {
+  const { source } = job;
+  const { parquet } = job.sink.target;
   const memory = planMemory({
     maxMemoryBytes: job.maxMemoryBytes,
     workers: job.workers,
     rowGroupBytes: parquet.rowGroupBytes,
-    fetchBytes: job.kafka.fetch.maxBytes,
+    fetchBytes: source.kafka.fetch.maxBytes,
   });
   return {
-    connection: job.kafka.connection,
-    fetch: { ...job.kafka.fetch, maxBytes: memory.fetchBytes },
-    failOnDataLoss: job.failOnDataLoss,
-    fields: job.fields,
-    invalidUtf8: job.invalidUtf8,
+    connection: source.kafka.connection,
+    fetch: { ...source.kafka.fetch, maxBytes: memory.fetchBytes },
+    failOnDataLoss: source.failOnDataLoss,
+    fields: source.fields,
+    invalidUtf8: source.invalidUtf8,
     compression: parquet.compression,
     rowGroupRows: parquet.rowGroupRows,
     rowGroupBytes: memory.rowGroupBytes,
@@ -88,18 +89,18 @@ function workerSettings(job: Job, layout: WorkerSettings['layout']): WorkerSetti
   };
 }
 
-async function checkColumns(old: OldFooter, job: Job): Promise<void> {
+async function checkColumns(old: OldFooter, job: OffloadJob): Promise<void> {
   // Imported here: the coordinator encodes nothing else, and loading the encoder takes time.
   const [{ createEncoder }, { arrowSchema }] = await Promise.all([
     import('../encode/encoder.ts'),
     import('../transform/schema.ts'),
   ]);
-  const encoder = createEncoder({ compression: job.target.parquet.compression });
-  const own = parseFooter(encoder.emptyFile(arrowSchema(job.fields)).footer);
+  const encoder = createEncoder({ compression: job.sink.target.parquet.compression });
+  const own = parseFooter(encoder.emptyFile(arrowSchema(job.source.fields)).footer);
   encoder.free();
   if (schemaBytes(old.footer).equals(schemaBytes(own))) return;
   const theirs = columnNames(old.footer).join(', ');
-  const ours = job.fields.map(({ name }) => name).join(', ');
+  const ours = job.source.fields.map(({ name }) => name).join(', ');
   throw new OffloadError(
     'TARGET_UNSUITABLE',
     `cannot append to ${old.path}: it has the columns ${theirs}, and ${job.config} gives ${ours}, or the same names in other types; write to another file, or use --write-mode Overwrite`,

@@ -1,10 +1,10 @@
-import type { Job } from '../config/job.ts';
+import type { FileSink, Job, TopicSource } from '../config/job.ts';
 import { formatSize } from '../config/sizes.ts';
 import type { RangePlan } from './ranges.ts';
 import type { TaskPlan } from './tasks.ts';
 
 export interface DescribedPlan {
-  readonly job: Job;
+  readonly job: Job & { readonly source: TopicSource; readonly sink: FileSink };
   readonly ranges: RangePlan;
   readonly tasks: TaskPlan;
   /** What else the reader should know: a live run, a run to be finished first. */
@@ -13,7 +13,8 @@ export interface DescribedPlan {
 
 /** A plan in words, for `--dry-run`: what would be read from each partition, how, and where it would go. */
 export function describePlan({ job, ranges, tasks, remarks }: DescribedPlan): string {
-  const { target } = job;
+  const { target } = job.sink;
+  const topic = ranges.next[0]?.topic ?? '';
   const header = ['partition', 'from', 'to', 'messages, at most', 'bytes, about'];
   const total = ranges.ranges.reduce((sum, { startOffset, endOffset }) => sum + endOffset - startOffset, 0);
   const rows = ranges.next.map((next, index) => {
@@ -27,7 +28,7 @@ export function describePlan({ job, ranges, tasks, remarks }: DescribedPlan): st
   const line = (cells: readonly string[]): string =>
     `  ${cells.map((cell, column) => cell.padStart(widths[column] ?? 0)).join('   ')}`;
   return [
-    `plan of ${job.config}: topic ${job.topic} to ${target.path} (${target.format}, ${target.mode})`,
+    `plan of ${job.config}: topic ${topic} to ${target.path} (${target.format}, ${target.mode})`,
     line(header),
     ...rows.map(line),
     `${number(total)} messages at most, about ${formatSize(tasks.estimatedBytes)} to fetch, in ${count(tasks.tasks.length, 'task')} on ${count(job.workers, 'worker')}`,
@@ -38,8 +39,8 @@ export function describePlan({ job, ranges, tasks, remarks }: DescribedPlan): st
   ].join('\n');
 }
 
-function describeFiles(job: Job, tasks: TaskPlan, messages: number): string {
-  const { target } = job;
+function describeFiles({ sink }: DescribedPlan['job'], tasks: TaskPlan, messages: number): string {
+  const { target } = sink;
   if (messages === 0) return 'no file would be written';
   if (target.kind === 'file') return `file: ${target.path}`;
   const files = count(tasks.fileCount, 'file');

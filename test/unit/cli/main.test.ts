@@ -54,7 +54,7 @@ describe('main', () => {
       jobs.push(job);
       return REPORT;
     });
-    expect(jobs.map((job) => [job.config, job.target.path])).toEqual([['orders', `${folder}/out`]]);
+    expect(jobs.map((job) => [job.config, job.sink.kind === 'files' && job.sink.target.path])).toEqual([['orders', `${folder}/out`]]);
     expect(result).toEqual({
       status: 0,
       stderr: '',

@@ -95,7 +95,14 @@ describe('resolveOffsetsJob', () => {
 
   it('needs no target', async () => {
     expect(await resolve('show', { report: 'JSON' })).toMatchObject({
-      ...{ action: 'show', config: 'orders', topic: 'orders', spec: null, discard: false, report: 'json' },
+      ...{
+        action: 'show',
+        config: 'orders',
+        selection: { kind: 'topics', topics: ['orders'] },
+        spec: null,
+        discard: false,
+        report: 'json',
+      },
       offsets: { mode: 'FILE', name: `${folder}/comet_offsets` },
     });
   });
@@ -103,8 +110,8 @@ describe('resolveOffsetsJob', () => {
   it.each([
     ['earliest', { kind: 'earliest' }],
     ['Latest', { kind: 'latest' }],
-    ['{"0": 12, "1": -2}', { kind: 'offsets', byPartition: { 0: 12, 1: -2 } }],
-    ['{"orders": {"0": 12}}', { kind: 'offsets', byPartition: { 0: 12 } }],
+    ['{"0": 12, "1": -2}', { kind: 'offsets', byTopic: { orders: { 0: 12, 1: -2 } } }],
+    ['{"orders": {"0": 12}}', { kind: 'offsets', byTopic: { orders: { 0: 12 } } }],
     ['2026-01-31T06:00:00Z', { kind: 'timestamp', timestampMs: Date.UTC(2026, 0, 31, 6) }],
     ['2026-01-31', { kind: 'timestamp', timestampMs: Date.UTC(2026, 0, 31) }],
   ])('reads --offsets %s', async (offsets, spec) => {

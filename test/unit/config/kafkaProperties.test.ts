@@ -8,8 +8,8 @@ const PEM = '-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n';
 
 /** Settings of a cluster by its `serverOptions` and the `accessOptions` over them. */
 async function settings(server: Record<string, unknown>, access: Record<string, unknown> = {}) {
-  const { kafka, notes } = await resolve(configOf({ server, access }));
-  return { ...kafka, notes };
+  const { source, notes } = await resolve(configOf({ server, access }));
+  return { ...source.kafka, notes };
 }
 
 describe('Kafka properties', () => {

@@ -205,7 +205,8 @@ describe('HOCON', () => {
     const env = { BROKERS: 'b1:9092,b2:9092', READER_PASSWORD: '007' };
     const options = { conf: fixture, config: 'invoices', path: 'out' };
     const job = await resolveJob(options, environment(env));
-    expect(job.kafka.connection).toMatchObject({
+    if (job.source.kind !== 'topic') throw new Error(job.source.kind);
+    expect(job.source.kafka.connection).toMatchObject({
       bootstrap: [
         { host: 'b1', port: 9092 },
         { host: 'b2', port: 9092 },
@@ -213,9 +214,11 @@ describe('HOCON', () => {
       sasl: { mechanism: 'PLAIN', username: 'reader', password: '007' },
     });
     expect(job).toMatchObject({
-      topic: 'shop.invoices',
-      maxRead: 250_000,
-      startingOffsets: { kind: 'offsets', byPartition: { 0: 12 } },
+      source: {
+        selection: { kind: 'topics', topics: ['shop.invoices'] },
+        maxRead: 250_000,
+        startingOffsets: { kind: 'offsets', byTopic: { 'shop.invoices': { 0: 12 } } },
+      },
       offsets: { mode: 'FILE', name: join(folder, 'state/offsets') },
     });
   });

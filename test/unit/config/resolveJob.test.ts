@@ -10,19 +10,26 @@ await write('file.parquet', '');
 
 describe('resolveJob', () => {
   it('fills every default of an entry that says nothing', async () => {
-    const { kafka: _, ...job } = await resolve(configOf({}));
-    expect(job).toEqual({
+    const job = await resolve(configOf({}));
+    const { kafka: _, ...source } = job.source;
+    expect({ ...job, source }).toEqual({
       config: 'orders',
-      topic: 'orders',
-      fields: [
-        { name: 'key', column: 'key', type: 'STRING' },
-        { name: 'value', column: 'value', type: 'STRING' },
-      ],
-      invalidUtf8: 'fail',
-      maxRead: null,
-      startingOffsets: { kind: 'earliest' },
-      endingOffsets: { kind: 'latest' },
-      failOnDataLoss: true,
+      source: {
+        kind: 'topic',
+        selection: { kind: 'topics', topics: ['orders'] },
+        fields: [
+          { name: 'key', column: 'key', type: 'STRING' },
+          { name: 'value', column: 'value', type: 'STRING' },
+        ],
+        invalidUtf8: 'fail',
+        maxRead: null,
+        startingOffsets: { kind: 'earliest' },
+        endingOffsets: { kind: 'latest' },
+        startIsAsked: false,
+        failOnDataLoss: true,
+        minPartitions: null,
+        commit: true,
+      },
       offsets: {
         mode: 'STREAM',
         name: 'comet_offsets',
@@ -32,14 +39,19 @@ describe('resolveJob', () => {
         heartbeatMs: 5_000,
         takeOverAfterMs: 15_000,
       },
-      target: {
-        path: join(folder, 'out'),
-        kind: 'folder',
-        format: 'parquet',
-        mode: 'Append',
-        coalesce: null,
-        parquet: { compression: 'snappy', rowGroupRows: 1_000_000, rowGroupBytes: 67_108_864 },
+      sink: {
+        kind: 'files',
+        target: {
+          path: join(folder, 'out'),
+          kind: 'folder',
+          format: 'parquet',
+          mode: 'Append',
+          coalesce: null,
+          parquet: { compression: 'snappy', rowGroupRows: 1_000_000, rowGroupBytes: 67_108_864 },
+        },
       },
+      takeOver: false,
+      warnings: [],
       workers: 4,
       // 64 MiB + 4 x 128 MiB
       maxMemoryBytes: 603_979_776,
@@ -91,13 +103,15 @@ describe('resolveJob', () => {
       { WHO: 'me' },
     );
     expect(job).toMatchObject({
-      topic: 'Orders.v1',
-      maxRead: 5,
-      invalidUtf8: 'replace',
-      failOnDataLoss: false,
-      startingOffsets: { kind: 'offsets', byPartition: { 0: 12, 1: -2, 2: -1 } },
-      endingOffsets: { kind: 'timestamp', timestampMs: Date.UTC(2026, 0, 31) },
-      kafka: { fetch: { maxBatchBytes: 1_048_576 } },
+      source: {
+        selection: { kind: 'topics', topics: ['Orders.v1'] },
+        maxRead: 5,
+        invalidUtf8: 'replace',
+        failOnDataLoss: false,
+        startingOffsets: { kind: 'offsets', byTopic: { 'Orders.v1': { 0: 12, 1: -2, 2: -1 } } },
+        endingOffsets: { kind: 'timestamp', timestampMs: Date.UTC(2026, 0, 31) },
+        kafka: { fetch: { maxBatchBytes: 1_048_576 } },
+      },
       offsets: {
         mode: 'FILE',
         name: join(folder, 'state/offsets'),
@@ -107,12 +121,14 @@ describe('resolveJob', () => {
         heartbeatMs: 1_000,
         takeOverAfterMs: 3_000,
       },
-      target: {
-        path: join(folder, 'data/orders/Orders.v1/me-2026-11-22.parquet'),
-        kind: 'file',
-        mode: 'ErrorIfExists',
-        coalesce: 1,
-        parquet: { compression: 'zstd', rowGroupRows: 10, rowGroupBytes: 64_000_000 },
+      sink: {
+        target: {
+          path: join(folder, 'data/orders/Orders.v1/me-2026-11-22.parquet'),
+          kind: 'file',
+          mode: 'ErrorIfExists',
+          coalesce: 1,
+          parquet: { compression: 'zstd', rowGroupRows: 10, rowGroupBytes: 64_000_000 },
+        },
       },
       workers: 3,
       maxMemoryBytes: 1_073_741_824,
@@ -124,22 +140,24 @@ describe('resolveJob', () => {
 
   it('is frozen through and through', async () => {
     const job = await resolve(configOf({}));
-    expect([job, job.fields[0], job.kafka.connection.bootstrap[0], job.target.parquet].every(Object.isFrozen)).toBe(
-      true,
-    );
+    expect(
+      [job, job.source.fields[0], job.source.kafka.connection.bootstrap[0], job.sink.target.parquet].every(
+        Object.isFrozen,
+      ),
+    ).toBe(true);
   });
 
   it('reaches the offsets topic by its own access options, where it has some', async () => {
     const topics = { comet_offsets: { topicName: 'o', accessOptions: { 'bootstrap.servers': 'state:1' } } };
     const job = await resolve(configOf({ topics, access: { 'client.id': 'x' } }));
-    expect(job.kafka.rdkafka).toMatchObject({ 'bootstrap.servers': 'broker:9092', 'client.id': 'x' });
+    expect(job.source.kafka.rdkafka).toMatchObject({ 'bootstrap.servers': 'broker:9092', 'client.id': 'x' });
     expect(job.offsets.kafka?.rdkafka).toMatchObject({ 'bootstrap.servers': 'state:1', 'client.id': 'kafkaload' });
   });
 
   it('lets the access options of a topic replace a start of the server options by another kind', async () => {
     const server = { startingTimestamp: 1 };
     const job = await resolve(configOf({ server, access: { startingOffsets: 'latest' } }));
-    expect(job.startingOffsets).toEqual({ kind: 'latest' });
+    expect(job.source.startingOffsets).toEqual({ kind: 'latest' });
   });
 
   it.each([
@@ -149,11 +167,11 @@ describe('resolveJob', () => {
     ['2026-01-31T06:00:00.5+02:00', Date.UTC(2026, 0, 31, 4, 0, 0, 500)],
   ])('reads the time %s', async (startingTimestamp, timestampMs) => {
     const job = await resolve(configOf({ access: { startingTimestamp } }));
-    expect(job.startingOffsets).toEqual({ kind: 'timestamp', timestampMs });
+    expect(job.source.startingOffsets).toEqual({ kind: 'timestamp', timestampMs });
   });
 
   it.each([0, -1])('takes maxRead %d for no limit', async (maxRead) => {
-    expect((await resolve(configOf({ topic: { maxRead } }))).maxRead).toBeNull();
+    expect((await resolve(configOf({ topic: { maxRead } }))).source.maxRead).toBeNull();
   });
 
   it('takes the same target given twice, and --format for the source of --write-path', async () => {
@@ -163,8 +181,8 @@ describe('resolveJob', () => {
       format: 'parquet',
       writeFormat: 'PARQUET',
     });
-    expect(twice.target.path).toBe(join(folder, 'out'));
-    const { path } = (await resolve(configOf({}), { path: `file://${folder}/x` })).target;
+    expect(twice.sink.target.path).toBe(join(folder, 'out'));
+    const { path } = (await resolve(configOf({}), { path: `file://${folder}/x` })).sink.target;
     expect(path).toBe(join(folder, 'x'));
   });
 });

@@ -2,9 +2,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll } from 'vitest';
-import type { Job } from '../../../src/config/job.ts';
 import type { CliOptions, Environment } from '../../../src/config/options.ts';
 import { resolveJob } from '../../../src/config/resolveJob.ts';
+import { isOffload, type OffloadJob } from '../../../src/coordinator/jobs.ts';
 import { OffloadError } from '../../../src/errors.ts';
 
 export type Options = { readonly [Name in keyof CliOptions]: CliOptions[Name] | undefined };
@@ -23,10 +23,12 @@ export async function makeWorkspace() {
     folder,
     environment,
     write: (name: string, text: string) => writeFile(join(folder, name), text),
-    /** `file` is written to kafkaload.yml first; an option given as undefined takes back the one set here. */
-    resolve: async (file: string, options: Options = {}, env: Environment['env'] = {}): Promise<Job> => {
+    /** A job from topic to files. `file` is written to kafkaload.yml first; an option given as undefined takes back the one set here. */
+    resolve: async (file: string, options: Options = {}, env: Environment['env'] = {}): Promise<OffloadJob> => {
       await writeFile(join(folder, 'kafkaload.yml'), file);
-      return resolveJob({ config: 'orders', path: 'out', ...options } as CliOptions, environment(env));
+      const job = await resolveJob({ config: 'orders', path: 'out', ...options } as CliOptions, environment(env));
+      if (!isOffload(job)) throw new Error(`from ${job.source.kind} to ${job.sink.kind}`);
+      return job;
     },
   };
 }

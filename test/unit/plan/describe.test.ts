@@ -1,11 +1,11 @@
 import { expect, it } from 'vitest';
-import type { Job } from '../../../src/config/job.ts';
+import type { OffloadJob } from '../../../src/coordinator/jobs.ts';
 import { describePlan } from '../../../src/plan/describe.ts';
 import type { RangePlan } from '../../../src/plan/ranges.ts';
 import { cutTasks } from '../../../src/plan/tasks.ts';
 
 const target = { path: '/data/orders', kind: 'folder', format: 'parquet', mode: 'Append', coalesce: null };
-const job = { config: 'nightly', topic: 'orders', workers: 2, target } as unknown as Job;
+const job = { config: 'nightly', workers: 2, sink: { kind: 'files', target } } as unknown as OffloadJob;
 const at = (partition: number, offset: number | null) => ({ topic: 'orders', partition, offset });
 
 it('says what would be read of each partition, where it would go, and what else is to know', () => {
@@ -36,8 +36,8 @@ it('says what would be read of each partition, where it would go, and what else 
 it('names exactly the file of an exact target, and none when there is nothing to read', () => {
   const file = {
     ...job,
-    target: { ...target, path: '/data/day.parquet', kind: 'file', coalesce: 1 },
-  } as unknown as Job;
+    sink: { kind: 'files', target: { ...target, path: '/data/day.parquet', kind: 'file', coalesce: 1 } },
+  } as unknown as OffloadJob;
   const nothing: RangePlan = { ranges: [], previous: [at(0, 5)], next: [at(0, 5)], lost: new Map(), warnings: [] };
   const some: RangePlan = { ...nothing, ranges: [{ topic: 'orders', partition: 0, startOffset: 5, endOffset: 6 }] };
   const lines = (plan: RangePlan) =>
