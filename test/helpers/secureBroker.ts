@@ -103,18 +103,6 @@ export async function grant(bootstrapServers: string, grants: readonly Grant[]):
   }
 }
 
-/** From now on clients of this id are given so many bytes a second. */
-export async function limitReading(bootstrapServers: string, clientId: string, bytesPerSecond: number): Promise<void> {
-  const admin = new Admin({ clientId: 'kafkaload-tests', bootstrapBrokers: bootstrapServers.split(',') });
-  try {
-    const entities = [{ entityType: 'client-id' as const, entityName: clientId }];
-    const ops = [{ key: 'consumer_byte_rate' as const, value: bytesPerSecond, remove: false }];
-    await admin.alterClientQuotas({ entries: [{ entities, ops }] });
-  } finally {
-    await admin.close();
-  }
-}
-
 /** A bearer token as a broker's unsecured validator takes it: a JWS of algorithm `none` (RFC 7515, appendix A.5). */
 export function unsecuredToken(user: string, lifetimeSeconds: number): string {
   const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');

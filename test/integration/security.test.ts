@@ -9,7 +9,6 @@ import { ScriptWriter, toHex } from '../helpers/script.ts';
 import {
   CLIENT_KEY_PASSWORD,
   grant,
-  limitReading,
   PASSWORDS,
   SESSION_MS,
   type SecureKafka,
@@ -180,7 +179,7 @@ describe('SASL', () => {
   test('a run that is longer than a session logs in again and goes on', async () => {
     // Small answers and a quota make the run last several sessions, however fast the machine is.
     const options = { ...login('SCRAM-SHA-512'), 'client.id': 'slow', 'fetch.max.bytes': 1_024 };
-    await limitReading(kafka.cluster.bootstrapServers, 'slow', SLOW_BYTES_PER_SECOND);
+    await topics.limitFetch('slow', SLOW_BYTES_PER_SECOND);
     for (const mode of ['FILE', 'STREAM'] as const) {
       const { seconds, stderr } = await expectOffloaded({ listener: 'SHORT', options, mode, args: ['--verbose'] });
       expect(seconds).toBeGreaterThan((2 * SESSION_MS) / 1_000);
