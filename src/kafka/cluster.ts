@@ -1,6 +1,6 @@
 /**
  * What is known of a cluster in one thread: brokers, leaders and one connection to each broker that is used. Reading
- * goes through here in every thread; nothing is created and nothing written.
+ * goes through here in every thread, and writing finds its brokers here; nothing is created.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ConnectionSettings } from '../config/job.ts';
@@ -16,6 +16,7 @@ import {
   metadataApi,
   type TopicMetadata,
 } from './protocol.ts';
+import { findCoordinatorApi } from './transactionProtocol.ts';
 
 const UNKNOWN_TOPIC_OR_PARTITION = 3;
 /** A topic made a moment ago may be unknown to the broker that is asked. */
@@ -100,6 +101,22 @@ export class Cluster {
     const broker = this.#brokers.find((entry) => entry.nodeId === nodeId);
     if (!broker) throw new OffloadError('LEADER_MOVED', `broker ${nodeId} is not known to the cluster at the moment`);
     return this.#connect(broker.host, broker.port);
+  }
+
+  /**
+   * Connection to the coordinator of a transactional id, asked for anew each time.
+   *
+   * @throws OffloadError LEADER_MOVED (retriable) while there is none; NOT_AUTHORIZED.
+   */
+  async transactionCoordinator(transactionalId: string): Promise<BrokerConnection> {
+    const connection = await this.#refresh([]);
+    const found = await connection.request(findCoordinatorApi, { transactionalId });
+    if (found.errorCode !== 0) {
+      const attempt = `cannot find the coordinator of transactional id ${transactionalId}`;
+      const permission = `Describe on transactional id ${transactionalId}`;
+      throw brokerError(found.errorCode, attempt, permission, found.errorMessage ?? undefined);
+    }
+    return this.#connect(found.host, found.port);
   }
 
   /** Makes the next look at the topic's leaders ask the cluster again. */
@@ -190,7 +207,7 @@ export class Cluster {
   }
 
   /** Asks the first broker that answers: those of the last answer first, then the bootstrap addresses. */
-  async #refresh(topics: readonly string[]): Promise<void> {
+  async #refresh(topics: readonly string[]): Promise<BrokerConnection> {
     const { bootstrap } = this.settings;
     const candidates = [...this.#brokers, ...bootstrap];
     const failures: OffloadError[] = [];
@@ -198,7 +215,7 @@ export class Cluster {
       try {
         const connection = await this.#connect(host, port);
         this.#remember(await connection.request(metadataApi, { topics }));
-        return;
+        return connection;
       } catch (error) {
         const failure = toOffloadError(error);
         if (!failure.retriable) throw failure;

@@ -1,0 +1,334 @@
+/**
+ * Transactions of record batches that are encoded already (encode/records): one transactional id, one transaction at a
+ * time. Calls are carried out one after another, in the order in which they are made.
+ *
+ *     const producer = await TransactionalProducer.open(cluster, { transactionalId, transactionTimeoutMs });
+ *     await producer.begin();
+ *     await producer.send(batches);
+ *     await producer.commit();
+ *
+ * A record is written once however often its request is: a partition's batches are numbered, one is under way at a time,
+ * and the same one is sent again until it is acknowledged. A process that is killed leaves an open transaction, which
+ * the next `open` of its id aborts, or the time-out of the transaction.
+ */
+import { type EncodedRecordBatch, stampBatch } from '../encode/records/recordBatch.ts';
+import { OffloadError, toOffloadError } from '../errors.ts';
+import { withRetry } from '../retry.ts';
+import type { Cluster } from './cluster.ts';
+import type { BrokerConnection } from './connection.ts';
+import { produceApi, produceError } from './produce.ts';
+import { TransactionCoordinator } from './transactionCoordinator.ts';
+import type { ProducerIdentity, TopicPartition } from './transactionProtocol.ts';
+
+/** Requests under way to a broker; one is written to its log while the next one travels. */
+const LANES = 3;
+/** Bytes of one request; a single larger batch is sent alone. Brokers take 100 MiB (`socket.request.max.bytes`). */
+const MAX_REQUEST_BYTES = 4 * 1024 * 1024;
+/** A broker that waits for replicas answers before the connection gives up. */
+const ANSWER_SHARE = 0.8;
+
+export interface TransactionalProducerOptions {
+  readonly transactionalId: string;
+  /** A transaction that is open for longer is aborted by its coordinator, which fences this producer. */
+  readonly transactionTimeoutMs: number;
+  /** Ends the waits of `open`, `begin` and `send`, with its reason; an end of a transaction is brought to its end. */
+  readonly signal?: AbortSignal;
+}
+
+/** `failed`: aborted, or left to its time-out, and `abort` not called yet. `ended`: fenced, unknown or closed. */
+type State = 'idle' | 'open' | 'failed' | 'ended';
+
+export class TransactionalProducer {
+  readonly #cluster: Cluster;
+  readonly #options: TransactionalProducerOptions;
+  readonly #coordinator: TransactionCoordinator;
+  #identity: ProducerIdentity;
+  #state: State = 'idle';
+  /** Why the state is `failed` or `ended`. */
+  #failure: OffloadError | null = null;
+  /** Sequence number of the next record, by partition; goes on from one transaction to the next. */
+  readonly #sequences = new Map<string, number>();
+  /** Partitions of the open transaction. */
+  readonly #added = new Set<string>();
+  /** What was under way when a transaction failed may have been written: the next one starts with a new epoch. */
+  #needsNewEpoch: boolean = false;
+  #queue: Promise<unknown> = Promise.resolve();
+
+  private constructor(
+    cluster: Cluster,
+    options: TransactionalProducerOptions,
+    coordinator: TransactionCoordinator,
+    identity: ProducerIdentity,
+  ) {
+    this.#cluster = cluster;
+    this.#options = options;
+    this.#coordinator = coordinator;
+    this.#identity = identity;
+  }
+
+  /**
+   * Fences every other producer of the id and aborts the transaction it left open.
+   *
+   * @param cluster Stays the caller's, also after `close`.
+   * @throws OffloadError BROKER_UNREACHABLE, BROKER_TIMEOUT or LEADER_MOVED after the cluster's deadline; NOT_AUTHORIZED
+   *   naming the permission; BROKER_REFUSED for a time-out above the broker's limit; the signal's reason.
+   */
+  static async open(cluster: Cluster, options: TransactionalProducerOptions): Promise<TransactionalProducer> {
+    const { transactionalId, transactionTimeoutMs, signal } = options;
+    const coordinator = new TransactionCoordinator(cluster, transactionalId, transactionTimeoutMs, signal);
+    const identity = await coordinator.initProducerId(null);
+    return new TransactionalProducer(cluster, options, coordinator, identity);
+  }
+
+  /** @throws OffloadError FENCED, or why the last transaction left the producer unusable. */
+  begin(): Promise<void> {
+    return this.#enqueue(async () => {
+      this.#expect('idle', 'begin');
+      if (this.#needsNewEpoch) {
+        try {
+          this.#identity = await this.#coordinator.initProducerId(this.#identity);
+        } catch (error) {
+          throw this.#endIfFenced(error);
+        }
+        this.#sequences.clear();
+        this.#needsNewEpoch = false;
+      }
+      this.#state = 'open';
+    });
+  }
+
+  /**
+   * Writes batches as part of the open transaction: resolves when every one is acknowledged by all replicas in sync.
+   * Batches of one partition are written in the order given. They are stamped in place and must not change meanwhile.
+   *
+   * On an error the transaction is aborted before the error is thrown; only `abort` and `close` may follow.
+   *
+   * @throws OffloadError FENCED; NOT_AUTHORIZED naming the permission; BATCH_TOO_LARGE naming the topic's setting;
+   *   BROKER_REFUSED with the broker's own words; a retriable one after the cluster's deadline; the signal's reason.
+   */
+  send(batches: readonly EncodedRecordBatch[]): Promise<void> {
+    return this.#enqueue(async () => {
+      this.#expect('open', 'send');
+      try {
+        await this.#addPartitions(batches);
+        await this.#deliver(batches);
+      } catch (error) {
+        await this.#fail(error);
+        throw error;
+      }
+    });
+  }
+
+  /**
+   * Makes everything sent visible at once. Without anything sent there is nothing to do.
+   *
+   * @throws OffloadError OUTCOME_UNKNOWN if the answer was lost and the deadline passed: the transaction is committed or
+   *   not, and the producer cannot be used any more. Any other error: nothing was committed.
+   */
+  commit(): Promise<void> {
+    return this.#enqueue(async () => {
+      this.#expect('open', 'commit');
+      if (this.#added.size > 0) {
+        try {
+          await this.#coordinator.commit(this.#identity);
+        } catch (error) {
+          const failure = toOffloadError(error);
+          if (failure.code === 'OUTCOME_UNKNOWN') this.#end(failure);
+          else await this.#fail(failure);
+          throw failure;
+        }
+      }
+      this.#added.clear();
+      this.#state = 'idle';
+    });
+  }
+
+  /**
+   * Takes back everything sent. After a failed `send` it has been done already, and this makes way for `begin`.
+   *
+   * @throws OffloadError FENCED; a retriable one if the coordinator did not answer: the time-out aborts then.
+   */
+  abort(): Promise<void> {
+    return this.#enqueue(async () => {
+      if (this.#state === 'ended') throw this.#failure ?? this.#misused('abort');
+      if (this.#state === 'open') await this.#abortOpen();
+      this.#failure = null;
+      this.#state = 'idle';
+    });
+  }
+
+  /** Aborts what is open, as far as that can be done. Never throws; a second call does nothing. */
+  async close(): Promise<void> {
+    await this.#enqueue(async () => {
+      if (this.#state === 'open') await this.#abortOpen().catch(() => {});
+      if (this.#state !== 'ended') this.#end(null);
+    });
+  }
+
+  #enqueue<T>(call: () => Promise<T>): Promise<T> {
+    const result = this.#queue.then(call);
+    this.#queue = result.catch(() => {});
+    return result;
+  }
+
+  #expect(state: State, call: string): void {
+    if (this.#state === state) return;
+    throw this.#failure ?? this.#misused(call);
+  }
+
+  #misused(call: string): OffloadError {
+    const message = `${call} of producer ${this.#options.transactionalId} while it is ${this.#state}`;
+    return new OffloadError('INTERNAL', message, { context: { state: this.#state } });
+  }
+
+  async #abortOpen(): Promise<void> {
+    try {
+      if (this.#added.size > 0) {
+        this.#needsNewEpoch = true;
+        await this.#coordinator.abort(this.#identity);
+      }
+    } catch (error) {
+      this.#state = 'failed';
+      throw this.#endIfFenced(error);
+    } finally {
+      this.#added.clear();
+    }
+  }
+
+  async #fail(error: unknown): Promise<void> {
+    const failure = this.#endIfFenced(error);
+    if (this.#state === 'ended') return;
+    this.#failure = failure;
+    // The first failure is the one to tell.
+    await this.#abortOpen().catch(() => {});
+    if (this.#state === 'open') this.#state = 'failed';
+  }
+
+  #endIfFenced(error: unknown): OffloadError {
+    const failure = toOffloadError(error);
+    if (failure.code === 'FENCED') this.#end(failure);
+    return failure;
+  }
+
+  #end(failure: OffloadError | null): void {
+    this.#state = 'ended';
+    this.#failure ??= failure;
+  }
+
+  async #addPartitions(batches: readonly EncodedRecordBatch[]): Promise<void> {
+    const fresh = new Map<string, TopicPartition>();
+    for (const batch of batches) if (!this.#added.has(placeOf(batch))) fresh.set(placeOf(batch), batch);
+    if (fresh.size === 0) return;
+    // Before the answer: one that is lost may have added them.
+    for (const place of fresh.keys()) this.#added.add(place);
+    await this.#coordinator.addPartitions(this.#identity, [...fresh.values()]);
+  }
+
+  /** One partition is in one lane, and a lane has one round under way: its batches keep their order. */
+  async #deliver(batches: readonly EncodedRecordBatch[]): Promise<void> {
+    let failed = false;
+    const drain = async (lane: EncodedRecordBatch[][]): Promise<void> => {
+      while (lane.length > 0 && !failed) await this.#produce(takeRound(lane));
+    };
+    const lanes = shareOut(batches).map((lane) =>
+      drain(lane).catch((error: unknown) => {
+        failed = true;
+        throw error;
+      }),
+    );
+    // All of them, so that nothing is under way any more when the transaction is aborted.
+    const results = await Promise.allSettled(lanes);
+    for (const result of results) if (result.status === 'rejected') throw result.reason;
+  }
+
+  /** Writes batches of different partitions, each until it is acknowledged. */
+  async #produce(round: readonly EncodedRecordBatch[]): Promise<void> {
+    for (const batch of round) this.#stamp(batch);
+    let left = round;
+    const attempt = async (): Promise<void> => {
+      const byBroker = new Map<BrokerConnection, EncodedRecordBatch[]>();
+      for (const batch of left) {
+        const { connection } = await this.#cluster.leader(batch.topic, batch.partition);
+        byBroker.set(connection, [...(byBroker.get(connection) ?? []), batch]);
+      }
+      const asked = [...byBroker].map(([connection, together]) => this.#request(connection, together));
+      const failures = new Map((await Promise.all(asked)).flat());
+      left = left.filter((batch) => failures.has(batch));
+      const errors = [...failures.values()];
+      const first = errors.find((error) => !error.retriable) ?? errors[0];
+      if (first) throw first;
+    };
+    const onFailure = (): void => {
+      for (const { topic } of left) this.#cluster.forget(topic);
+    };
+    const { signal } = this.#options;
+    await withRetry(attempt, this.#cluster.settings, signal ? { onFailure, signal } : { onFailure });
+  }
+
+  #stamp(batch: EncodedRecordBatch): void {
+    const place = placeOf(batch);
+    const baseSequence = this.#sequences.get(place) ?? 0;
+    stampBatch(batch.bytes, { ...this.#identity, baseSequence });
+    // After 2^31 - 1 comes 0.
+    this.#sequences.set(place, (baseSequence + batch.rows) % 2 ** 31);
+  }
+
+  /** Never rejects: the batches that were not acknowledged, each with its error. */
+  async #request(
+    connection: BrokerConnection,
+    batches: readonly EncodedRecordBatch[],
+  ): Promise<[EncodedRecordBatch, OffloadError][]> {
+    const { transactionalId } = this.#options;
+    const timeoutMs = Math.floor(this.#cluster.settings.requestTimeoutMs * ANSWER_SHARE);
+    try {
+      const answer = await connection.request(produceApi, { transactionalId, timeoutMs, batches });
+      const results = new Map(answer.map((result) => [placeOf(result), result]));
+      return batches.flatMap((batch) => {
+        const result = results.get(placeOf(batch)) ?? { errorCode: -1, errorMessage: 'the answer leaves it out' };
+        const error = produceError(batch, result, transactionalId, connection.address);
+        return error ? [[batch, error]] : [];
+      });
+    } catch (error) {
+      return batches.map((batch) => [batch, toOffloadError(error)]);
+    }
+  }
+}
+
+function placeOf({ topic, partition }: TopicPartition): string {
+  return `${topic}/${partition}`;
+}
+
+/** Batches by partition, and partitions by lane: each lane gets about as many bytes. */
+function shareOut(batches: readonly EncodedRecordBatch[]): EncodedRecordBatch[][][] {
+  const partitions = new Map<string, { batches: EncodedRecordBatch[]; bytes: number }>();
+  for (const batch of batches) {
+    const partition = partitions.get(placeOf(batch)) ?? { batches: [], bytes: 0 };
+    partition.batches.push(batch);
+    partition.bytes += batch.bytes.length;
+    partitions.set(placeOf(batch), partition);
+  }
+  const lanes = Array.from({ length: LANES }, () => ({ partitions: [] as EncodedRecordBatch[][], bytes: 0 }));
+  for (const partition of [...partitions.values()].sort((a, b) => b.bytes - a.bytes)) {
+    const lane = lanes.reduce((least, candidate) => (candidate.bytes < least.bytes ? candidate : least));
+    lane.partitions.push(partition.batches);
+    lane.bytes += partition.bytes;
+  }
+  return lanes.map((lane) => lane.partitions);
+}
+
+/** Takes the next batch of as many partitions as a request holds; those it took from go to the end of the lane. */
+function takeRound(lane: EncodedRecordBatch[][]): EncodedRecordBatch[] {
+  const round: EncodedRecordBatch[] = [];
+  let bytes = 0;
+  for (let turn = lane.length; turn > 0; turn--) {
+    const [batches] = lane;
+    const next = batches?.[0];
+    if (batches === undefined || next === undefined) break;
+    if (round.length > 0 && bytes + next.bytes.length > MAX_REQUEST_BYTES) break;
+    round.push(next);
+    bytes += next.bytes.length;
+    lane.shift();
+    if (batches.length > 1) lane.push(batches.slice(1));
+  }
+  return round;
+}
