@@ -41,7 +41,7 @@ import { highestDone, OffsetsFolder, savedState } from './fileState.ts';
 import { blocked, formatIntentRecord, type IntentRecord, loadIntent, makeChangeRecord } from './intent.ts';
 import { compareNames, type StateKind, type StateName } from './names.ts';
 import { aliveError, formatOwner, markEnded, markRunning } from './owner.ts';
-import { mergeOffsets, offsetKey, type SavedOffset, type SavedOffsets } from './savedOffsets.ts';
+import { mergeOffsets, offsetKey, type SavedOffsets } from './savedOffsets.ts';
 import type { DiscardedRun, Intent, RunSession, SavedState } from './types.ts';
 import { type Heartbeat, startHeartbeat, watchRun } from './watch.ts';
 
@@ -339,11 +339,12 @@ export class FileRun implements RunSession {
     });
   }
 
-  replaceSaved(offsets: readonly SavedOffset[], topicIds: Readonly<Record<string, string>>): Promise<void> {
+  replaceSaved(...change: Parameters<RunSession['replaceSaved']>): Promise<void> {
+    const [offsets, topicIds, previousRun] = change;
     return this.#conclude(async () => {
       this.signal.throwIfAborted();
       const next = new Map(offsets.map((entry) => [offsetKey(entry), entry]));
-      const from = { saved: this.#offsets, previousRun: this.#state.previousRun };
+      const from = { saved: this.#offsets, previousRun: previousRun ?? this.#state.previousRun };
       const record = makeChangeRecord(this.#context, from, { offsets: next, topicIds });
       await this.#prepare(record);
       await this.#commit(record, true, this.#mine('intent'));

@@ -275,8 +275,8 @@ export class StreamRun implements RunSession {
     return this.#conclude(() => this.#finish(intent));
   }
 
-  replaceSaved(offsets: readonly SavedOffset[], topicIds: Readonly<Record<string, string>>): Promise<void> {
-    return this.#conclude(() => this.#replaceSaved(offsets, topicIds));
+  replaceSaved(...change: Parameters<RunSession['replaceSaved']>): Promise<void> {
+    return this.#conclude(() => this.#replaceSaved(...change));
   }
 
   async #conclude(act: () => Promise<void>): Promise<void> {
@@ -307,12 +307,13 @@ export class StreamRun implements RunSession {
     await this.#end(stateKeys(config).run);
   }
 
-  async #replaceSaved(offsets: readonly SavedOffset[], topicIds: Readonly<Record<string, string>>): Promise<void> {
+  async #replaceSaved(...change: Parameters<RunSession['replaceSaved']>): Promise<void> {
+    const [offsets, topicIds, previousRun] = change;
     const { config, step } = this.#context;
     this.signal.throwIfAborted();
     const { offsets: saved, state } = this.#current;
     const next = new Map(offsets.map((entry) => [offsetKey(entry), entry]));
-    const from = { saved, previousRun: state.previousRun };
+    const from = { saved, previousRun: previousRun ?? state.previousRun };
     const record = makeChangeRecord(this.#context, from, { offsets: next, topicIds });
     this.#phase = 'bound';
     const changed = await this.#transact([

@@ -88,9 +88,15 @@ export interface RunSession {
    * the config. Ends the session, as `finish` does.
    *
    * @param topicIds Of the topics the offsets belong to; none with an empty list.
+   * @param previousRun The run that this change is the end of, for one whose rows went elsewhere than to files; left
+   *   out, it stays what it was.
    * @throws OffloadError FENCED, OUTCOME_UNKNOWN, IO_FAILED.
    */
-  replaceSaved(offsets: readonly SavedOffset[], topicIds: Readonly<Record<string, string>>): Promise<void>;
+  replaceSaved(
+    offsets: readonly SavedOffset[],
+    topicIds: Readonly<Record<string, string>>,
+    previousRun?: SavedState['previousRun'],
+  ): Promise<void>;
   /** Ends a run that prepared nothing: removes its staging and its run record. Safe to call after `finish`. */
   close(): Promise<void>;
 }
