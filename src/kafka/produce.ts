@@ -60,6 +60,7 @@ export const produceApi: Api<ProduceRequest, readonly ProducedPartition[]> = {
 
 const MESSAGE_TOO_LARGE = 10;
 const RECORD_LIST_TOO_LARGE = 18;
+const INVALID_TIMESTAMP = 32;
 const DUPLICATE_SEQUENCE_NUMBER = 46;
 const TRANSACTIONAL_ID_AUTHORIZATION_FAILED = 53;
 
@@ -84,15 +85,24 @@ export function produceError(
     errorCode === TRANSACTIONAL_ID_AUTHORIZATION_FAILED
       ? `Write on transactional id ${transactionalId}`
       : `Write on topic ${topic}`;
-  return brokerError(errorCode, attempt, permission, sizeHint(batch, errorCode) ?? errorMessage ?? undefined);
+  return brokerError(errorCode, attempt, permission, settingHint(batch, errorCode) ?? errorMessage ?? undefined);
 }
 
-function sizeHint({ topic, rows, bytes }: EncodedRecordBatch, errorCode: number): string | null {
-  const what = rows === 1 ? 'the record' : 'the batch';
-  const way = rows === 1 ? '' : ', or write smaller batches';
-  const size = `${what} has ${bytes.length} bytes as sent`;
-  if (errorCode === MESSAGE_TOO_LARGE) {
-    return `${size}; raise max.message.bytes of topic ${topic}, or message.max.bytes of its brokers, above that${way}`;
+/** What the batch has and which setting of the topic forbids it; null where no setting does. */
+function settingHint({ topic, rows, bytes, maxTimestampMs }: EncodedRecordBatch, errorCode: number): string | null {
+  const size = `${rows === 1 ? 'the record' : 'the batch'} has ${bytes.length} bytes as sent`;
+  const smaller = rows === 1 ? '' : ', or write smaller batches';
+  switch (errorCode) {
+    case MESSAGE_TOO_LARGE:
+      return `${size}; raise max.message.bytes of topic ${topic}, or message.max.bytes of its brokers, above that${smaller}`;
+    case RECORD_LIST_TOO_LARGE:
+      return `${size}; raise segment.bytes of topic ${topic} above that${smaller}`;
+    case INVALID_TIMESTAMP:
+      return (
+        `the latest time is ${maxTimestampMs} ms since 1970; see message.timestamp.after.max.ms of topic ${topic}, ` +
+        'message.timestamp.before.max.ms and, before Kafka 3.6, message.timestamp.difference.max.ms'
+      );
+    default:
+      return null;
   }
-  return errorCode === RECORD_LIST_TOO_LARGE ? `${size}; raise segment.bytes of topic ${topic} above that${way}` : null;
 }

@@ -83,6 +83,31 @@ export async function readTopic(bootstrapServers: string, topic: string): Promis
   });
 }
 
+/** A message as the Java client reads it. */
+export interface JavaMessage extends TopicMessage {
+  readonly headers: readonly (readonly [key: string, value: Buffer | null])[];
+}
+
+/** Everything the Java client reads from a topic under read_committed, headers too; partitions in no order. */
+export async function readTopicWithJava(bootstrapServers: string, topic: string): Promise<JavaMessage[]> {
+  const source = fileURLToPath(new URL('./java/ReadTopic.java', import.meta.url));
+  const machine = ['-Xmx512m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1'];
+  const logging = '-Dorg.slf4j.simpleLogger.defaultLogLevel=error';
+  const classPath = await javaClassPath(source);
+  const output = await mustRun('java', [...machine, logging, '-cp', classPath, 'ReadTopic', bootstrapServers, topic]);
+  const bytes = (text: string | null): Buffer | null => (text === null ? null : Buffer.from(text, 'hex'));
+  const lines = output.split('\n').filter((line) => line !== '');
+  return lines.map((line) => {
+    const message = JSON.parse(line) as Pick<TopicMessage, 'partition' | 'offset' | 'timestamp'> & {
+      readonly key: string | null;
+      readonly value: string | null;
+      readonly headers: readonly [string, string | null][];
+    };
+    const headers = message.headers.map(([key, value]) => [key, bytes(value)] as const);
+    return { ...message, key: bytes(message.key), value: bytes(message.value), headers };
+  });
+}
+
 /** Positions of all messages librdkafka's consumer reads from a topic, as lines of JSON with partition and offset. */
 export function readPositions(bootstrapServers: string, topic: string): Promise<string[]> {
   return runReader(bootstrapServers, topic, ['positions']);

@@ -7,6 +7,7 @@ export type ScriptHeader = readonly [key: string, value: string | null];
 
 /** One message of a script. Keys and values are hexadecimal text; null is absent, '' is empty. */
 export interface ScriptMessage {
+  /** -1: the client places the message. */
   readonly partition: number;
   readonly timestamp: number;
   readonly key: string | null;

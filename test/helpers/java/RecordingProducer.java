@@ -104,10 +104,11 @@ public final class RecordingProducer {
     long timestamp = action.get("timestamp").asLong();
     RecordHeaders headers = new RecordHeaders();
     for (JsonNode header : action.get("headers")) headers.add(header.get(0).asText(), bytes(header.get(1)));
+    int partition = action.get("partition").asInt();
     var message =
         new ProducerRecord<byte[], byte[]>(
             topic,
-            action.get("partition").asInt(),
+            partition < 0 ? null : partition,
             timestamp,
             bytes(action.get("key")),
             bytes(action.get("value")),
