@@ -2,8 +2,8 @@
 import { Field, Int32, Int64, makeData, RecordBatch, Schema, Struct, TimestampMillisecond, Utf8 } from 'apache-arrow';
 import { Bench } from 'tinybench';
 import type { ParquetCompression } from '../src/config/job.ts';
-import { createEncoder } from '../src/encode/encoder.ts';
 import { parseFooter } from '../src/encode/parquet/footer.ts';
+import { ParquetEncoder } from '../src/encode/parquet/parquetEncoder.ts';
 import { wasmBytes } from '../src/encode/parquet/wasm.ts';
 
 const ROWS = 88_000;
@@ -16,7 +16,7 @@ export async function run(): Promise<void> {
   const bench = new Bench({ time: 1000, iterations: 3, warmupIterations: 1, warmupTime: 0 });
   const outputBytes = new Map<string, number>();
   for (const compression of CODECS) {
-    const encoder = createEncoder({ compression });
+    const encoder = new ParquetEncoder(compression);
     const { bodyBytes, footer } = await encoder.encode(batch);
     if (parseFooter(footer).rows !== ROWS) throw new Error(`${compression}: not every row was encoded`);
     outputBytes.set(compression, bodyBytes);

@@ -41,7 +41,7 @@ export interface StagedFile {
   readonly stagedPath: string;
   /** Absolute path it is published under. */
   readonly targetPath: string;
-  /** Of the whole file: those it was appended to are among them. */
+  /** Of the whole file: those it was appended to are among them where the format says how many they are (Parquet). */
   readonly rows: number;
   readonly bytes: number;
   /** CRC-32C (Castagnoli) of the whole file. */

@@ -2,16 +2,19 @@
  * What a worker does with one task: fetch, decode, transform, encode, stage. Runs in a worker thread; the thread keeps
  * its connections, arenas and encoder from task to task.
  */
-import type { ConnectionSettings, FetchSettings, ParquetCompression, TopicSource } from '../config/job.ts';
+import type { ConnectionSettings, FetchSettings, TopicSource } from '../config/job.ts';
+import type { OutputFormat } from '../config/writerOptions.ts';
 import { MessageColumns } from '../decode/columns.ts';
 import { RecordSet } from '../decode/recordSet.ts';
-import { createEncoder, type RowGroupEncoder } from '../encode/encoder.ts';
+import type { BatchEncoder } from '../encode/encoder.ts';
+import { loadFileFormat } from '../encode/fileFormat.ts';
 import { OffloadError, type PlainError, toPlainError } from '../errors.ts';
 import { nodeFileSystem } from '../io.ts';
 import { Cluster } from '../kafka/cluster.ts';
 import type { FetchTask } from '../plan/tasks.ts';
 import { KafkaRangeReader } from '../sources/kafkaRange.ts';
 import { type Segment, SegmentWriter, type StagedLayout } from '../stage/segments.ts';
+import { endTurn, type TurnFlags, waitForTurn } from '../stage/turns.ts';
 import type { OffsetRange } from '../tasks.ts';
 import { toArrowBatch } from '../transform/toArrow.ts';
 import { joinWorker, type SharedState } from './sharedState.ts';
@@ -23,10 +26,15 @@ export interface WorkerSettings {
   readonly failOnDataLoss: boolean;
   readonly fields: TopicSource['fields'];
   readonly invalidUtf8: TopicSource['invalidUtf8'];
-  readonly compression: ParquetCompression;
+  readonly output: OutputFormat;
+  /** What the format puts between blocks. */
+  readonly mark: Uint8Array;
+  /** Rows and message bytes after which columns are encoded. */
   readonly rowGroupRows: number;
   readonly rowGroupBytes: number;
   readonly layout: StagedLayout;
+  /** Which tasks have written all, where rows must lie in order; null: tasks write as they come. */
+  readonly turns: TurnFlags | null;
   readonly shared: SharedState;
 }
 
@@ -54,14 +62,13 @@ export class FetchTaskRunner {
   readonly #settings: WorkerSettings;
   readonly #cluster: Cluster;
   readonly #columns: MessageColumns;
-  readonly #encoder: RowGroupEncoder;
+  #encoder: BatchEncoder | undefined;
   readonly #counters: ReturnType<typeof joinWorker>;
 
   constructor(settings: WorkerSettings) {
     this.#settings = settings;
     this.#cluster = new Cluster(settings.connection);
     this.#columns = new MessageColumns(settings.fields.map(({ column }) => column));
-    this.#encoder = createEncoder({ compression: settings.compression });
     this.#counters = joinWorker(settings.shared);
   }
 
@@ -79,7 +86,7 @@ export class FetchTaskRunner {
   }
 
   async #read(task: FetchTask, writer: SegmentWriter): Promise<TaskResult> {
-    const { fetch, failOnDataLoss, rowGroupBytes, rowGroupRows } = this.#settings;
+    const { fetch, failOnDataLoss, rowGroupBytes, rowGroupRows, turns } = this.#settings;
     const { topic, partition, startOffset, endOffset } = task.range;
     const reader = new KafkaRangeReader(this.#cluster, task.range, { fetch, failOnDataLoss });
     const columns = this.#columns;
@@ -91,7 +98,7 @@ export class FetchTaskRunner {
 
     const cut = async (): Promise<void> => {
       const range = { topic, partition, startOffset: segmentStart, endOffset: position };
-      segments.push(...(await this.#encode(range, task.file, writer, counts)));
+      segments.push(...(await this.#encode(range, task, writer, counts)));
       columns.clear();
       segmentStart = position;
     };
@@ -122,7 +129,7 @@ export class FetchTaskRunner {
         await set.next(columns);
         counts.rows += columns.rows - before.rows;
         moveTo(set.nextOffset, columns.rows - before.rows, columns.rawBytes - before.bytes);
-        if (this.#counters.isStopped()) throw new OffloadError('INTERNAL', 'the run is stopping');
+        this.#checkStopped();
       }
       moveTo(set.nextOffset, 0, 0);
       counts.control += set.counts.control;
@@ -132,6 +139,7 @@ export class FetchTaskRunner {
     const isWhole = fetchedBytes < task.maxBytes || position >= endOffset;
     if (isWhole) moveTo(endOffset, 0, 0);
     if (columns.rows > 0) await cut();
+    if (isWhole && turns && task.turn) endTurn(turns, task.turn);
     return {
       ok: true,
       worker: this.#counters.worker,
@@ -140,31 +148,43 @@ export class FetchTaskRunner {
       rest: isWhole ? null : { ...task.range, startOffset: position },
       ...counts,
       lost: reader.lostOffsets,
-      encoders: this.#encoder.usedEncoders(),
+      encoders: this.#encoder?.usedEncoders() ?? [],
     };
+  }
+
+  #checkStopped(): void {
+    if (this.#counters.isStopped()) throw new OffloadError('INTERNAL', 'the run is stopping');
   }
 
   /** Encodes what the columns hold, in row groups of at most `rowGroupRows`, and stages it. */
   async #encode(
     range: OffsetRange,
-    file: number | null,
+    { file, turn }: FetchTask,
     writer: SegmentWriter,
     counts: { invalidUtf8: number },
   ): Promise<Segment[]> {
-    const { fields, invalidUtf8, rowGroupRows } = this.#settings;
+    const { fields, invalidUtf8, rowGroupRows, output, mark, turns } = this.#settings;
     const { topic, partition } = range;
     const onInvalidUtf8 = (_column: string, values: number): void => {
       counts.invalidUtf8 += values;
     };
     const batch = toArrowBatch(this.#columns, fields, { topic, partition, invalidUtf8, onInvalidUtf8 });
     const segments: Segment[] = [];
-    for (let row = 0; row < batch.numRows; row += rowGroupRows) {
-      const end = Math.min(batch.numRows, row + rowGroupRows);
-      const group = await this.#encoder.encode(end - row === batch.numRows ? batch : batch.slice(row, end));
-      const written = await writer.write(file, group.body);
+    this.#encoder ??= (await loadFileFormat(output)).createEncoder(mark);
+    for (let row = 0, end = 0; row < batch.numRows; row = end) {
+      const most = Math.min(batch.numRows, row + rowGroupRows);
+      const encoded = await this.#encoder.encode(most - row === batch.numRows ? batch : batch.slice(row, most));
+      end = row + encoded.rows;
+      if (turns && turn) await waitForTurn(turns, turn, () => this.#checkStopped());
+      const written = await writer.write(file, encoded.body);
       const startOffset = row === 0 ? range.startOffset : this.#columns.offsetAt(row);
       const endOffset = end === batch.numRows ? range.endOffset : this.#columns.offsetAt(end);
-      segments.push({ ...written, rows: end - row, footer: group.footer, range: { ...range, startOffset, endOffset } });
+      segments.push({
+        ...written,
+        rows: end - row,
+        footer: encoded.footer,
+        range: { ...range, startOffset, endOffset },
+      });
     }
     return segments;
   }

@@ -1,41 +1,29 @@
 /** What stands between Arrow batches and the bytes of an output format. */
-import type { RecordBatch, Schema, Table } from 'apache-arrow';
-import type { ParquetCompression } from '../config/job.ts';
-import { ParquetEncoder } from './parquet/parquetEncoder.ts';
+import type { RecordBatch, Table } from 'apache-arrow';
 
-export interface EncoderSettings {
-  readonly compression: ParquetCompression;
-}
-
-/** Makes the encoder of a worker. Parquet is the one format so far. */
-export function createEncoder(settings: EncoderSettings): RowGroupEncoder {
-  return new ParquetEncoder(settings.compression);
-}
-
-/** A file of one row group, in two parts that can be put anywhere in a larger file. */
-export interface EncodedRowGroup {
-  /** Everything between the leading magic and the footer, in order: views that the encoder's next call overwrites. */
+/** Encoded rows, as they can stand anywhere between the head and the tail of a file. */
+export interface EncodedRows {
+  /** In order: views that the encoder's next call overwrites. */
   readonly body: readonly Uint8Array[];
   readonly bodyBytes: number;
-  /** What a footer must say of the body, its positions counted in a file that has 4 bytes of magic before the body. */
+  /** What the tail of a file must say of the body; empty for formats without a tail. */
   readonly footer: Uint8Array;
+  /** How many rows of the batch these are, from its first: one at least. */
   readonly rows: number;
-  /** Bytes of the columns before encoding: values, offsets and fixed-width numbers. */
-  readonly rawBytes: number;
 }
 
 /** Encodes one batch at a time in the calling thread; keeps nothing of a batch afterwards. */
-export interface RowGroupEncoder {
+export interface BatchEncoder {
   /**
-   * Encodes all rows of a batch as one row group. Now and then it lets the event loop turn.
+   * Encodes the rows of a batch, or the first of them when they are many: the caller goes on with the rest. Parquet
+   * always takes all, as one row group. Now and then it lets the event loop turn.
    *
    * @param batch One row at least. Only read, and must not change before the promise settles.
-   * @throws OffloadError INTERNAL when the encoder fails; after that it must not be used again.
+   * @throws OffloadError TARGET_UNSUITABLE naming a column whose type the format cannot hold; INTERNAL when the encoder
+   *   fails. After either it must not be used again.
    */
-  encode(batch: RecordBatch | Table): Promise<EncodedRowGroup>;
-  /** A file of no rows: an empty body, and a footer that has the schema and no row group. */
-  emptyFile(schema: Schema): EncodedRowGroup;
-  /** Which encoders wrote columns so far: `flat` (our own) and `parquet-wasm`, in this order. */
+  encode(batch: RecordBatch | Table): Promise<EncodedRows>;
+  /** Which encoders wrote so far: for Parquet `flat` (our own) and `parquet-wasm`, else the format. */
   usedEncoders(): string[];
   /** Gives back what the encoder holds; `encode` may not be called afterwards. */
   free(): void;

@@ -1,7 +1,7 @@
 /**
  * Shares out `--max-memory`: what one worker may hold in fetch buffers, column arenas and the encoder's copies.
  */
-import { ENCODER_BYTES_PER_RAW_BYTE, ENCODER_FIXED_BYTES } from '../encode/memory.ts';
+import type { EncoderMemory } from '../encode/memory.ts';
 import { OffloadError } from '../errors.ts';
 
 export interface MemoryPlan {
@@ -17,13 +17,13 @@ export interface MemoryDemand {
   /** What was asked for; memory may ask for less. */
   readonly rowGroupBytes: number;
   readonly fetchBytes: number;
+  readonly encoder: EncoderMemory;
 }
 
 /** One answer is decoded while the next one arrives; each is one buffer. */
 const FETCH_COPIES = 2;
 /** An arena grows by half and is copied then: what is allocated and not used, on top of the rows themselves. */
 const ARENA_BYTES_PER_RAW_BYTE = 1.5;
-const ROW_GROUP_COPIES = ARENA_BYTES_PER_RAW_BYTE + ENCODER_BYTES_PER_RAW_BYTE;
 const MIN_FETCH_BYTES = 512 * 1024;
 const MIN_ROW_GROUP_BYTES = 1024 * 1024;
 
@@ -31,13 +31,13 @@ const MIN_ROW_GROUP_BYTES = 1024 * 1024;
  * @throws OffloadError USAGE if the memory is too small for so many workers.
  */
 export function planMemory(demand: MemoryDemand): MemoryPlan {
-  const { maxMemoryBytes, workers } = demand;
-  const share = maxMemoryBytes / workers - ENCODER_FIXED_BYTES;
+  const { maxMemoryBytes, workers, encoder } = demand;
+  const copies = ARENA_BYTES_PER_RAW_BYTE + encoder.bytesPerRawByte;
+  const share = maxMemoryBytes / workers - encoder.fixedBytes;
   const fetchBytes = Math.min(demand.fetchBytes, Math.max(MIN_FETCH_BYTES, share / (4 * FETCH_COPIES)));
-  const rowGroupBytes = Math.min(demand.rowGroupBytes, (share - fetchBytes * FETCH_COPIES) / ROW_GROUP_COPIES);
+  const rowGroupBytes = Math.min(demand.rowGroupBytes, (share - fetchBytes * FETCH_COPIES) / copies);
   if (rowGroupBytes < Math.min(MIN_ROW_GROUP_BYTES, demand.rowGroupBytes)) {
-    const needed =
-      workers * (ENCODER_FIXED_BYTES + MIN_ROW_GROUP_BYTES * ROW_GROUP_COPIES + MIN_FETCH_BYTES * FETCH_COPIES);
+    const needed = workers * (encoder.fixedBytes + MIN_ROW_GROUP_BYTES * copies + MIN_FETCH_BYTES * FETCH_COPIES);
     const mebibytes = (bytes: number): string => `${Math.ceil(bytes / 1024 ** 2)} MiB`;
     throw new OffloadError(
       'USAGE',

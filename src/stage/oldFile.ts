@@ -1,55 +1,61 @@
-/** The file that `Append` to an exact file starts from: its row groups are copied byte for byte, never decoded. */
+/** The file that `Append` to an exact file starts from: what is kept of it is copied byte for byte, never decoded. */
 import { crc32c } from '@node-rs/crc32';
+import type { Schema } from 'apache-arrow';
 import type { FileState } from '../commit/types.ts';
-import { type ParsedFooter, parseFooter, readTail, TAIL_BYTES } from '../encode/parquet/footer.ts';
+import type { FileFormat, OldContent } from '../encode/fileFormat.ts';
 import { ioError, OffloadError } from '../errors.ts';
 import { type FileSystem, type OpenFile, unlessAbsent, writeFullyAt } from '../io.ts';
 
 const COPY_BYTES = 4 * 1024 ** 2;
 
-export interface OldFooter {
+/** What was found in the old file before anything is read from the source. */
+export interface OldStart extends OldContent {
   readonly path: string;
-  readonly footer: ParsedFooter;
-  /** Where the footer begins: the row groups, and their page indexes, end there. */
-  readonly footerStart: number;
 }
 
-export interface OldFile extends OldFooter {
+export interface OldFile extends OldStart {
   /** The file as a whole: what must still stand there when it is replaced. */
   readonly whole: FileState;
-  /** All before the footer: what was copied. */
-  readonly body: FileState;
+  /** What is kept of it and the joint, as they lie at the start of the staged file. */
+  readonly copied: FileState;
+}
+
+/** Where new rows begin in a staged file that starts from an old one. */
+export function startOfNewRows({ keptBytes, joint }: OldContent): number {
+  return keptBytes + joint.length;
 }
 
 /**
- * Reads the footer of a Parquet file, or null if there is no such file.
+ * Looks into the file that is to be appended to; null if there is none.
  *
- * @throws OffloadError TARGET_UNSUITABLE if it is no Parquet file that can be appended to.
+ * @throws OffloadError TARGET_UNSUITABLE if rows of this format and schema cannot follow what it holds.
  */
-export async function readOldFooter(fs: FileSystem, path: string): Promise<OldFooter | null> {
+export async function readOldStart(
+  fs: FileSystem,
+  path: string,
+  format: FileFormat,
+  schema: Schema,
+): Promise<OldStart | null> {
   const handle = await unlessAbsent(fs.open(path, 'r'));
   if (!handle) return null;
   try {
     const { size } = await handle.stat();
-    const end = Buffer.alloc(Math.min(size, TAIL_BYTES));
-    await readFully(handle, end, size - end.length, path);
-    const { footerStart, footerBytes } = readTail(end, size);
-    const footer = Buffer.alloc(footerBytes);
-    await readFully(handle, footer, footerStart, path);
-    return { path, footer: parseFooter(footer), footerStart };
+    const read = async (position: number, length: number): Promise<Buffer> => {
+      const bytes = Buffer.alloc(length);
+      await readFully(handle, bytes, position, path);
+      return bytes;
+    };
+    return { ...(await format.readOld({ path, bytes: size, read }, schema)), path };
   } catch (error) {
-    if (error instanceof OffloadError && error.code === 'TARGET_UNSUITABLE') {
-      throw new OffloadError('TARGET_UNSUITABLE', `cannot append to ${path}: ${error.message}`, { cause: error });
-    }
     throw ioError('read', path, error);
   } finally {
     await handle.close();
   }
 }
 
-/** Copies what stands before the footer to the start of a staged file, and takes both checksums on the way. */
-export async function copyOldFile(fs: FileSystem, old: OldFooter, stagedPath: string): Promise<OldFile> {
-  let body: FileState = { bytes: 0, crc32c: 0 };
+/** Copies what is kept to the start of a staged file, and the joint behind it; takes the checksums on the way. */
+export async function copyOldFile(fs: FileSystem, old: OldStart, stagedPath: string): Promise<OldFile> {
+  let copied: FileState = { bytes: 0, crc32c: 0 };
   let whole: FileState = { bytes: 0, crc32c: 0 };
   const extend = (state: FileState, bytes: Uint8Array): FileState => ({
     bytes: state.bytes + bytes.length,
@@ -64,11 +70,14 @@ export async function copyOldFile(fs: FileSystem, old: OldFooter, stagedPath: st
         const { bytesRead } = await from.read(buffer, 0, buffer.length, whole.bytes);
         if (bytesRead === 0) break;
         const piece = buffer.subarray(0, bytesRead);
-        const kept = piece.subarray(0, Math.max(0, old.footerStart - whole.bytes));
+        const kept = piece.subarray(0, Math.max(0, old.keptBytes - whole.bytes));
         await writeFullyAt(to, kept, whole.bytes);
-        body = extend(body, kept);
+        copied = extend(copied, kept);
         whole = extend(whole, piece);
       }
+      if (copied.bytes !== old.keptBytes) throw shortened(old.path);
+      await writeFullyAt(to, old.joint, copied.bytes);
+      copied = extend(copied, old.joint);
     } finally {
       await to.close();
     }
@@ -77,14 +86,17 @@ export async function copyOldFile(fs: FileSystem, old: OldFooter, stagedPath: st
   } finally {
     await from.close();
   }
-  return { ...old, whole, body };
+  return { ...old, whole, copied };
 }
 
 async function readFully(handle: OpenFile, buffer: Buffer, position: number, path: string): Promise<void> {
   for (let done = 0; done < buffer.length; ) {
     const { bytesRead } = await handle.read(buffer, done, buffer.length - done, position + done);
-    if (bytesRead === 0)
-      throw new OffloadError('TARGET_CHANGED', `${path} became shorter while it was read; run again`);
+    if (bytesRead === 0) throw shortened(path);
     done += bytesRead;
   }
+}
+
+function shortened(path: string): OffloadError {
+  return new OffloadError('TARGET_CHANGED', `${path} became shorter while it was read; run again`);
 }

@@ -1,6 +1,6 @@
 /**
  * Staged files are written by several workers at once and need no second pass: each worker reserves the next free bytes
- * of a file in shared memory and writes its row groups there; the coordinator writes the footer last.
+ * of a file in shared memory and writes its rows there; the coordinator writes the tail last.
  */
 import { crc32c } from '@node-rs/crc32';
 import { ioError, OffloadError } from '../errors.ts';
@@ -23,7 +23,7 @@ export interface Segment {
   readonly bytes: number;
   readonly crc32c: number;
   readonly rows: number;
-  /** What the file's footer must say of these bytes, as its encoder wrote it. */
+  /** What the file's tail must say of these bytes, as its encoder wrote it. */
   readonly footer: Uint8Array;
   /** The offsets this segment accounts for, gaps included. */
   readonly range: OffsetRange;

@@ -5,8 +5,8 @@
 import { Table as ArrowTable, type Data, type Field, type RecordBatch, type Schema } from 'apache-arrow';
 import type { ParquetCompression } from '../../config/job.ts';
 import { OffloadError } from '../../errors.ts';
-import type { EncodedRowGroup, RowGroupEncoder } from '../encoder.ts';
-import { BodyBlocks } from './body.ts';
+import type { BatchEncoder, EncodedRows } from '../encoder.ts';
+import { BodyBlocks } from '../output/bodyBlocks.ts';
 import { columnChunk } from './columnChunk.ts';
 import { PAGE_CODECS } from './flat/codecs.ts';
 import { encodeFlatColumn } from './flat/column.ts';
@@ -14,7 +14,6 @@ import { PageWriter } from './flat/pages.ts';
 import { flatFooter } from './flat/schema.ts';
 import { flatPhysicalType } from './flat/values.ts';
 import { FILE_META_DATA, MAGIC, ROW_GROUP } from './format.ts';
-import { columnBytes } from './pieces.ts';
 import { binary, encodeStruct, integer, list, struct, type ThriftStruct, WIRE, withFields } from './thrift.ts';
 import { WasmColumns } from './wasm.ts';
 
@@ -27,7 +26,7 @@ interface EncodedColumn {
   readonly uncompressedBytes: number;
 }
 
-export class ParquetEncoder implements RowGroupEncoder {
+export class ParquetEncoder implements BatchEncoder {
   readonly #body = new BodyBlocks();
   readonly #pages: PageWriter;
   readonly #wasm: WasmColumns;
@@ -41,21 +40,19 @@ export class ParquetEncoder implements RowGroupEncoder {
     this.#wasm = new WasmColumns(compression);
   }
 
-  async encode(batch: RecordBatch | ArrowTable): Promise<EncodedRowGroup> {
+  async encode(batch: RecordBatch | ArrowTable): Promise<EncodedRows> {
     if (this.#state === 'freed') throw new OffloadError('INTERNAL', 'cannot encode a row group: the encoder was freed');
     const batches = batch instanceof ArrowTable ? batch.batches : [batch];
     const rows = batch.numRows;
     if (rows === 0) throw new OffloadError('INTERNAL', 'cannot encode a row group without rows');
     this.#body.clear();
     const columnChunks: ThriftStruct[] = [];
-    let rawBytes = 0;
     let uncompressedBytes = 0;
     for (const [index, field] of batch.schema.fields.entries()) {
       const chunks = batches.flatMap((one) => one.data.children[index] ?? []);
       const column = await this.#encodeColumn(field, chunks);
       columnChunks.push(...column.columnChunks);
       uncompressedBytes += column.uncompressedBytes;
-      rawBytes += columnBytes(chunks);
     }
     const bodyBytes = this.#body.length;
     const rowGroup = struct({
@@ -70,11 +67,12 @@ export class ParquetEncoder implements RowGroupEncoder {
       [FILE_META_DATA.NUM_ROWS]: integer(WIRE.I64, rows),
       [FILE_META_DATA.ROW_GROUPS]: list(WIRE.STRUCT, [rowGroup]),
     });
-    return { body: this.#body.pieces(), bodyBytes, footer: encodeStruct(footer), rows, rawBytes };
+    return { body: this.#body.pieces(), bodyBytes, footer: encodeStruct(footer), rows };
   }
 
-  emptyFile(schema: Schema): EncodedRowGroup {
-    return { body: [], bodyBytes: 0, footer: encodeStruct(this.#emptyFooter(schema)), rows: 0, rawBytes: 0 };
+  /** A file of no rows: an empty body, and a footer that has the schema and no row group. */
+  emptyFile(schema: Schema): EncodedRows {
+    return { body: [], bodyBytes: 0, footer: encodeStruct(this.#emptyFooter(schema)), rows: 0 };
   }
 
   usedEncoders(): string[] {

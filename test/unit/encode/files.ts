@@ -5,13 +5,13 @@ import { join } from 'node:path';
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { type FileMetaData, parquetMetadata, parquetReadObjects } from 'hyparquet';
 import { afterAll } from 'vitest';
-import type { EncodedRowGroup } from '../../../src/encode/encoder.ts';
+import type { EncodedRows } from '../../../src/encode/encoder.ts';
 import { fileTail, joinFooters, parseFooter, readTail } from '../../../src/encode/parquet/footer.ts';
 import { MAGIC } from '../../../src/encode/parquet/format.ts';
 import type { Row } from './rows.ts';
 
 /** One file of all parts: the bodies in the order given, their row groups in `footerOrder`. */
-export function joinedFile(parts: readonly EncodedRowGroup[], footerOrder = parts.map((_, index) => index)): Buffer {
+export function joinedFile(parts: readonly EncodedRows[], footerOrder = parts.map((_, index) => index)): Buffer {
   const deltas: number[] = [];
   let position = 0;
   for (const { bodyBytes } of parts) {
@@ -25,17 +25,17 @@ export function joinedFile(parts: readonly EncodedRowGroup[], footerOrder = part
 }
 
 /** A row group that outlasts the next one of its encoder. */
-export async function kept(group: Promise<EncodedRowGroup>): Promise<EncodedRowGroup> {
+export async function kept(group: Promise<EncodedRows>): Promise<EncodedRows> {
   const encoded = await group;
   return { ...encoded, body: encoded.body.map((piece) => Buffer.from(piece)) };
 }
 
 /** The opposite: body and footer of a file. */
-export function partOf(file: Buffer): EncodedRowGroup {
+export function partOf(file: Buffer): EncodedRows {
   const { footerStart, footerBytes } = readTail(file, file.length);
   const footer = file.subarray(footerStart, footerStart + footerBytes);
   const body = file.subarray(MAGIC.length, footerStart);
-  return { body: [body], bodyBytes: body.length, footer, rows: parseFooter(footer).rows, rawBytes: 0 };
+  return { body: [body], bodyBytes: body.length, footer, rows: parseFooter(footer).rows };
 }
 
 export interface TestFolder {

@@ -20,8 +20,8 @@ import fc from 'fast-check';
 import { parquetReadObjects } from 'hyparquet';
 import { expect, test } from 'vitest';
 import type { ParquetCompression } from '../../../src/config/job.ts';
-import { createEncoder } from '../../../src/encode/encoder.ts';
 import { parseFooter, schemaBytes } from '../../../src/encode/parquet/footer.ts';
+import { ParquetEncoder } from '../../../src/encode/parquet/parquetEncoder.ts';
 import { WasmColumns } from '../../../src/encode/parquet/wasm.ts';
 import { hex, hyparquetMetadata, joinedFile, testFolder } from './files.ts';
 
@@ -224,7 +224,7 @@ function batchOf(columns: readonly Column[]): RecordBatch {
 }
 
 async function encode(batch: RecordBatch, compression: ParquetCompression): Promise<Buffer> {
-  const encoder = createEncoder({ compression });
+  const encoder = new ParquetEncoder(compression);
   const file = joinedFile([await encoder.encode(batch)]);
   expect(encoder.usedEncoders()).toEqual(['flat']);
   return file;
@@ -342,13 +342,13 @@ test('writes the schema of flat columns as parquet-wasm does', () => {
     new Field(`b${index}`, type, false),
   ]);
   const schema = new Schema(fields);
-  const own = parseFooter(createEncoder({ compression: 'none' }).emptyFile(schema).footer);
+  const own = parseFooter(new ParquetEncoder('none').emptyFile(schema).footer);
   const theirs = new WasmColumns('none').emptyFooter(schema);
   expect(schemaBytes(own)).toEqual(schemaBytes({ fileMetaData: theirs, rows: 0, rowGroups: [] }));
 });
 
 test('says which encoder wrote the columns', async () => {
-  const encoder = createEncoder({ compression: 'snappy' });
+  const encoder = new ParquetEncoder('snappy');
   expect(encoder.usedEncoders()).toEqual([]);
   const { makeRows, toBatch } = await import('./rows.ts');
   await encoder.encode(toBatch(makeRows(3, 0)).select(['key', 'offset']));

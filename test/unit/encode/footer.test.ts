@@ -1,5 +1,4 @@
 import { expect, test } from 'vitest';
-import { createEncoder } from '../../../src/encode/encoder.ts';
 import {
   columnNames,
   fileTail,
@@ -9,6 +8,7 @@ import {
   schemaBytes,
 } from '../../../src/encode/parquet/footer.ts';
 import { COLUMN_CHUNK, COLUMN_META_DATA, FILE_META_DATA, ROW_GROUP } from '../../../src/encode/parquet/format.ts';
+import { ParquetEncoder } from '../../../src/encode/parquet/parquetEncoder.ts';
 import {
   binary,
   bool,
@@ -123,7 +123,7 @@ test('keeps schema, metadata and name of the first part', () => {
 });
 
 test('a footer joined alone and not moved stays the same to the byte', async () => {
-  const { footer: part } = await createEncoder({ compression: 'snappy' }).encode(toBatch(makeRows(500, 0)));
+  const { footer: part } = await new ParquetEncoder('snappy').encode(toBatch(makeRows(500, 0)));
   expect(joinFooters([{ footer: part, delta: 0 }])).toEqual(Buffer.from(part));
 });
 
@@ -164,7 +164,7 @@ test('sums up row groups', () => {
 });
 
 test('a file of no rows has the schema and no row group', async () => {
-  const encoder = createEncoder({ compression: 'snappy' });
+  const encoder = new ParquetEncoder('snappy');
   const empty = encoder.emptyFile(schema);
   expect(parseFooter(empty.footer)).toMatchObject({ rows: 0, rowGroups: [] });
   const { footer } = await encoder.encode(toBatch(makeRows(3, 0)));
@@ -174,7 +174,7 @@ test('a file of no rows has the schema and no row group', async () => {
 });
 
 test('refuses to join files whose columns differ, naming both', () => {
-  const own = createEncoder({ compression: 'snappy' }).emptyFile(schema).footer;
+  const own = new ParquetEncoder('snappy').emptyFile(schema).footer;
   const join = () =>
     joinFooters([
       { footer: foreignFooter(), delta: 0 },

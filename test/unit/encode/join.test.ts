@@ -1,18 +1,19 @@
 import { expect, test } from 'vitest';
-import { createEncoder, type EncodedRowGroup } from '../../../src/encode/encoder.ts';
+import type { EncodedRows } from '../../../src/encode/encoder.ts';
 import { parseFooter } from '../../../src/encode/parquet/footer.ts';
 import { COLUMN_CHUNK, COLUMN_META_DATA, FILE_META_DATA, ROW_GROUP } from '../../../src/encode/parquet/format.ts';
+import { ParquetEncoder } from '../../../src/encode/parquet/parquetEncoder.ts';
 import { encodeStruct, structField, structsField } from '../../../src/encode/parquet/thrift.ts';
 import { describeRows, duckRows, hex, hyparquetRows, joinedFile, kept, partOf, testFolder } from './files.ts';
 import { makeRows, type Row, random, schema, toBatch } from './rows.ts';
 
 const folder = await testFolder();
-const encoder = createEncoder({ compression: 'snappy' });
-const encode = (rows: readonly Row[]): Promise<EncodedRowGroup> => kept(encoder.encode(toBatch(rows)));
+const encoder = new ParquetEncoder('snappy');
+const encode = (rows: readonly Row[]): Promise<EncodedRows> => kept(encoder.encode(toBatch(rows)));
 
 /** One after the other: an encoder takes one batch at a time. */
-async function encodeAll(parts: readonly (readonly Row[])[]): Promise<EncodedRowGroup[]> {
-  const groups: EncodedRowGroup[] = [];
+async function encodeAll(parts: readonly (readonly Row[])[]): Promise<EncodedRows[]> {
+  const groups: EncodedRows[] = [];
   for (const rows of parts) groups.push(await encode(rows));
   return groups;
 }
@@ -62,7 +63,7 @@ test('a joined file can be joined again, also with a file of no rows', async () 
   const rows = makeParts(5);
   const parts = await encodeAll(rows);
   const once = partOf(joinedFile(parts.slice(0, 2)));
-  const twice = partOf(joinedFile([once, encoder.emptyFile(schema), parts[2] as EncodedRowGroup]));
+  const twice = partOf(joinedFile([once, encoder.emptyFile(schema), parts[2] as EncodedRows]));
   const thrice = joinedFile([encoder.emptyFile(schema), twice, partOf(joinedFile(parts.slice(3)))]);
   expect(await hyparquetRows(thrice)).toEqual(describeRows(rows.flat()));
   expect(await duckRows(folder, folder.write(thrice))).toEqual(describeRows(rows.flat()));

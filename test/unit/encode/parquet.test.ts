@@ -1,7 +1,7 @@
 import { Table } from 'apache-arrow';
 import { expect, test } from 'vitest';
 import type { ParquetCompression } from '../../../src/config/job.ts';
-import { createEncoder } from '../../../src/encode/encoder.ts';
+import { ParquetEncoder } from '../../../src/encode/parquet/parquetEncoder.ts';
 import { describeRows, duckRows, hyparquetMetadata, hyparquetRows, joinedFile, testFolder } from './files.ts';
 import { makeRows, schema, toBatch } from './rows.ts';
 
@@ -12,7 +12,7 @@ const LARGE = makeRows(12_000, 0, 3000);
 
 for (const compression of ['snappy', 'zstd', 'gzip', 'lz4_raw', 'none'] as ParquetCompression[]) {
   test(`writes with ${compression} what DuckDB reads, values in one piece and in several`, async () => {
-    const encoder = createEncoder({ compression });
+    const encoder = new ParquetEncoder(compression);
     for (const rows of [makeRows(1, 7), makeRows(3001, 50), LARGE]) {
       const group = await encoder.encode(toBatch(rows));
       expect(group.rows).toBe(rows.length);
@@ -28,14 +28,14 @@ for (const compression of ['snappy', 'zstd', 'gzip', 'lz4_raw', 'none'] as Parqu
 }
 
 test('writes what hyparquet reads', async () => {
-  const encoder = createEncoder({ compression: 'snappy' });
+  const encoder = new ParquetEncoder('snappy');
   for (const rows of [makeRows(3001, 0), LARGE]) {
     expect(await hyparquetRows(joinedFile([await encoder.encode(toBatch(rows))]))).toEqual(describeRows(rows));
   }
 });
 
 test('encodes a table of several batches, and slices that begin inside a byte of the validity bitmap, as one row group', async () => {
-  const encoder = createEncoder({ compression: 'snappy' });
+  const encoder = new ParquetEncoder('snappy');
   const whole = toBatch(LARGE);
   const table = new Table([whole.slice(3, 1001), whole.slice(1001, 1002), whole.slice(1002, 11_997)]);
   const file = joinedFile([await encoder.encode(table)]);
@@ -45,7 +45,7 @@ test('encodes a table of several batches, and slices that begin inside a byte of
 
 test('encodes header lists of several pieces', async () => {
   const rows = makeRows(6000, 0, 10, 6000);
-  const file = joinedFile([await createEncoder({ compression: 'snappy' }).encode(toBatch(rows))]);
+  const file = joinedFile([await new ParquetEncoder('snappy').encode(toBatch(rows))]);
   const chunk = hyparquetMetadata(file).row_groups[0]?.columns.find(
     (c) => c.meta_data?.path_in_schema[0] === 'headers',
   );
@@ -55,7 +55,7 @@ test('encodes header lists of several pieces', async () => {
 });
 
 test('annotates strings, leaves BINARY bare, and writes lists in three levels', () => {
-  const metadata = hyparquetMetadata(joinedFile([createEncoder({ compression: 'none' }).emptyFile(schema)]));
+  const metadata = hyparquetMetadata(joinedFile([new ParquetEncoder('none').emptyFile(schema)]));
   expect(
     metadata.schema.slice(1).map((e) => [e.name, e.type, e.repetition_type, e.converted_type, e.logical_type]),
   ).toEqual([
@@ -82,15 +82,13 @@ test('annotates strings, leaves BINARY bare, and writes lists in three levels', 
 });
 
 test('writes a name and version that parquet-mr can parse, and no metadata of its own', async () => {
-  const metadata = hyparquetMetadata(
-    joinedFile([await createEncoder({ compression: 'snappy' }).encode(toBatch(makeRows(10, 0)))]),
-  );
+  const metadata = hyparquetMetadata(joinedFile([await new ParquetEncoder('snappy').encode(toBatch(makeRows(10, 0)))]));
   expect(metadata.created_by).toMatch(/^kafkaload version \d+\.\d+\.\d+ \(build .+\)$/);
   expect(metadata.key_value_metadata).toBeUndefined();
 });
 
 test('states bounds, nulls and sizes over all pieces of a column', async () => {
-  const encoder = createEncoder({ compression: 'snappy' });
+  const encoder = new ParquetEncoder('snappy');
   const group = await encoder.encode(toBatch(LARGE));
   const [row] = hyparquetMetadata(joinedFile([group])).row_groups;
   const column = (name: string) => row?.columns.find((c) => c.meta_data?.path_in_schema.join('.') === name)?.meta_data;
@@ -112,7 +110,7 @@ test('states bounds, nulls and sizes over all pieces of a column', async () => {
 
 test('keeps the memory of the WASM instance constant over many row groups', async () => {
   const { wasmBytes } = await import('../../../src/encode/parquet/wasm.ts');
-  const encoder = createEncoder({ compression: 'snappy' });
+  const encoder = new ParquetEncoder('snappy');
   const batch = toBatch(LARGE);
   await encoder.encode(batch);
   const before = wasmBytes();
@@ -121,7 +119,7 @@ test('keeps the memory of the WASM instance constant over many row groups', asyn
 });
 
 test('refuses a batch without rows and a call after free', async () => {
-  const encoder = createEncoder({ compression: 'snappy' });
+  const encoder = new ParquetEncoder('snappy');
   await expect(encoder.encode(toBatch([]))).rejects.toThrow('cannot encode a row group without rows');
   encoder.free();
   await expect(encoder.encode(toBatch(makeRows(1, 0)))).rejects.toThrow('was freed');

@@ -1,6 +1,6 @@
 import { Binary, Field, Float64, Int64, makeData, RecordBatch, Schema, Struct } from 'apache-arrow';
 import { expect, test } from 'vitest';
-import { createEncoder } from '../../../src/encode/encoder.ts';
+import { ParquetEncoder } from '../../../src/encode/parquet/parquetEncoder.ts';
 import { comparatorOf, mergeStatistics } from '../../../src/encode/parquet/statistics.ts';
 import { binary, bool, integer, struct, type ThriftStruct, WIRE } from '../../../src/encode/parquet/thrift.ts';
 import { joinedFile, testFolder } from './files.ts';
@@ -67,9 +67,7 @@ test('bounds of numbers and bytes hold every value when each piece has a range o
     }),
   ];
   const data = makeData({ type: new Struct(fields), length: rows, nullCount: 0, children });
-  const file = joinedFile([
-    await createEncoder({ compression: 'snappy' }).encode(new RecordBatch(new Schema(fields), data)),
-  ]);
+  const file = joinedFile([await new ParquetEncoder('snappy').encode(new RecordBatch(new Schema(fields), data))]);
   const path = folder.write(file);
   const bounds = await folder.query(
     `SELECT stats_min_value AS lowest, stats_max_value AS highest FROM parquet_metadata(${path})`,

@@ -1,7 +1,7 @@
 /** Puts pages, compressed and with their headers, behind one another, and keeps count for the column chunk. */
 import { setImmediate } from 'node:timers/promises';
 import { crc32 } from '@node-rs/crc32';
-import type { BodyBlocks } from '../body.ts';
+import type { BodyBlocks } from '../../output/bodyBlocks.ts';
 import {
   DATA_PAGE_HEADER,
   DICTIONARY_PAGE_HEADER,

@@ -1,7 +1,7 @@
 /**
- * The bytes of a row group while it is encoded, in blocks that are used again for the next one.
+ * Encoded bytes until they are staged, in blocks that are used again for the next ones.
  *
- * One buffer would have to be copied each time it grows, and a new one for each row group costs a page fault every 4 KiB.
+ * One buffer would have to be copied each time it grows, and a new one each time costs a page fault every 4 KiB.
  */
 const BLOCK_BYTES = 4 * 1024 * 1024;
 

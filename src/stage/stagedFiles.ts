@@ -1,8 +1,8 @@
 /**
- * The coordinator's half of staging Parquet: files are made before the workers begin and closed by a footer after they
- * have ended. In a footer, row groups stand in partition, then offset order, whatever order they lie in.
+ * The coordinator's half of staging: files get their head before the workers begin and their tail after they have ended.
+ * In a Parquet footer, row groups stand in partition, then offset order, whatever order they lie in.
  *
- *     PAR1 | row groups of the file that is appended to, if any | segments, as workers wrote them | footer
+ *     head, or what is kept of the file that is appended to | segments, as workers wrote them | tail
  *
  * A crash at any point leaves files in the run's staging folder alone, which nobody reads.
  */
@@ -10,20 +10,24 @@ import { join } from 'node:path';
 import { crc32c } from '@node-rs/crc32';
 import type { FileState } from '../commit/types.ts';
 import { combineCrc32c } from '../encode/crc32c.ts';
-import { fileTail, joinFooters } from '../encode/parquet/footer.ts';
-import { MAGIC } from '../encode/parquet/format.ts';
+import type { FileFormat } from '../encode/fileFormat.ts';
 import { ioError, OffloadError } from '../errors.ts';
 import { type FileSystem, syncFolder, writeFullyAt, writeSynced } from '../io.ts';
 import type { OffsetRange, StagedFile } from '../tasks.ts';
 import type { OldFile } from './oldFile.ts';
 import { reservedBytes, type Segment, type StagedLayout } from './segments.ts';
 
-/** Makes the staged files of a run, each with Parquet's magic. @returns Their absolute paths. */
-export async function createStagedFiles(fs: FileSystem, stagingPath: string, count: number): Promise<string[]> {
+/** Makes the staged files of a run, each with this head. @returns Their absolute paths. */
+export async function createStagedFiles(
+  fs: FileSystem,
+  stagingPath: string,
+  count: number,
+  head: Uint8Array,
+): Promise<string[]> {
   const paths = Array.from({ length: count }, (_, index) => join(stagingPath, `${fileNumber(index)}.staged`));
   for (const path of paths) {
     try {
-      await writeSynced(fs, path, MAGIC, 'wx');
+      await writeSynced(fs, path, head, 'wx');
     } catch (error) {
       throw ioError('create', path, error);
     }
@@ -39,14 +43,17 @@ export function fileNumber(index: number): string {
 export interface CloseOptions {
   readonly fs: FileSystem;
   readonly layout: StagedLayout;
+  readonly format: FileFormat;
+  /** Of every new file. */
+  readonly head: Uint8Array;
   readonly segments: readonly Segment[];
   readonly targetPath: (file: number) => string;
-  /** The file whose row groups come first in file 0, already copied there. */
+  /** The file whose rows come first in file 0, already copied there. */
   readonly old: OldFile | null;
 }
 
 /**
- * Writes the footers and syncs everything.
+ * Writes the tails and syncs everything.
  *
  * @returns The files that have rows, in order; files without rows are not published.
  */
@@ -63,21 +70,16 @@ export async function closeStagedFiles(options: CloseOptions): Promise<StagedFil
 }
 
 async function closeFile(options: CloseOptions, file: number, segments: readonly Segment[]): Promise<StagedFile> {
-  const { fs, layout, targetPath } = options;
+  const { fs, layout, format, head, targetPath } = options;
   const old = file === 0 ? options.old : null;
   const stagedPath = layout.paths[file] as string;
   const inOrder = [...segments].sort(
     (a, b) => a.range.partition - b.range.partition || a.range.startOffset - b.range.startOffset,
   );
-  const footers = inOrder.map(({ footer, position }) => ({ footer, delta: position - MAGIC.length }));
-  const tail = fileTail(joinFooters(old ? [{ footer: old.footer, delta: 0 }, ...footers] : footers));
+  const tail = format.tail(old ? [{ footer: old.footer, position: head.length }, ...inOrder] : inOrder);
   const bodyEnd = reservedBytes(layout, file);
-  const body = composeChecksum(
-    stagedPath,
-    segments,
-    old?.body ?? { bytes: MAGIC.length, crc32c: crc32c(MAGIC) },
-    bodyEnd,
-  );
+  const start = old?.copied ?? { bytes: head.length, crc32c: crc32c(head) };
+  const body = composeChecksum(stagedPath, segments, start, bodyEnd);
   try {
     const handle = await fs.open(stagedPath, 'r+');
     try {
@@ -92,14 +94,14 @@ async function closeFile(options: CloseOptions, file: number, segments: readonly
   return {
     stagedPath,
     targetPath: targetPath(file),
-    rows: segments.reduce((sum, segment) => sum + segment.rows, old?.footer.rows ?? 0),
+    rows: segments.reduce((sum, segment) => sum + segment.rows, old?.rows ?? 0),
     bytes: bodyEnd + tail.length,
     crc32c: combineCrc32c(body, crc32c(tail), tail.length),
     ranges: mergeRanges(inOrder.map(({ range }) => range)),
   };
 }
 
-/** The checksum of all before the footer, from those of its pieces: nothing is read again. */
+/** The checksum of all before the tail, from those of its pieces: nothing is read again. */
 function composeChecksum(path: string, segments: readonly Segment[], start: FileState, bodyEnd: number): number {
   let { bytes: position, crc32c: checksum } = start;
   for (const segment of [...segments].sort((a, b) => a.position - b.position)) {

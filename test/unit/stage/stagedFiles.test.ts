@@ -5,11 +5,16 @@ import { DuckDBInstance } from '@duckdb/node-api';
 import { crc32c } from '@node-rs/crc32';
 import { Int64, makeData, RecordBatch, Schema, Field as SchemaField, Struct } from 'apache-arrow';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createEncoder } from '../../../src/encode/encoder.ts';
+import { parseWriterOptions } from '../../../src/config/writerOptions.ts';
+import { loadFileFormat } from '../../../src/encode/fileFormat.ts';
+import { MAGIC as head } from '../../../src/encode/parquet/format.ts';
+import { ParquetEncoder } from '../../../src/encode/parquet/parquetEncoder.ts';
 import { nodeFileSystem as fs } from '../../../src/io.ts';
-import { copyOldFile, readOldFooter } from '../../../src/stage/oldFile.ts';
-import { closeStagedFiles, createStagedFiles, mergeRanges } from '../../../src/stage/parquetFiles.ts';
+import { copyOldFile, readOldStart } from '../../../src/stage/oldFile.ts';
 import { createLayout, type Segment, SegmentWriter, startAt } from '../../../src/stage/segments.ts';
+import { closeStagedFiles, createStagedFiles, mergeRanges } from '../../../src/stage/stagedFiles.ts';
+
+const format = await loadFileFormat(parseWriterOptions('parquet', {}));
 
 let folder: string;
 
@@ -29,7 +34,7 @@ function offsets(start: number, end: number): RecordBatch {
 
 async function segment(writer: SegmentWriter, file: number | null, start: number, end: number): Promise<Segment> {
   // An encoder each: segments are made at the same time, as workers make them.
-  const group = await createEncoder({ compression: 'snappy' }).encode(offsets(start, end));
+  const group = await new ParquetEncoder('snappy').encode(offsets(start, end));
   const written = await writer.write(file, group.body);
   const range = { topic: 't', partition: 0, startOffset: start, endOffset: end };
   return { ...written, rows: group.rows, footer: group.footer, range };
@@ -46,7 +51,7 @@ const numbers = (start: number, end: number) => Array.from({ length: end - start
 
 describe('staged Parquet files', () => {
   it('holds the rows of several writers in offset order, whatever order they lie in', async () => {
-    const paths = await createStagedFiles(fs, folder, 1);
+    const paths = await createStagedFiles(fs, folder, 1, head);
     const layout = createLayout(paths, 4);
     const writers = [new SegmentWriter(fs, layout), new SegmentWriter(fs, layout)] as const;
     const segments = [
@@ -54,32 +59,47 @@ describe('staged Parquet files', () => {
       ...(await Promise.all([segment(writers[1], 0, 0, 100), segment(writers[0], 0, 100, 200)])),
     ];
     for (const writer of writers) await writer.close();
-    const [file] = await closeStagedFiles({ fs, layout, segments, targetPath: () => join(folder, 'x'), old: null });
+    const [file] = await closeStagedFiles({
+      fs,
+      layout,
+      format,
+      head,
+      segments,
+      targetPath: () => join(folder, 'x'),
+      old: null,
+    });
     expect(await readOffsets(file?.stagedPath ?? '')).toEqual(numbers(0, 300));
     expect(file?.rows).toBe(300);
     expect(file?.ranges).toEqual([{ topic: 't', partition: 0, startOffset: 0, endOffset: 300 }]);
   });
 
   it('knows size and checksum of a file without reading it again', async () => {
-    const paths = await createStagedFiles(fs, folder, 1);
+    const paths = await createStagedFiles(fs, folder, 1, head);
     const layout = createLayout(paths, 4);
     const writer = new SegmentWriter(fs, layout);
     const segments = [await segment(writer, 0, 0, 5000), await segment(writer, 0, 5000, 5001)];
     await writer.close();
-    const [file] = await closeStagedFiles({ fs, layout, segments, targetPath: () => join(folder, 'x'), old: null });
+    const [file] = await closeStagedFiles({
+      fs,
+      layout,
+      format,
+      head,
+      segments,
+      targetPath: () => join(folder, 'x'),
+      old: null,
+    });
     const bytes = await readFile(file?.stagedPath ?? '');
     expect(file).toMatchObject({ bytes: bytes.length, crc32c: crc32c(bytes) });
   });
 
   it('fills the smallest of N files and publishes none without rows', async () => {
-    const paths = await createStagedFiles(fs, folder, 3);
+    const paths = await createStagedFiles(fs, folder, 3, head);
     const layout = createLayout(paths, 4);
     const writer = new SegmentWriter(fs, layout);
     const segments = [await segment(writer, null, 0, 9000), await segment(writer, null, 9000, 9001)];
     await writer.close();
     const files = await closeStagedFiles({
-      fs,
-      layout,
+      ...{ fs, layout, format, head },
       segments,
       targetPath: (file) => `${folder}/${file}`,
       old: null,
@@ -89,35 +109,34 @@ describe('staged Parquet files', () => {
   });
 
   it('puts the rows of an old file first, byte for byte', async () => {
-    const first = await createStagedFiles(fs, folder, 1);
+    const first = await createStagedFiles(fs, folder, 1, head);
     const oldLayout = createLayout(first, 4);
     const oldWriter = new SegmentWriter(fs, oldLayout);
     const oldSegments = [await segment(oldWriter, 0, 0, 50)];
     await oldWriter.close();
     const [old] = await closeStagedFiles({
-      fs,
-      layout: oldLayout,
+      ...{ fs, layout: oldLayout, format, head },
       segments: oldSegments,
       targetPath: () => '',
       old: null,
     });
     const oldPath = old?.stagedPath ?? '';
-    const footer = await readOldFooter(fs, oldPath);
-    if (!footer) throw new Error('the old file has no footer');
+    const start = await readOldStart(fs, oldPath, format, offsets(0, 1).schema);
+    if (!start) throw new Error('the old file has no footer');
 
-    const next = await fs.mkdir(join(folder, 'next')).then(() => createStagedFiles(fs, join(folder, 'next'), 1));
+    const next = await fs.mkdir(join(folder, 'next')).then(() => createStagedFiles(fs, join(folder, 'next'), 1, head));
     const layout = createLayout(next, 4);
-    startAt(layout, 0, footer.footerStart);
+    startAt(layout, 0, start.keptBytes);
     const writer = new SegmentWriter(fs, layout);
     const segments = [await segment(writer, 0, 50, 80)];
-    const copied = await copyOldFile(fs, footer, next[0] ?? '');
+    const copied = await copyOldFile(fs, start, next[0] ?? '');
     await writer.close();
-    const [file] = await closeStagedFiles({ fs, layout, segments, targetPath: () => '', old: copied });
+    const [file] = await closeStagedFiles({ fs, layout, format, head, segments, targetPath: () => '', old: copied });
     expect(await readOffsets(file?.stagedPath ?? '')).toEqual(numbers(0, 80));
     expect(copied.whole).toEqual({ bytes: old?.bytes, crc32c: old?.crc32c });
     const bytes = await readFile(file?.stagedPath ?? '');
     expect(file).toMatchObject({ rows: 80, bytes: bytes.length, crc32c: crc32c(bytes) });
-    expect(bytes.subarray(0, footer.footerStart)).toEqual((await readFile(oldPath)).subarray(0, footer.footerStart));
+    expect(bytes.subarray(0, start.keptBytes)).toEqual((await readFile(oldPath)).subarray(0, start.keptBytes));
   });
 });
 

@@ -1,0 +1,67 @@
+import type { Schema } from 'apache-arrow';
+import type { ParquetOutput } from '../../config/writerOptions.ts';
+import { OffloadError } from '../../errors.ts';
+import { type FileFormat, NOTHING, type ReadableFile } from '../fileFormat.ts';
+import {
+  columnNames,
+  fileTail,
+  joinFooters,
+  type ParsedFooter,
+  parseFooter,
+  readTail,
+  schemaBytes,
+  TAIL_BYTES,
+} from './footer.ts';
+import { MAGIC } from './format.ts';
+import { ParquetEncoder } from './parquetEncoder.ts';
+
+/** Parquet: the magic, row groups, and a footer in which they stand in order, whatever order they lie in. */
+export function parquetFiles({ compression }: ParquetOutput): FileFormat {
+  return {
+    isOrdered: false,
+    start: async () => ({ head: MAGIC, mark: NOTHING }),
+    async readOld(file, schema) {
+      const { footer, footerStart, footerBytes } = await readFooter(file);
+      checkColumns(file, footer, schema, compression);
+      const { rows } = footer;
+      return { keptBytes: footerStart, joint: NOTHING, mark: NOTHING, footer: footerBytes, rows };
+    },
+    tail: (parts) =>
+      fileTail(joinFooters(parts.map(({ footer, position }) => ({ footer, delta: position - MAGIC.length })))),
+    createEncoder: () => new ParquetEncoder(compression),
+  };
+}
+
+async function readFooter(
+  file: ReadableFile,
+): Promise<{ footer: ParsedFooter; footerStart: number; footerBytes: Uint8Array }> {
+  try {
+    const endBytes = Math.min(file.bytes, TAIL_BYTES);
+    const end = await file.read(file.bytes - endBytes, endBytes);
+    const { footerStart, footerBytes } = readTail(end, file.bytes);
+    const bytes = await file.read(footerStart, footerBytes);
+    return { footer: parseFooter(bytes), footerStart, footerBytes: bytes };
+  } catch (error) {
+    if (!(error instanceof OffloadError) || error.code !== 'TARGET_UNSUITABLE') throw error;
+    throw new OffloadError('TARGET_UNSUITABLE', `cannot append to ${file.path}: ${error.message}`, { cause: error });
+  }
+}
+
+function checkColumns(
+  { path }: ReadableFile,
+  theirFooter: ParsedFooter,
+  schema: Schema,
+  compression: ParquetOutput['compression'],
+): void {
+  const encoder = new ParquetEncoder(compression);
+  const ourFooter = parseFooter(encoder.emptyFile(schema).footer);
+  encoder.free();
+  if (schemaBytes(theirFooter).equals(schemaBytes(ourFooter))) return;
+  const theirs = columnNames(theirFooter).join(', ');
+  const ours = schema.fields.map(({ name }) => name).join(', ');
+  throw new OffloadError(
+    'TARGET_UNSUITABLE',
+    `cannot append to ${path}: it has the columns ${theirs}, and the new rows have ${ours}, or the same names in other types; write to another file, or use --write-mode Overwrite`,
+    { context: { path, theirs, ours } },
+  );
+}
