@@ -1,6 +1,7 @@
 import type { Field } from './fields.ts';
 import type { OffsetsAction } from './options.ts';
 import type { InputFormat } from './readerOptions.ts';
+import type { OutputFormat } from './writerOptions.ts';
 
 export type WriteMode = 'Append' | 'Overwrite' | 'ErrorIfExists' | 'Ignore';
 export type ParquetCompression = 'snappy' | 'zstd' | 'gzip' | 'lz4_raw' | 'none';
@@ -86,15 +87,11 @@ export interface TargetSettings {
   readonly path: string;
   /** `file`: exactly this file (`--write-coalesce 1`). */
   readonly kind: 'folder' | 'file';
-  readonly format: 'parquet';
   readonly mode: WriteMode;
   /** Number of files; null: one for each task. */
   readonly coalesce: number | null;
-  readonly parquet: {
-    readonly compression: ParquetCompression;
-    readonly rowGroupRows: number;
-    readonly rowGroupBytes: number;
-  };
+  /** Format and options of the files. */
+  readonly output: OutputFormat;
 }
 
 /** Which partitions a job reads. Names in order, none twice. */
