@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { parseCommandLine } from './config/commandLine.ts';
+import { parseCommandLine, type Request } from './config/commandLine.ts';
 import type { Job, OffsetsJob } from './config/job.ts';
 import type { Environment } from './config/options.ts';
 import type { Log } from './coordinator/log.ts';
@@ -43,15 +43,43 @@ export async function main(argv: readonly string[], surroundings: Surroundings):
       stdout.write(request.text);
       return 0;
     }
-    const { resolveJob, resolveOffsetsJob } = await import('./config/resolveJob.ts');
-    const { environment } = surroundings;
-    if (request.kind === 'run') await runJob(await resolveJob(request.options, environment), surroundings);
-    else await runOffsets(await resolveOffsetsJob(request.action, request.options, environment), surroundings);
+    await answer(request, surroundings);
     return 0;
   } catch (error) {
     const failure = surroundings.signal.aborted ? stopped(surroundings.signal, error) : toOffloadError(error);
     stderr.write(`${describeError(failure, verbose)}\n`);
     return failure.exitStatus;
+  }
+}
+
+/** Does what needs more than the command line. */
+async function answer(request: Exclude<Request, { kind: 'print' }>, surroundings: Surroundings): Promise<void> {
+  const { environment, stdout } = surroundings;
+  switch (request.kind) {
+    case 'run': {
+      const { resolveJob } = await import('./config/resolveJob.ts');
+      return runJob(await resolveJob(request.options, environment), surroundings);
+    }
+    case 'offsets': {
+      const { resolveOffsetsJob } = await import('./config/resolveJob.ts');
+      return runOffsets(await resolveOffsetsJob(request.action, request.options, environment), surroundings);
+    }
+    case 'check': {
+      const { checkConfig } = await import('./config/checkConfig.ts');
+      stdout.write(await checkConfig(request.options, environment));
+      return;
+    }
+    case 'completion': {
+      const { completionScript } = await import('./completion/scripts.ts');
+      stdout.write(completionScript(request.shell));
+      return;
+    }
+    case 'candidates': {
+      const { completeWords } = await import('./completion/candidates.ts');
+      const lines = await completeWords(request.words, environment);
+      stdout.write(lines.map((line) => `${line}\n`).join(''));
+      return;
+    }
   }
 }
 

@@ -22,6 +22,8 @@ export const SL_ROOT_CONF_FILE = 'metadata/application.sl.yml';
 /** The entry under `kafka.topics` that says where offsets are saved, and the topic or folder when it is absent. */
 export const OFFSETS_ENTRY = 'comet_offsets';
 export const DEFAULT_FIELDS = ['key as STRING', 'value as STRING'] as const;
+/** Where rows go from topic to topic: bytes need not be text. */
+export const DEFAULT_COPIED_FIELDS = ['key', 'value'] as const;
 
 export const DEFAULTS = {
   cometOffsetsMode: 'STREAM',
@@ -30,6 +32,15 @@ export const DEFAULTS = {
   offsetsPartitions: 1,
   offsetsReplicationFactor: 1,
   offsetsCreateOptions: { 'cleanup.policy': 'compact' },
+  /** Of a topic that is written to and has to be made. */
+  topicPartitions: 1,
+  topicReplicationFactor: 1,
+  chunkRecords: 100_000,
+  progressTopic: '_kafkaload_progress',
+  recordCompression: 'lz4',
+  /** Of the table on the console, as Spark has them. */
+  consoleRows: 20,
+  consoleTruncate: 20,
   invalidUtf8: 'fail',
   maxBatchBytes: 256 * MIB,
   writeMode: 'Append',

@@ -6,8 +6,17 @@ import { didYouMean } from './nearest.ts';
 import type { Properties, Property } from './properties.ts';
 import { readSecurity, SECURITY_KEYS } from './security.ts';
 
-/** Ours, read by `resolveJob`. */
-const OWN_KEYS = ['startingOffsets', 'endingOffsets', 'startingTimestamp', 'endingTimestamp', 'failOnDataLoss'];
+/** Read elsewhere, each for one side: options of Spark's Kafka source and sink, and what a producer compresses with. */
+const OWN_KEYS = {
+  source: [
+    ...['startingOffsets', 'endingOffsets', 'startingTimestamp', 'endingTimestamp', 'failOnDataLoss'],
+    ...['subscribe', 'subscribePattern', 'assign', 'minPartitions', 'includeHeaders'],
+  ],
+  sink: ['topic', 'compression.type'],
+} as const;
+
+/** Why an option of the other side is left alone: one entry may be read from and written to. */
+const OTHER_SIDE = { source: 'it says how the topic is read', sink: 'it says how the topic is written' } as const;
 
 /** Numbers that steer both ways into Kafka, with the range librdkafka takes. */
 const NUMBERS = {
@@ -41,20 +50,24 @@ const REFUSED: readonly (readonly [RegExp, string])[] = [
     'messages are read over the TLS of Node.js, which cannot honour it; remove it',
   ],
   [/^plugin\.library\.paths$/, 'plug-ins do not see the messages here; remove it'],
-  [/^(subscribePattern|assign)$/, 'reading several topics by one entry is not in this version; name one in topicName'],
-  [/^maxOffsetsPerTrigger$/, 'set maxRead on the topic for at most so many messages a run'],
-  [/^schema\.registry\./, 'schema registries are not in this version'],
+  [
+    /^schema\.registry\.|^basic\.auth\./,
+    'schema registries are not in this version: remove it, and let fields read the bytes, as "value as BINARY"',
+  ],
 ];
 
 /** Accepted because configurations of the JVM tools hold them; nothing here depends on them. */
 const WITHOUT_MEANING: readonly (readonly [RegExp, string])[] = [
   [/\.(de)?serializer$/, 'fields decides how keys and values are read'],
   [/^(key|value)\.(de)?serializer\./, 'fields decides how keys and values are read'],
-  [/^subscribe$/, 'topicName decides what is read'],
-  [/^includeHeaders$/, 'list headers in fields to have them'],
-  [/^minPartitions$/, 'work is cut into pieces of partitions by itself'],
+  [/^(maxOffsetsPerTrigger|minOffsetsPerTrigger|maxTriggerDelay)$/, 'it is for streaming; maxRead limits a run'],
+  [
+    /^(kafkaConsumer\.pollTimeoutMs|fetchOffset\.(numRetries|retryIntervalMs)|groupIdPrefix)$/,
+    'it is for the Kafka source of Spark',
+  ],
   [/^(auto\.offset\.reset)$/, 'startingOffsets decides where the first run begins'],
   [/^sasl\.kerberos\./, 'Kerberos is not used'],
+  [/^(buffer\.memory|max\.block\.ms|max\.request\.size|enable\.metrics\.push)$|^partitioner\./, 'it is for the JVM'],
   [/(^|\.)class(es)?($|\.)|\.provider$|\.algorithm$/, 'it is for the JVM'],
   [/^(metrics?|interceptor|sasl\.login)\./, 'it is for the JVM'],
   [
@@ -71,17 +84,23 @@ const WITHOUT_MEANING: readonly (readonly [RegExp, string])[] = [
  * Splits Kafka properties into what the raw data path needs and the properties of node-rdkafka.
  *
  * @param serverWhere Key to name when `bootstrap.servers` is missing.
+ * @param side Whether the topic is read or written: options of the other side have no effect.
  * @param cwd Relative paths of PEM files are taken from here.
  * @returns The settings, and one line for each property that was accepted without having (its whole) effect.
  * @throws OffloadError CONFIG_INVALID naming the key; never with a secret in it.
  */
 export async function resolveKafka(
   properties: Properties,
-  options: { readonly serverWhere: string; readonly cwd: string; readonly maxBatchBytes: number },
+  options: {
+    readonly serverWhere: string;
+    readonly cwd: string;
+    readonly maxBatchBytes: number;
+    readonly side: 'source' | 'sink';
+  },
 ): Promise<{ settings: KafkaSettings; notes: string[] }> {
   const known = await readKnownProperties();
   const security = await readSecurity(properties, options.cwd);
-  const { passed, notes } = sortOut(properties, known);
+  const { passed, notes } = sortOut(properties, known, options.side);
   const value = (key: keyof typeof NUMBERS, fallback: number) => readNumber(properties, key, fallback);
   const bootstrapServers = properties.get('bootstrap.servers');
   if (bootstrapServers === undefined) throw invalid(`${options.serverWhere}.bootstrap.servers is missing`);
@@ -137,14 +156,29 @@ export function readBoolean(property: Property | undefined, fallback: boolean): 
   return property === undefined ? fallback : readAs(property, 'boolean') === true;
 }
 
+/** The whole number of at least 1 that a property holds; absent: null. */
+export function readCount(property: Property | undefined): number | null {
+  if (property === undefined) return null;
+  const count = readAs(property, 'number') as number;
+  if (Number.isSafeInteger(count) && count >= 1) return count;
+  throw invalid(`${property.where} is ${property.value}; it must be a whole number of at least 1`);
+}
+
 /** Everything that is not read by name: passed to node-rdkafka, noted or refused. */
-function sortOut(properties: Properties, known: ReadonlyMap<string, KnownProperty>) {
-  const readByName = new Set([...OWN_KEYS, ...OTHER_KEYS, ...Object.keys(NUMBERS), ...SECURITY_KEYS]);
+function sortOut(properties: Properties, known: ReadonlyMap<string, KnownProperty>, side: 'source' | 'sink') {
+  const otherSide = side === 'source' ? 'sink' : 'source';
+  const own: ReadonlySet<string> = new Set(OWN_KEYS[side]);
+  const foreign: ReadonlySet<string> = new Set(OWN_KEYS[otherSide]);
+  const readByName = new Set([...own, ...OTHER_KEYS, ...Object.keys(NUMBERS), ...SECURITY_KEYS]);
   const passed: Record<string, string | number | boolean> = {};
   const notes: string[] = [];
   for (const [key, property] of properties) {
     if (readByName.has(key)) continue;
     const { where } = property;
+    if (foreign.has(key)) {
+      notes.push(`${where} has no effect here: ${OTHER_SIDE[otherSide]}`);
+      continue;
+    }
     const refused = REFUSED.find(([pattern]) => pattern.test(key));
     if (refused !== undefined) throw invalid(`${where}: ${refused[1]}`);
     const meaningless = WITHOUT_MEANING.find(([pattern]) => pattern.test(key));

@@ -5,7 +5,8 @@ import { OffloadError } from '../errors.ts';
 import { DEFAULT_CONF_FILES, SL_ROOT_CONF_FILE } from './defaults.ts';
 import { readHocon } from './hocon/readHocon.ts';
 import { toText } from './hocon/values.ts';
-import { isMapping, OWN_KEYS, unifyKeys } from './keySpellings.ts';
+import { isMapping, unifyKeys } from './keySpellings.ts';
+import { didYouMean } from './nearest.ts';
 import type { CliOptions, Environment } from './options.ts';
 import { type ConfigTree, validateTree } from './schema.ts';
 import { replaceVariablesInTree } from './templates.ts';
@@ -14,6 +15,22 @@ export interface LoadedConfig {
   /** The file as the user knows it, for messages. */
   readonly file: string;
   readonly tree: ConfigTree;
+  /** Names of the mappings beside `kafka` at the top. */
+  readonly blockNames: readonly string[];
+  /**
+   * What the file says at a path (`connections`, `csv.strict`), variables replaced; undefined when there is nothing.
+   * Read only where it is named: it may belong to other commands, with variables of theirs.
+   */
+  readonly block: (path: string) => unknown;
+}
+
+/** A document, before anything is known of its shape. */
+interface Document {
+  readonly file: string;
+  readonly root: unknown;
+  /** Whether other commands read the file too, and may have any keys at its top. */
+  readonly isShared: boolean;
+  readonly replaceVariables: (tree: unknown, path: readonly string[]) => unknown;
 }
 
 /**
@@ -24,49 +41,108 @@ export interface LoadedConfig {
  *
  * @throws OffloadError CONFIG_INVALID, naming the file and the key or the line; never with a value in it.
  */
-export async function loadConfig(options: CliOptions, environment: Environment): Promise<LoadedConfig> {
-  const { file, tree } = await readFirst(options, environment);
-  return { file, tree: validateTree(file, unifyKeys(file, tree)) };
-}
-
-async function readFirst(options: CliOptions, environment: Environment): Promise<{ file: string; tree: unknown }> {
-  const { env, cwd } = environment;
-  const named = options.conf ?? (env.KAFKALOAD_CONF || undefined);
-  if (named !== undefined) {
-    const by = options.conf === undefined ? 'KAFKALOAD_CONF' : '--conf';
-    const tree = await readTree(named, environment);
-    if (tree === null) throw invalid(`there is no file ${resolve(cwd, named)}, which ${by} names`);
-    return { file: named, tree: tree.value };
-  }
-  const files = [...DEFAULT_CONF_FILES, ...(env.SL_ROOT ? [join(env.SL_ROOT, SL_ROOT_CONF_FILE)] : [])];
-  for (const file of files) {
-    const tree = await readTree(file, environment);
-    if (tree !== null) return { file, tree: tree.value };
-  }
+export async function loadConfig(options: Pick<CliOptions, 'conf'>, environment: Environment): Promise<LoadedConfig> {
+  const document = await readFirst(options, environment);
+  if (document !== null) return interpret(document);
   throw invalid(
-    `there is no configuration file in ${cwd} (looked for ${files.join(', ')}); ` +
+    `there is no configuration file in ${environment.cwd} (looked for ${defaultFiles(environment).join(', ')}); ` +
       'name one with --conf FILE or KAFKALOAD_CONF',
   );
 }
 
+/** The same for what can do without: null when no file is named and none is there. */
+export async function loadConfigIfAny(
+  options: Pick<CliOptions, 'conf'>,
+  environment: Environment,
+): Promise<LoadedConfig | null> {
+  const document = await readFirst(options, environment);
+  return document && interpret(document);
+}
+
+function interpret(document: Document): LoadedConfig {
+  const { file, root, replaceVariables } = document;
+  const tree = validateTree(file, unifyKeys(file, replaceVariables(ownPart(document), [])));
+  checkDeserializers(file, tree);
+  return {
+    file,
+    tree,
+    blockNames: isMapping(root) ? Object.keys(root).filter((key) => key !== 'kafka' && isMapping(root[key])) : [],
+    block: (path) => {
+      const keys = path.split('.');
+      // A quoted key may hold dots itself.
+      const whole = isMapping(root) && Object.hasOwn(root, path) ? root[path] : undefined;
+      return replaceVariables(whole ?? descend(root, keys), keys);
+    },
+  };
+}
+
+async function readFirst(options: Pick<CliOptions, 'conf'>, environment: Environment): Promise<Document | null> {
+  const { env, cwd } = environment;
+  const named = options.conf ?? (env.KAFKALOAD_CONF || undefined);
+  if (named !== undefined) {
+    const by = options.conf === undefined ? 'KAFKALOAD_CONF' : '--conf';
+    const document = await readDocument(named, environment);
+    if (document === null) throw invalid(`there is no file ${resolve(cwd, named)}, which ${by} names`);
+    return document;
+  }
+  for (const file of defaultFiles(environment)) {
+    const document = await readDocument(file, environment);
+    if (document !== null) return document;
+  }
+  return null;
+}
+
+function defaultFiles({ env }: Environment): string[] {
+  return [...DEFAULT_CONF_FILES, ...(env.SL_ROOT ? [join(env.SL_ROOT, SL_ROOT_CONF_FILE)] : [])];
+}
+
 /** What a file says, with every scalar as text; null when there is no such file. */
-async function readTree(file: string, { env, cwd }: Environment): Promise<{ value: unknown } | null> {
+async function readDocument(file: string, { env, cwd }: Environment): Promise<Document | null> {
   if (extname(file) === '.conf') {
     const tree = await readHocon(file, { env, cwd });
-    return tree === null ? null : { value: ownPart(toText(tree)) };
+    return tree === null ? null : { file, root: toText(tree), isShared: true, replaceVariables: (part) => part };
   }
   const text = await readText(cwd, file);
   if (text === null) return null;
   const tree = parseYaml(file, text);
-  if (basename(file) !== basename(SL_ROOT_CONF_FILE)) return { value: replaceVariablesInTree(tree, env) };
-  const application = isMapping(tree) ? (tree.application ?? {}) : tree;
-  return { value: replaceVariablesInTree(ownPart(application), env) };
+  const replaceVariables: Document['replaceVariables'] = (part, path) => replaceVariablesInTree(part, env, path);
+  const isShared = basename(file) === basename(SL_ROOT_CONF_FILE);
+  const root = isShared && isMapping(tree) ? (tree.application ?? {}) : tree;
+  return { file, root, isShared, replaceVariables };
 }
 
-/** Other keys at the top are those of other commands, or what substitutions refer to: left alone, variables and all. */
-function ownPart(tree: unknown): unknown {
-  if (!isMapping(tree)) return tree;
-  return Object.fromEntries(OWN_KEYS.filter((key) => Object.hasOwn(tree, key)).map((key) => [key, tree[key]]));
+/**
+ * The part that is validated. Other keys at the top are those of other commands, or blocks of options that
+ * `config=NAME` refers to: left alone, variables and all. In a file of our own what is no such block is a mistake, and
+ * so is a name like `kafka` where that is missing.
+ */
+function ownPart({ root, isShared }: Document): unknown {
+  if (!isMapping(root)) return root;
+  const isOurs = (key: string, value: unknown): boolean => {
+    if (key === 'kafka') return true;
+    if (isShared || key === 'connections') return false;
+    return !isMapping(value) || (!Object.hasOwn(root, 'kafka') && didYouMean(key, ['kafka']) !== '');
+  };
+  return Object.fromEntries(Object.entries(root).filter(([key, value]) => isOurs(key, value)));
+}
+
+function descend(tree: unknown, keys: readonly string[]): unknown {
+  return keys.reduce((node, key) => (isMapping(node) && Object.hasOwn(node, key) ? node[key] : undefined), tree);
+}
+
+/** Functions that decode keys and values: those of the JVM can never be called here, our own not yet. */
+function checkDeserializers(file: string, { kafka }: ConfigTree): void {
+  for (const [name, value] of Object.entries(kafka.customDeserializers ?? {})) {
+    if (value === null || value === '') continue;
+    const isModule = typeof value === 'string' && /\.m?[jt]s$/.test(value);
+    const why = isModule
+      ? 'names a module, which is not in this version'
+      : 'names a class of the JVM, which cannot be loaded here';
+    throw invalid(
+      `kafka.customDeserializers.${name} in ${file} ${why}; remove it, and let fields read the bytes, ` +
+        'as "value as STRING" or "value as BINARY"',
+    );
+  }
 }
 
 async function readText(cwd: string, file: string): Promise<string | null> {

@@ -31,21 +31,31 @@ export function readOffsetSpec(
 }
 
 /**
- * The same for `--offsets`, where a time needs no key of its own.
+ * The same for an option of the command line, where a time needs no key of its own.
  *
  * @throws OffloadError USAGE or CONFIG_INVALID naming the option and what it can be.
  */
-export function parseOffsetsOption(text: string, selection: TopicSelection): OffsetSpec {
-  const word = text.trim().toLowerCase();
-  if (word === 'earliest' || word === 'latest') return { kind: word };
-  const property: Property = { value: text.trim(), where: '--offsets' };
+export function parseOffsetsOption(
+  text: string,
+  option: '--offsets' | '--starting-offsets' | '--ending-offsets',
+  selection: TopicSelection,
+): OffsetSpec {
+  const side = option === '--ending-offsets' ? 'ending' : 'starting';
+  const property: Property = { value: text.trim(), where: option };
+  const word = property.value.toLowerCase();
+  if (word === 'latest') return { kind: word };
+  if (word === 'earliest') {
+    if (side === 'starting') return { kind: word };
+    throw new OffloadError('USAGE', `${option} cannot be earliest: nothing would ever be read`);
+  }
   const timestampMs = ISO_TIME.test(property.value) ? Date.parse(withZone(property.value)) : Number.NaN;
   if (timestampMs >= 0) return { kind: 'timestamp', timestampMs };
   if (!word.startsWith('{')) {
-    const forms = 'neither earliest nor latest, nor offsets as {"0": 12}, nor an ISO time as 2026-01-31T06:00:00Z';
-    throw new OffloadError('USAGE', `--offsets "${text}" is ${forms}`);
+    const words = side === 'starting' ? 'neither earliest nor latest' : 'neither latest';
+    const forms = `${words}, nor offsets as {"0": 12}, nor an ISO time as 2026-01-31T06:00:00Z`;
+    throw new OffloadError('USAGE', `${option} "${text}" is ${forms}`);
   }
-  const byTopic = parseTopics(property, 'starting', selection);
+  const byTopic = parseTopics(property, side, selection);
   if (Object.values(byTopic).some((named) => Object.keys(named).length > 0)) return { kind: 'offsets', byTopic };
   throw invalid(property, 'names no partition; write offsets by partition as {"0": 12}');
 }

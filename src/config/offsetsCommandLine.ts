@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander';
 import type { OffsetsAction, OffsetsOptions } from './options.ts';
+import type { Configure } from './runCommandLine.ts';
 
 const EXAMPLES = `
 Examples:
@@ -15,7 +16,7 @@ Examples:
 
 /** `kafkaload offsets ...`: hands on what was asked for. The caller says how errors and help come out. */
 export function buildOffsetsCommand(
-  configure: (command: Command) => Command,
+  configure: Configure,
   onRequest: (action: OffsetsAction, options: OffsetsOptions) => void,
 ): Command {
   const command = configure(new Command('kafkaload offsets'))

@@ -4,20 +4,32 @@
  */
 export interface CliOptions {
   readonly config?: string;
+  readonly connectionRef?: string;
   readonly format?: string;
   readonly path?: string;
+  readonly options?: string;
+  readonly maxRecords?: string;
+  readonly startingOffsets?: string;
+  readonly endingOffsets?: string;
+  readonly noCommit?: boolean;
+  readonly writeConfig?: string;
   readonly writeFormat?: string;
   readonly writePath?: string;
   readonly writeMode?: string;
   readonly writeCoalesce?: string;
   readonly writeOptions?: string;
+  readonly reload?: boolean;
   readonly conf?: string;
   readonly workers?: string;
   readonly maxMemory?: string;
+  readonly takeOver?: boolean;
   readonly report?: string;
   readonly dryRun?: boolean;
   readonly verbose?: boolean;
 }
+
+/** The command line of `kafkaload config check`. */
+export type CheckOptions = Pick<CliOptions, 'conf' | 'report' | 'verbose'>;
 
 /** Sub-commands of `kafkaload offsets`. */
 export type OffsetsAction = 'show' | 'set' | 'reset' | 'recover';

@@ -18,10 +18,12 @@ const ALIASES: Readonly<Record<string, string>> = {
   'max.partition.fetch.bytes': 'fetch.message.max.bytes',
   'fetch.max.wait.ms': 'fetch.wait.max.ms',
   'request.timeout.ms': 'socket.timeout.ms',
+  'compression.codec': 'compression.type',
 };
 
 /** Several ways to say one thing: a layer that uses one of them sets the others of the layer below aside. */
 const EXCLUSIVE: readonly (readonly string[])[] = [
+  ['subscribe', 'subscribePattern', 'assign'],
   ['startingOffsets', 'startingTimestamp'],
   ['endingOffsets', 'endingTimestamp'],
   ['ssl.ca.location', 'ssl.ca.pem'],
@@ -29,8 +31,16 @@ const EXCLUSIVE: readonly (readonly string[])[] = [
   ['ssl.key.location', 'ssl.key.pem'],
 ];
 
+/** Options of Spark's Kafka source and sink, which are known in any case. */
+const SPARK_NAMES = new Map(
+  [
+    ...['subscribe', 'subscribePattern', 'assign', 'startingOffsets', 'endingOffsets', 'startingTimestamp'],
+    ...['endingTimestamp', 'failOnDataLoss', 'minPartitions', 'maxOffsetsPerTrigger', 'includeHeaders', 'topic'],
+  ].map((name) => [name.toLowerCase(), name]),
+);
+
 /** Keys whose value is a mapping of partitions, not a group of longer keys. */
-const JSON_KEYS = new Set(['startingOffsets', 'endingOffsets']);
+const JSON_KEYS = new Set(['startingOffsets', 'endingOffsets', 'assign']);
 /** A secret written without quotes can look like a mapping to YAML: its pieces must not pass for keys, which are shown. */
 const SECRET = /(password|passphrase|secret|token|jaas\.config|\.pem|keystore\.key|certificate\.chain|user\.info)$/;
 
@@ -95,7 +105,8 @@ function canonicalLayer(entries: readonly [string, Property][]): Map<string, Pro
 }
 
 function withoutPrefix(key: string): string {
-  return key.startsWith('kafka.') ? key.slice('kafka.'.length) : key;
+  const name = key.startsWith('kafka.') ? key.slice('kafka.'.length) : key;
+  return SPARK_NAMES.get(name.toLowerCase()) ?? name;
 }
 
 /** `org.apache.kafka.common.security.plain.PlainLoginModule required username="u" password="p";` */

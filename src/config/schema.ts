@@ -37,6 +37,15 @@ function oneOf<const Names extends readonly [string, ...string[]]>(...names: Nam
     .refine((value) => value !== undefined, wrong);
 }
 
+/** Constant headers: names and texts, or a list where a name comes twice or the order counts. */
+const headers = z.union(
+  [
+    z.record(z.string(), z.string()).transform((map) => Object.entries(map).map(([key, value]) => ({ key, value }))),
+    z.array(z.strictObject({ key: z.string(), value: z.string() })),
+  ],
+  { error: 'must be a mapping of header names to texts, or a list of { key, value }' },
+);
+
 export const topicShape = {
   topicName: text.nullish(),
   fields: z.array(text, { error: 'must be a list, as ["key as STRING", "value"]' }).nullish(),
@@ -50,6 +59,8 @@ export const topicShape = {
     .refine((value) => value !== 0, { error: 'must be at least 1, or -1 for the default of the broker' })
     .nullish(),
   createOptions: properties.nullish(),
+  headers: headers.nullish(),
+  chunkRecords: integer(1, ' of at least 1').nullish(),
 };
 
 export const kafkaShape = {
@@ -61,14 +72,27 @@ export const kafkaShape = {
     z.preprocess((entry) => entry ?? {}, z.strictObject(topicShape, MAPPING)),
     mapping('must be a mapping of names to topics'),
   ),
+  progressTopic: text.nullish(),
+  customDeserializers: properties.nullish(),
   heartbeatMs: integer(100, ' of at least 100 (milliseconds)').nullish(),
   takeOverAfterMs: integer(200, ' of at least 200 (milliseconds)').nullish(),
 };
 
+/** Keys of an entry under `connections`, of the types that `connections.ts` knows. */
+export const connectionShape = {
+  type: text,
+  format: text.nullish(),
+  mode: text.nullish(),
+  options: properties.nullish(),
+};
+
 const treeSchema = z.strictObject({ kafka: z.strictObject(kafkaShape, MAPPING) }, MAPPING);
+
+const connectionSchema = z.strictObject(connectionShape, MAPPING);
 
 export type ConfigTree = z.infer<typeof treeSchema>;
 export type TopicEntry = ConfigTree['kafka']['topics'][string];
+export type ConnectionEntry = z.infer<typeof connectionSchema>;
 
 /**
  * Checks the shape of a configuration file. Kafka properties (`serverOptions`, `accessOptions`) are only known to be
@@ -77,9 +101,27 @@ export type TopicEntry = ConfigTree['kafka']['topics'][string];
  * @throws OffloadError CONFIG_INVALID naming the full path of the first key that is wrong or unknown.
  */
 export function validateTree(file: string, tree: unknown): ConfigTree {
-  const result = treeSchema.safeParse(tree ?? {});
+  return validate(treeSchema, file, tree ?? {}, []);
+}
+
+/**
+ * The same for one entry under `connections`, of a type that is known here.
+ *
+ * @throws OffloadError CONFIG_INVALID as `validateTree`.
+ */
+export function validateConnection(file: string, name: string, entry: unknown): ConnectionEntry {
+  return validate(connectionSchema, file, entry, ['connections', name]);
+}
+
+function validate<Schema extends z.ZodType>(
+  schema: Schema,
+  file: string,
+  tree: unknown,
+  at: readonly string[],
+): z.infer<Schema> {
+  const result = schema.safeParse(tree);
   if (result.success) return result.data;
-  const { issues } = result.error;
+  const issues = result.error.issues.map((issue) => ({ ...issue, path: [...at, ...issue.path] }));
   // A misspelt key is also a missing one: the misspelling says more.
   const issue = issues.find(({ code }) => code === 'unrecognized_keys') ?? issues[0];
   const others = issues.length - 1;
@@ -99,7 +141,9 @@ function describeIssue(file: string, issue: z.core.$ZodIssue): string {
 }
 
 function knownKeys(path: readonly PropertyKey[]): string[] {
-  if (path.length === 0) return ['kafka'];
+  if (path.length === 0) return ['kafka', 'connections'];
+  if (path[0] === 'connections') return Object.keys(connectionShape);
+  if (path[3] === 'headers') return ['key', 'value'];
   return Object.keys(path.length === 1 ? kafkaShape : topicShape);
 }
 

@@ -49,18 +49,26 @@ export function replaceVariablesInTree(tree: unknown, env: Environment['env'], p
   );
 }
 
+/** What `{{name}}` stands for in a path, as far as it is known. */
+export interface PathValues {
+  readonly config?: string;
+  readonly topic?: string;
+}
+
 /**
  * Turns what a user wrote as a path into an absolute one: variables, then `{{config}}`, `{{topic}}`, `{{date}}` (the
- * day of the run's start in UTC, `yyyy-mm-dd`), then the working directory in front of a relative path.
+ * day of the run's start in UTC, `yyyy-mm-dd`), then the base in front of a relative path.
  *
  * @param where Option or key, for errors.
+ * @param base Absolute; the working directory where nothing else is named.
  * @throws OffloadError USAGE for an unknown `{{name}}` or a path that is not on a local disk.
  */
 export function resolvePath(
   text: string,
   where: string,
-  values: { readonly config: string; readonly topic: string },
+  values: PathValues,
   environment: Environment,
+  base = environment.cwd,
 ): string {
   const known: Readonly<Record<string, string>> = { ...values, date: environment.now.toISOString().slice(0, 10) };
   const path = replaceVariables(text, where, environment.env).replace(
@@ -76,12 +84,12 @@ export function resolvePath(
     },
   );
   if (path.trim() === '') throw new OffloadError('USAGE', `${where} is empty; name a file or folder`);
-  return toLocalPath(path, where, environment.cwd);
+  return toLocalPath(path, where, base);
 }
 
-function toLocalPath(path: string, where: string, cwd: string): string {
+function toLocalPath(path: string, where: string, base: string): string {
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(path)?.[1]?.toLowerCase();
-  if (scheme === undefined) return resolve(cwd, path);
+  if (scheme === undefined) return resolve(base, path);
   try {
     if (scheme === 'file') return fileURLToPath(path);
   } catch {
@@ -89,6 +97,6 @@ function toLocalPath(path: string, where: string, cwd: string): string {
   }
   throw new OffloadError(
     'USAGE',
-    `${where} "${path}" is not a path on a local disk, which is all this version writes to`,
+    `${where} "${path}" is not a path on a local disk, which is all this version reads and writes`,
   );
 }

@@ -1,0 +1,86 @@
+import { OffloadError } from '../errors.ts';
+import { DEFAULT_COPIED_FIELDS, DEFAULT_FIELDS, DEFAULTS } from './defaults.ts';
+import type { Field } from './fields.ts';
+import type { TopicSource } from './job.ts';
+import { readBoolean, readCount } from './kafkaProperties.ts';
+import { parseOffsetsOption, readOffsetSpec } from './offsetSpecs.ts';
+import type { CliOptions } from './options.ts';
+import { parseFields } from './parseFields.ts';
+import type { Properties, Property } from './properties.ts';
+import { parseCount } from './runOptions.ts';
+import { type NamedEntry, reachKafka } from './topicEntry.ts';
+import { selectTopics } from './topicSelection.ts';
+
+/**
+ * The topics a job reads, from what the entry, its properties and the options of a range say.
+ *
+ * @param named Null: `--format kafka` without `--config`, where nothing is saved.
+ * @param serverWhere Where `bootstrap.servers` is missed.
+ * @throws OffloadError CONFIG_INVALID and FIELD_INVALID naming the key; USAGE naming the option.
+ */
+export async function resolveTopicSource(
+  properties: Properties,
+  named: NamedEntry | null,
+  options: Pick<CliOptions, 'maxRecords' | 'startingOffsets' | 'endingOffsets'>,
+  place: {
+    readonly cwd: string;
+    /** What is read where neither `subscribe` nor its like is set. */
+    readonly topicName: Property | null;
+    readonly serverWhere?: string;
+    /** Rows are written to a topic: without `fields` keys and values stay the bytes they are. */
+    readonly forTopic?: boolean;
+  },
+): Promise<{ source: Omit<TopicSource, 'commit'>; notes: readonly string[]; warnings: readonly string[] }> {
+  const { selection, warnings } = selectTopics(properties, place.topicName);
+  const { settings, notes } = await reachKafka(properties, {
+    cwd: place.cwd,
+    ...(place.serverWhere !== undefined && { serverWhere: place.serverWhere }),
+    side: 'source',
+    maxBatchBytes: named?.entry.maxBatchBytes,
+  });
+  const { startingOffsets, endingOffsets } = options;
+  return {
+    source: {
+      kind: 'topic',
+      selection,
+      fields: resolveFields(named, place.forTopic ?? false, readBoolean(properties.get('includeHeaders'), false)),
+      invalidUtf8: named?.entry.invalidUtf8 ?? DEFAULTS.invalidUtf8,
+      maxRead: resolveMaxRead(named, options),
+      startingOffsets:
+        startingOffsets === undefined
+          ? readOffsetSpec(properties, 'starting', selection)
+          : parseOffsetsOption(startingOffsets, '--starting-offsets', selection),
+      endingOffsets:
+        endingOffsets === undefined
+          ? readOffsetSpec(properties, 'ending', selection)
+          : parseOffsetsOption(endingOffsets, '--ending-offsets', selection),
+      startIsAsked: startingOffsets !== undefined,
+      failOnDataLoss: readBoolean(properties.get('failOnDataLoss'), true),
+      minPartitions: readCount(properties.get('minPartitions')),
+      kafka: settings,
+    },
+    notes,
+    warnings,
+  };
+}
+
+function resolveFields(named: NamedEntry | null, forTopic: boolean, includeHeaders: boolean): Field[] {
+  const fallback = forTopic ? DEFAULT_COPIED_FIELDS : DEFAULT_FIELDS;
+  const fields = parseFields(named?.name ?? '--format kafka', named?.entry.fields ?? fallback);
+  if (fields.length === 0) {
+    throw new OffloadError(
+      'CONFIG_INVALID',
+      `${named?.where}.fields is empty; leave it out for ${DEFAULT_FIELDS.join(', ')}`,
+    );
+  }
+  const hasHeaders = fields.some(({ name }) => name.toLowerCase() === 'headers');
+  if (includeHeaders && !hasHeaders) fields.push({ name: 'headers', column: 'headers', type: 'HEADERS' });
+  return fields;
+}
+
+/** The smaller of `--max-records` and `maxRead`. */
+function resolveMaxRead(named: NamedEntry | null, { maxRecords }: Pick<CliOptions, 'maxRecords'>): number | null {
+  const asked = parseCount(maxRecords, '--max-records % is no number of messages; write 1 or more');
+  const maxRead = named?.entry.maxRead && named.entry.maxRead > 0 ? named.entry.maxRead : null;
+  return asked === null || maxRead === null ? (asked ?? maxRead) : Math.min(asked, maxRead);
+}
