@@ -1,0 +1,42 @@
+/** Reads messages in the calling thread, a few at a time: for looking at them, not for moving them. */
+import type { RecordBatch } from 'apache-arrow';
+import type { TopicSource } from '../config/job.ts';
+import { MessageColumns } from '../decode/columns.ts';
+import { RecordSet } from '../decode/recordSet.ts';
+import type { Cluster } from '../kafka/cluster.ts';
+import type { OffsetRange } from '../tasks.ts';
+import { toArrowBatch } from '../transform/toArrow.ts';
+import { KafkaRangeReader } from './kafkaRange.ts';
+
+const FETCH_BYTES = 256 * 1024;
+
+/**
+ * The rows of ranges, one range after the other, in batches as they come: whoever has enough stops asking.
+ *
+ * @returns Batches that are valid until the next one is asked for.
+ */
+export async function* readFirstRows(
+  cluster: Cluster,
+  ranges: readonly OffsetRange[],
+  source: TopicSource,
+): AsyncGenerator<RecordBatch> {
+  const { fields, invalidUtf8, failOnDataLoss } = source;
+  const fetch = { ...source.kafka.fetch, maxBytes: Math.min(source.kafka.fetch.maxBytes, FETCH_BYTES) };
+  const columns = new MessageColumns(fields.map(({ column }) => column));
+  for (const range of ranges) {
+    const { topic, partition } = range;
+    const reader = new KafkaRangeReader(cluster, range, { fetch, failOnDataLoss });
+    for (let fetched = await reader.next(); fetched !== null; fetched = await reader.next()) {
+      const { isolationLevel, checkCrcs, maxBatchBytes } = fetch;
+      const { endOffset } = range;
+      const { startOffset } = fetched;
+      const place = { topic, partition, startOffset, endOffset, isolationLevel, checkCrcs, maxBatchBytes };
+      const set = new RecordSet(fetched.records, fetched.aborted, place);
+      while ((await set.peek()) !== null) {
+        columns.clear();
+        await set.next(columns);
+        if (columns.rows > 0) yield toArrowBatch(columns, fields, { topic, partition, invalidUtf8 });
+      }
+    }
+  }
+}
