@@ -1,0 +1,74 @@
+/** Stages files, whatever their rows come from. Nothing of it is visible to anybody yet. */
+import { join } from 'node:path';
+import type { Schema } from 'apache-arrow';
+import type { FileState, RunSession } from '../commit/types.ts';
+import type { TargetSettings } from '../config/job.ts';
+import { extensionOf } from '../encode/extensions.ts';
+import { loadFileFormat } from '../encode/fileFormat.ts';
+import { checksumFile, nodeFileSystem as fs } from '../io.ts';
+import { listOwnFiles } from '../sinks/localFiles.ts';
+import { startFlushing } from '../stage/flush.ts';
+import { copyOldFile, readOldStart, startOfNewRows } from '../stage/oldFile.ts';
+import { createLayout, type Segment, type StagedLayout, startAt } from '../stage/segments.ts';
+import { closeStagedFiles, createStagedFiles, fileNumber } from '../stage/stagedFiles.ts';
+import type { StagedFile } from '../tasks.ts';
+
+export interface StagedFiles<Result> {
+  readonly files: readonly StagedFile[];
+  readonly results: readonly Result[];
+  /** Exact file: what stands there now and will be replaced. */
+  readonly replacedState: FileState | null;
+  /** Folder with Overwrite: our own files that go. */
+  readonly replaced: readonly string[];
+}
+
+/** What workers write to. */
+export interface Staging {
+  readonly layout: StagedLayout;
+  /** What the format puts between blocks. */
+  readonly mark: Uint8Array;
+  /** Whether segments must lie in the order of their rows. */
+  readonly isOrdered: boolean;
+}
+
+export interface StagingRequest<Result> {
+  readonly target: TargetSettings;
+  readonly config: string;
+  readonly session: RunSession;
+  readonly schema: Schema;
+  /** 0: there is nothing to write. */
+  readonly fileCount: number;
+  /** Has the rows written; its results hold the segments. */
+  readonly write: (staging: Staging) => Promise<readonly (Result & { readonly segments: readonly Segment[] })[]>;
+}
+
+/** @throws OffloadError: whatever a worker met; TARGET_UNSUITABLE if the target cannot take these columns. */
+export async function stageFiles<Result>(request: StagingRequest<Result>): Promise<StagedFiles<Result>> {
+  const { target, config, session, schema, fileCount } = request;
+  const format = await loadFileFormat(target.output);
+  const isAppend = target.kind === 'file' && target.mode !== 'Overwrite';
+  // Refused before any row is read: columns the format or the old file cannot take, a foreign file in a folder to overwrite.
+  const start = await format.start(schema);
+  const oldStart = isAppend ? await readOldStart(fs, target.path, format, schema) : null;
+  const replaced =
+    target.kind === 'folder' && target.mode === 'Overwrite' ? await listOwnFiles(fs, target.path, config) : [];
+  if (fileCount === 0) return { files: [], results: [], replacedState: null, replaced: [] };
+
+  const paths = await createStagedFiles(fs, session.stagingPath, fileCount, start.head);
+  const layout = createLayout(paths, start.head.length);
+  if (oldStart) startAt(layout, 0, startOfNewRows(oldStart));
+  const flusher = startFlushing(fs, layout);
+  const [old, results] = await Promise.all([
+    oldStart ? copyOldFile(fs, oldStart, paths[0] as string) : null,
+    request.write({ layout, mark: (oldStart ?? start).mark, isOrdered: format.isOrdered }),
+  ]).finally(() => flusher.stop());
+  const segments = results.flatMap((result) => result.segments);
+  const extension = extensionOf(target.output);
+  const targetPath = (file: number): string =>
+    target.kind === 'file' ? target.path : join(target.path, `${fileNumber(file)}-${session.run}${extension}`);
+  const files = await closeStagedFiles({ fs, layout, format, head: start.head, segments, targetPath, old });
+  // Nothing new: an exact file and a folder to overwrite stay as they are.
+  if (files.length === 0) return { files, results, replacedState: null, replaced: [] };
+  const replacedState = target.kind === 'file' ? (old?.whole ?? (await checksumFile(fs, target.path))) : null;
+  return { files, results, replacedState, replaced };
+}
