@@ -119,33 +119,33 @@ function fieldSource(letter: string, count: number): [string, string] | null {
 type Groups = Readonly<Record<string, string | undefined>>;
 
 function timeOf(groups: Groups): ParsedTime | null {
-  const year = groups['year'] !== undefined ? Number(groups['year']) : 2000 + Number(groups['shortYear'] ?? -30);
+  const year = groups.year !== undefined ? Number(groups.year) : 2000 + Number(groups.shortYear ?? -30);
   const month = monthOf(groups);
-  const day = Number(groups['day'] ?? 1);
+  const day = Number(groups.day ?? 1);
   const hour = hourOf(groups);
-  const minute = Number(groups['minute'] ?? 0);
-  const second = Number(groups['second'] ?? 0);
+  const minute = Number(groups.minute ?? 0);
+  const second = Number(groups.second ?? 0);
   if (month < 1 || month > 12 || hour < 0 || hour > 23 || minute > 59 || second > 59) return null;
   // Date.UTC reads the years 0 to 99 as 1900 to 1999.
   const date = new Date(0).setUTCFullYear(year, month - 1, day);
   if (new Date(date).getUTCDate() !== day || new Date(date).getUTCMonth() !== month - 1) return null;
-  const micros = Number((groups['fraction'] ?? '').slice(0, 6).padEnd(6, '0'));
-  const offsetSeconds = offsetOf(groups['offset']);
+  const micros = Number((groups.fraction ?? '').slice(0, 6).padEnd(6, '0'));
+  const offsetSeconds = offsetOf(groups.offset);
   const seconds = hour * 3600 + minute * 60 + second - offsetSeconds;
   return { epochMs: date + seconds * 1000 + Math.floor(micros / 1000), extraMicros: micros % 1000 };
 }
 
 function monthOf(groups: Groups): number {
-  const name = groups['monthName']?.slice(0, 3).toLowerCase();
-  return name === undefined ? Number(groups['month'] ?? 1) : MONTHS.indexOf(name) + 1;
+  const name = groups.monthName?.slice(0, 3).toLowerCase();
+  return name === undefined ? Number(groups.month ?? 1) : MONTHS.indexOf(name) + 1;
 }
 
 function hourOf(groups: Groups): number {
-  if (groups['hourOf24'] !== undefined) return Number(groups['hourOf24']) % 24;
-  if (groups['halfHour'] === undefined) return Number(groups['hour'] ?? 0);
-  const hour = Number(groups['halfHour']);
+  if (groups.hourOf24 !== undefined) return Number(groups.hourOf24) % 24;
+  if (groups.halfHour === undefined) return Number(groups.hour ?? 0);
+  const hour = Number(groups.halfHour);
   if (hour < 1 || hour > 12) return -1;
-  return (hour % 12) + (groups['half']?.toLowerCase() === 'pm' ? 12 : 0);
+  return (hour % 12) + (groups.half?.toLowerCase() === 'pm' ? 12 : 0);
 }
 
 function offsetOf(text: string | undefined): number {
