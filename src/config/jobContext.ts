@@ -73,11 +73,17 @@ export function connectionOf<Type extends Connection['type']>(
   return connection as Extract<Connection, { type: Type }>;
 }
 
-/** Options of files or the console: those of the connection, over them the block of `config=NAME`, over them the given. */
+/**
+ * Options of files or the console: those of the connection, over them the block of `config=NAME`, over them the given.
+ * A connection's options are for its own format, and left out where the command line names another.
+ */
 export function fileOptions(context: JobContext, side: 'source' | 'sink'): Record<string, string> {
   const { given, config, where } = side === 'source' ? context.reader : context.writer;
   const block = config === null ? {} : blockOptions(context.loaded, config, where);
-  return { ...connectionOf(context, side, 'FS')?.options, ...block, ...given };
+  const connection = connectionOf(context, side, 'FS');
+  const part = context.route[side];
+  const isItsFormat = part.kind === 'files' && (connection?.format ?? part.format).toLowerCase() === part.format;
+  return { ...(isItsFormat && connection?.options), ...block, ...given };
 }
 
 /**

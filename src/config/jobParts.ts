@@ -8,6 +8,7 @@ import { connectionOf, entryUnder, fileOptions, type JobContext, topLayer } from
 import { resolveTarget } from './target.ts';
 import { type PathValues, resolvePath } from './templates.ts';
 import { findEntry, isSameCluster, readProperties, topicNameOf } from './topicEntry.ts';
+import { compileTopicPattern } from './topicPattern.ts';
 import { resolveTopicSink } from './topicSink.ts';
 import { resolveTopicSource } from './topicSource.ts';
 
@@ -162,7 +163,7 @@ function checkNoLoop(source: JobSource, sink: Pick<TopicSink, 'topic' | 'kafka'>
   const { selection } = source;
   const isRead =
     selection.kind === 'pattern'
-      ? new RegExp(`^(?:${selection.pattern})$`).test(sink.topic)
+      ? compileTopicPattern(selection.pattern).test(sink.topic)
       : namedTopics(selection).includes(sink.topic);
   if (isRead)
     throw usage(`topic ${sink.topic} would be read and written by the same run, without an end; write to another`);

@@ -11,11 +11,14 @@ import type { CliOptions, Environment } from './options.ts';
 import { type ConfigTree, validateTree } from './schema.ts';
 import { replaceVariablesInTree } from './templates.ts';
 
+/** Keys at the top that are no blocks of options. */
+export const OWN_KEYS: readonly string[] = ['kafka', 'connections'];
+
 export interface LoadedConfig {
   /** The file as the user knows it, for messages. */
   readonly file: string;
   readonly tree: ConfigTree;
-  /** Names of the mappings beside `kafka` at the top. */
+  /** Names of the blocks of options at the top, beside `kafka` and `connections`. */
   readonly blockNames: readonly string[];
   /**
    * What the file says at a path (`connections`, `csv.strict`), variables replaced; undefined when there is nothing.
@@ -66,7 +69,9 @@ function interpret(document: Document): LoadedConfig {
   return {
     file,
     tree,
-    blockNames: isMapping(root) ? Object.keys(root).filter((key) => key !== 'kafka' && isMapping(root[key])) : [],
+    blockNames: isMapping(root)
+      ? Object.keys(root).filter((key) => !OWN_KEYS.includes(key) && isMapping(root[key]))
+      : [],
     block: (path) => {
       const keys = path.split('.');
       // A quoted key may hold dots itself.

@@ -1,6 +1,6 @@
 import { OffloadError } from '../errors.ts';
 import { isMapping } from './keySpellings.ts';
-import type { LoadedConfig } from './loadConfig.ts';
+import { type LoadedConfig, OWN_KEYS } from './loadConfig.ts';
 import { didYouMean } from './nearest.ts';
 
 /**
@@ -58,7 +58,7 @@ function endOfJson(text: string, start: number): { value: number; next: number }
  * @throws OffloadError USAGE when the file has no such block.
  */
 export function blockOptions(loaded: LoadedConfig | null, name: string, where: string): Record<string, string> {
-  const block = name === 'kafka' ? undefined : loaded?.block(name);
+  const block = loaded === null || OWN_KEYS.includes(name) ? undefined : loaded.block(name);
   if (!isMapping(block)) {
     const known = loaded?.blockNames ?? [];
     const has = known.length === 0 ? 'it has none' : `it has ${known.join(', ')}`;

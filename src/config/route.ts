@@ -51,7 +51,7 @@ export function planRoute(options: CliOptions, hints: RouteHints): Route {
   const isTopic = config !== undefined || format === 'kafka';
   const sinkFormat = chooseSinkFormat(options, hints, isTopic, format);
   const sinkKind = sinkFormat === 'kafka' ? 'topic' : sinkFormat === 'console' ? 'console' : 'files';
-  checkSides(options, isTopic, sinkKind, sinkFormat);
+  checkSides(options, isTopic, sinkKind);
   const connectionSide =
     connectionRef === undefined ? null : sideOf(hints.connection, isTopic, sinkKind, connectionRef);
   const connection = hints.connection?.type === 'FS' ? hints.connection : null;
@@ -122,12 +122,7 @@ function isFileFormat(format: string): format is FileFormat {
 }
 
 /** Options that name a side twice, or a side that is not there. */
-function checkSides(
-  options: CliOptions,
-  isTopic: boolean,
-  sink: 'topic' | 'console' | 'files',
-  sinkFormat: string,
-): void {
+function checkSides(options: CliOptions, isTopic: boolean, sink: 'topic' | 'console' | 'files'): void {
   const { config, path, format, writeConfig, writePath, writeFormat } = options;
   if (config === undefined && isTopic && path !== undefined) {
     throw usage('--path names files to load and --format kafka a topic to read; name the target by --write-path');
@@ -157,9 +152,7 @@ function checkSides(
     throw usage(`--format ${format} has no place: --config ${config} reads a topic; remove it`);
   }
   if (config !== undefined && format !== undefined && format.toLowerCase() !== 'kafka' && path === undefined) {
-    throw usage(
-      `--format ${format} says how --path is written, which is not given; use --write-format ${sinkFormat === format ? format : format}`,
-    );
+    throw usage(`--format ${format} says how --path is written, which is not given; use --write-format ${format}`);
   }
 }
 

@@ -1,18 +1,21 @@
-import { OffloadError } from '../errors.ts';
+import { messageOf, OffloadError } from '../errors.ts';
 import type { TopicSelection } from './job.ts';
 import { isMapping } from './keySpellings.ts';
 import type { Properties, Property } from './properties.ts';
+import { compileTopicPattern } from './topicPattern.ts';
 
 /**
  * Which topics are read: `subscribe`, `subscribePattern` or `assign` of Spark's Kafka reader, else `topicName`.
  *
  * @param topicName Of the entry, with its full key; null when it says nothing, or there is no entry.
+ * @param missing What to say when nothing names a topic.
  * @returns The selection, and a warning where `subscribe` and `topicName` name different topics.
  * @throws OffloadError CONFIG_INVALID naming the key and what it can be.
  */
 export function selectTopics(
   properties: Properties,
   topicName: Property | null,
+  missing: string,
 ): { selection: TopicSelection; warnings: string[] } {
   const pattern = properties.get('subscribePattern');
   if (pattern !== undefined) return { selection: readPattern(pattern), warnings: [] };
@@ -20,7 +23,7 @@ export function selectTopics(
   if (assign !== undefined) return { selection: readAssign(assign), warnings: [] };
   const subscribe = properties.get('subscribe');
   if (subscribe === undefined) {
-    if (topicName === null) throw invalid('no topic is named; set subscribe, subscribePattern or assign');
+    if (topicName === null) throw invalid(missing);
     return { selection: { kind: 'topics', topics: [checkTopicName(topicName)] }, warnings: [] };
   }
   const topics = readSubscribe(subscribe);
@@ -49,9 +52,9 @@ function readSubscribe({ value, where }: Property): string[] {
 
 function readPattern({ value, where }: Property): TopicSelection {
   try {
-    new RegExp(`^(?:${value})$`);
-  } catch {
-    throw invalid(`${where} "${value}" is no regular expression that can be used here, as orders\\..*`);
+    compileTopicPattern(value);
+  } catch (error) {
+    throw invalid(messageOf(error).replace(/^subscribePattern/, where));
   }
   return { kind: 'pattern', pattern: value };
 }

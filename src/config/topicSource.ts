@@ -31,7 +31,13 @@ export async function resolveTopicSource(
     readonly forTopic?: boolean;
   },
 ): Promise<{ source: Omit<TopicSource, 'commit'>; notes: readonly string[]; warnings: readonly string[] }> {
-  const { selection, warnings } = selectTopics(properties, place.topicName);
+  const { selection, warnings } = selectTopics(
+    properties,
+    place.topicName,
+    named === null
+      ? '--format kafka reads a topic, and none is named; set subscribe, subscribePattern or assign in --options'
+      : `${named.where}.topicName is missing`,
+  );
   const { settings, notes } = await reachKafka(properties, {
     cwd: place.cwd,
     ...(place.serverWhere !== undefined && { serverWhere: place.serverWhere }),

@@ -79,7 +79,10 @@ describe('Kafka properties', () => {
   it.each([
     ['key.deserializer', 'fields decides how keys and values are read'],
     ['value.serializer', 'fields decides how keys and values are read'],
-    ['subscribe', 'topicName decides what is read'],
+    ['maxOffsetsPerTrigger', 'it is for streaming; maxRead limits a run'],
+    ['kafkaConsumer.pollTimeoutMs', 'it is for the Kafka source of Spark'],
+    ['max.request.size', 'it is for the JVM'],
+    ['compression.type', 'it says how the topic is written'],
     ['partition.assignment.strategy', 'no consumer group and no producer of librdkafka carries messages'],
     ['enable.auto.commit', 'no consumer group and no producer of librdkafka carries messages'],
     ['interceptor.classes', 'it is for the JVM'],
@@ -138,8 +141,12 @@ describe('Kafka properties', () => {
       'kafka.serverOptions.ssl.cipher.suites: messages are read over the TLS of Node.js, which cannot honour it; remove it',
     ],
     [
-      { subscribePattern: 'a.*' },
-      'kafka.serverOptions.subscribePattern: reading several topics by one entry is not in this version; name one in topicName',
+      { 'schema.registry.url': 'http://user:pass@registry' },
+      'kafka.serverOptions.schema.registry.url: schema registries are not in this version: remove it, and let fields read the bytes, as "value as BINARY"',
+    ],
+    [
+      { subscribe: 'a', subscribePattern: 'a.*' },
+      'kafka.serverOptions.subscribe and kafka.serverOptions.subscribePattern are both set; keep one of them',
     ],
   ])('refuse %o', async (server, message) => {
     expect(await errorOf(() => settings(server))).toBe(`CONFIG_INVALID: ${message}`);

@@ -100,7 +100,7 @@ describe('loadConfig', () => {
     ],
     [
       'kafka: { topics: { a: { zzz: a } } }',
-      'unknown key kafka.topics.a.zzz in given.yml; known here: topicName, fields, maxRead, accessOptions, writeFormat, invalidUtf8, maxBatchBytes, partitions, replicationFactor, createOptions',
+      'unknown key kafka.topics.a.zzz in given.yml; known here: topicName, fields, maxRead, accessOptions, writeFormat, invalidUtf8, maxBatchBytes, partitions, replicationFactor, createOptions, headers, chunkRecords',
     ],
     [
       'kafka: { cometOffsetsMode: BOTH, topics: {} }',
@@ -159,6 +159,7 @@ describe('HOCON', () => {
     expect(tree).toEqual({
       kafka: {
         cometOffsetsMode: 'FILE',
+        customDeserializers: {},
         serverOptions: {
           bootstrap: { servers: 'b1:9092,b2:9092' },
           security: { protocol: 'SASL_SSL' },
@@ -244,13 +245,24 @@ describe('HOCON', () => {
     ],
     [
       'kafka { topics {}, custom-deserializers { x = "a.B" } }',
-      'kafka.custom-deserializers in given.conf is not in this version: ',
+      'kafka.customDeserializers.x in given.conf names a class of the JVM, which cannot be loaded here; remove it, ' +
+        'and let fields read the bytes, as "value as STRING" or "value as BINARY"',
     ],
-    ['kafka { topics {} }, connections { x { type = FS } }', 'connections in given.conf is not in this version: '],
-    ['kafka.topics.a { headers { x = y } }', 'kafka.topics.a.headers in given.conf is not in this version: '],
+    [
+      'kafka { topics {}, custom-deserializers { x = "./decode.mjs" } }',
+      'kafka.customDeserializers.x in given.conf names a module, which is not in this version; remove it, ',
+    ],
     [
       'kafka.topics.a { subscribe-pattern = "a.*" }',
-      'kafka.topics.a.subscribe-pattern in given.conf is not in this version: ',
+      'kafka.topics.a.subscribePattern in given.conf is an option of the reader; put it into kafka.topics.a.accessOptions',
+    ],
+    [
+      'kafka.topics.a { headers = x }',
+      'kafka.topics.a.headers in given.conf must be a mapping of header names to texts, or a list of { key, value }',
+    ],
+    [
+      'kafka.topics.a { chunk-records = 0 }',
+      'kafka.topics.a.chunkRecords in given.conf must be a whole number of at least 1',
     ],
     [
       'kafka.topics.a { topicName = a, topic-name = b }',
@@ -264,13 +276,40 @@ describe('HOCON', () => {
     expect(await errorOf(() => loadConfig({ conf: 'given.conf' }, environment()))).toContain(message);
   });
 
-  it('takes keys of features to come when they ask for nothing', async () => {
+  it('takes constant headers in both forms', async () => {
     await write(
       'given.conf',
-      'connections {}\nkafka { comet_offsets_mode = file, custom-deserializers {}, topics.a { headers {} } }',
+      'kafka.topics { a.headers { x = y, n = 1 }, b.headers = [{ key = x, value = "" }, { key = x, value = z }] }',
+    );
+    const { topics } = (await loadConfig({ conf: 'given.conf' }, environment())).tree.kafka;
+    expect([topics.a?.headers, topics.b?.headers]).toEqual([
+      [
+        { key: 'x', value: 'y' },
+        { key: 'n', value: '1' },
+      ],
+      [
+        { key: 'x', value: '' },
+        { key: 'x', value: 'z' },
+      ],
+    ]);
+  });
+
+  it('reads other blocks only when they are named, with their own variables', async () => {
+    await write('given.yml', 'kafka: { topics: {} }\ncsv: { strict: { sep: "${SEP:-;}" } }\nother: { x: "${NOPE}" }\n');
+    const { block, blockNames } = await loadConfig({ conf: 'given.yml' }, environment());
+    expect(blockNames).toEqual(['csv', 'other']);
+    expect(block('csv.strict')).toEqual({ sep: ';' });
+    expect(block('none')).toBeUndefined();
+    expect(await errorOf(() => block('other'))).toContain('the environment variable NOPE in other.x is not set');
+  });
+
+  it('takes empty custom deserializers, and connections of other commands', async () => {
+    await write(
+      'given.conf',
+      'connections { bq { type = BIGQUERY } }\nkafka { comet_offsets_mode = file, custom-deserializers {}, topics.a {} }',
     );
     expect((await loadConfig({ conf: 'given.conf' }, environment())).tree).toEqual({
-      kafka: { cometOffsetsMode: 'FILE', topics: { a: {} } },
+      kafka: { cometOffsetsMode: 'FILE', customDeserializers: {}, topics: { a: {} } },
     });
   });
 });
