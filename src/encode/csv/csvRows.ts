@@ -72,7 +72,7 @@ function bindCsv(data: Data, out: ByteWriter, text: CsvText, settings: CsvSettin
   const hasPattern =
     (type.typeId === Type.Date && settings.dateFormat !== null) ||
     (type.typeId === Type.Timestamp && settings.timestampFormat !== null);
-  if (scalar && !hasPattern) return { isPresent, put: scalar.put };
+  if (scalar && !hasPattern) return { isPresent, put: isBinary(type.typeId) ? text.orEmpty(scalar.put) : scalar.put };
   // Whatever may need quotes is written aside first.
   const aside = new ByteWriter();
   const { put } =
@@ -85,6 +85,10 @@ function bindCsv(data: Data, out: ByteWriter, text: CsvText, settings: CsvSettin
       text.put(aside.bytes, 0, aside.position);
     },
   };
+}
+
+function isBinary(typeId: Type): boolean {
+  return typeId === Type.Binary || typeId === Type.LargeBinary || typeId === Type.FixedSizeBinary;
 }
 
 /** Writes text with the quotes it needs. */
@@ -116,6 +120,15 @@ class CsvText {
     }
     const special = `${sep}${lineSep}${quote}${settings.escape}`;
     this.mayStandInNumbers = this.#quoteAll || nullValue !== '' || /[\w.:+/=-]/.test(special);
+  }
+
+  /** What writes nothing has an empty value, which is not null. */
+  orEmpty(put: (row: number) => void): (row: number) => void {
+    return (row) => {
+      const { position } = this.#out;
+      put(row);
+      if (this.#out.position === position) this.#out.put(this.#emptyValue);
+    };
   }
 
   put(source: Uint8Array, start: number, end: number): void {

@@ -10,7 +10,7 @@ import { cannotHold, offsetsOf, parametersOf, presenceOf } from '../arrow/access
 import { type Cell, dictionaryCell } from '../arrow/cells.ts';
 import type { ByteWriter } from '../output/byteWriter.ts';
 import { scalarText } from '../text/scalars.ts';
-import { putEscaped, putJsonText } from './escape.ts';
+import { putEscaped, putJsonText, textSource } from './escape.ts';
 
 export interface JsonSettings extends DatePatterns {
   readonly ignoreNullFields: boolean;
@@ -73,7 +73,7 @@ export function bindJson(data: Data, out: ByteWriter, settings: JsonSettings, pa
   const isPresent = presenceOf(data);
   const putText = (text: string): void => {
     const bytes = Buffer.from(text);
-    putEscaped(out, bytes, 0, bytes.length);
+    putEscaped(out, textSource(bytes), 0, bytes.length);
   };
   const scalar = scalarText(out, data, settings, putText);
   if (scalar) {
@@ -90,7 +90,7 @@ export function bindJson(data: Data, out: ByteWriter, settings: JsonSettings, pa
     case Type.Utf8:
     case Type.LargeUtf8: {
       const offsets = offsetsOf(data);
-      const source: Uint8Array = data.values;
+      const source = textSource(data.values);
       return {
         isPresent,
         put: (row) => putJsonText(out, source, offsets[row] as number, offsets[row + 1] as number),

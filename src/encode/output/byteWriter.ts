@@ -7,6 +7,8 @@ const MOST_KEPT_BYTES = 16 * 1024 * 1024;
 export class ByteWriter {
   /** Read it again after `reserve`: it may have been replaced. */
   bytes: Buffer = Buffer.allocUnsafeSlow(START_BYTES);
+  /** Of the same bytes. */
+  view: DataView = viewOf(this.bytes);
   /** Where the next byte goes. */
   position = 0;
 
@@ -15,7 +17,7 @@ export class ByteWriter {
     if (this.position + bytes <= this.bytes.length) return;
     const larger = Buffer.allocUnsafeSlow(Math.max(this.position + bytes, this.bytes.length * 2));
     this.bytes.copy(larger, 0, 0, this.position);
-    this.bytes = larger;
+    this.#replace(larger);
   }
 
   putByte(byte: number): void {
@@ -50,6 +52,15 @@ export class ByteWriter {
 
   clear(): void {
     this.position = 0;
-    if (this.bytes.length > MOST_KEPT_BYTES) this.bytes = Buffer.allocUnsafeSlow(START_BYTES);
+    if (this.bytes.length > MOST_KEPT_BYTES) this.#replace(Buffer.allocUnsafeSlow(START_BYTES));
   }
+
+  #replace(bytes: Buffer): void {
+    this.bytes = bytes;
+    this.view = viewOf(bytes);
+  }
+}
+
+export function viewOf({ buffer, byteOffset, byteLength }: Uint8Array): DataView {
+  return new DataView(buffer, byteOffset, byteLength);
 }
