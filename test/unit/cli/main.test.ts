@@ -54,7 +54,9 @@ describe('main', () => {
       jobs.push(job);
       return REPORT;
     });
-    expect(jobs.map((job) => [job.config, job.sink.kind === 'files' && job.sink.target.path])).toEqual([['orders', `${folder}/out`]]);
+    expect(jobs.map((job) => [job.config, job.sink.kind === 'files' && job.sink.target.path])).toEqual([
+      ['orders', `${folder}/out`],
+    ]);
     expect(result).toEqual({
       status: 0,
       stderr: '',
@@ -151,7 +153,7 @@ describe('main', () => {
 
   it('prints help and version on stdout', async () => {
     expect(await run('--version')).toEqual({ status: 0, stdout: '0.1.0\n', stderr: '' });
-    expect((await run('--help')).stdout).toContain('Usage: kafkaload --config NAME');
+    expect((await run('--help')).stdout).toContain('Usage: kafkaload (--config NAME | --path SOURCE)');
   });
 
   it('imports nothing heavy until a run needs it, so that --help is quick', async () => {
