@@ -1,12 +1,14 @@
-/** `npm run bench`: the micro benches, then the whole. `npm run bench -- decode|encode|e2e` runs one of them. */
+/** `npm run bench`: the micro benches, then the whole. `npm run bench -- decode|encode|produce|e2e` runs one of them. */
 import { run as runDecode } from './decode.bench.ts';
 import { run as runEndToEnd } from './e2e.ts';
 import { run as runEncode } from './encode.bench.ts';
+import { run as runProduce } from './produce.ts';
 
 const [only, messages] = process.argv.slice(2);
 const benches: Readonly<Record<string, () => Promise<void>>> = {
   decode: runDecode,
   encode: runEncode,
+  produce: runProduce,
   e2e: () => runEndToEnd(messages === undefined ? undefined : Number(messages)),
 };
 const chosen = only === undefined ? Object.keys(benches) : [only];
