@@ -66,7 +66,7 @@ async function checkCompression(file: ReadableFile, compression: StreamCompressi
 }
 
 async function readEnds(file: ReadableFile, compression: StreamCompression): Promise<Ends> {
-  if (compression === 'none') {
+  if (compression === 'none' || file.bytes === 0) {
     const first = await file.read(0, Math.min(FIRST_BYTES, file.bytes));
     const length = Math.min(LAST_BYTES, file.bytes);
     return { first, last: await file.read(file.bytes - length, length) };
