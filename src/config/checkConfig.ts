@@ -61,11 +61,8 @@ async function checkEntries(loaded: LoadedConfig, environment: Environment): Pro
       warnings.push(...source.warnings);
     } catch (error) {
       const { code, message, context } = toOffloadError(error);
-      const position = `${index} of ${count(names.length, 'topic entry', 'topic entries')} before it`;
-      throw new OffloadError(code, `${message} (${position} ${index === 1 ? 'is' : 'are'} valid)`, {
-        context,
-        cause: error,
-      });
+      const checked = `${index + 1} of ${count(names.length, 'topic entry', 'topic entries')} checked`;
+      throw new OffloadError(code, `${message} (${checked})`, { context, cause: error });
     }
   }
   const connections = await checkConnections(loaded, environment);
