@@ -1,55 +1,48 @@
 /**
- * Runs tasks on all worker threads. The only importer of Piscina.
+ * Runs tasks on all worker threads.
  *
  * Each lane hands out one task at a time and takes the next from the front of the queue; what a worker leaves of a range
  * goes back to the front. The first failure stops the others: a run publishes everything or nothing.
  */
-import { Piscina } from 'piscina';
-import { fromPlainError, messageOf, OffloadError } from '../errors.ts';
-import type { FetchTask } from '../plan/tasks.ts';
-import type { TaskOutcome, TaskResult, WorkerSettings } from './fetchTask.ts';
+import { fromPlainError, type PlainError } from '../errors.ts';
 import type { ProgressSink } from './progress.ts';
-import { readCounters, requestStop } from './sharedState.ts';
+import { readCounters, requestStop, type SharedState } from './sharedState.ts';
+import { rejectOnAbort, type ThreadEntry, WorkerThreads } from './threads.ts';
 
-const WORKER_FILE = new URL('../../workers/offload.cjs', import.meta.url).href;
 const PROGRESS_EVERY_MS = 200;
 
-interface WorkerTask {
-  readonly task: FetchTask;
-  readonly settings: WorkerSettings;
+type Outcome<Result> = (Result & { readonly ok: true }) | { readonly ok: false; readonly error: PlainError };
+
+interface WithShared {
+  readonly shared: SharedState;
+}
+
+export interface PoolRun<Task, Settings, Result> {
+  /** In the order they are handed out. */
+  readonly tasks: readonly Task[];
+  readonly settings: Settings;
+  /** What a worker left of its task, as a task; null: nothing. */
+  readonly restOf?: (task: Task, result: Result) => Task | null;
+  readonly progress: ProgressSink;
+  /** Stops the run: its reason is thrown at once, whatever the workers are doing. */
+  readonly signal: AbortSignal;
 }
 
 /** The worker threads of one run. They start, and load what they need, when the pool is made. */
-export class WorkerPool {
-  readonly #threads: number;
-  readonly #piscina: Piscina<WorkerTask, TaskOutcome>;
+export class WorkerPool<Task, Settings extends WithShared, Result> {
+  readonly #threads: WorkerThreads<{ readonly task: Task; readonly settings: Settings }, Outcome<Result>>;
 
-  constructor(threads: number) {
-    this.#threads = threads;
-    this.#piscina = new Piscina<WorkerTask, TaskOutcome>({
-      filename: WORKER_FILE,
-      minThreads: threads,
-      maxThreads: threads,
-      idleTimeout: Number.POSITIVE_INFINITY,
-      // Between tasks a thread must go on serving its connections: the default freezes it.
-      atomics: 'disabled',
-    });
+  constructor(entry: ThreadEntry, threads: number) {
+    this.#threads = new WorkerThreads(entry, threads);
   }
 
   /**
-   * @param signal Stops the run: its reason is thrown at once, whatever the workers are doing.
    * @returns Results in the order they came.
    * @throws The first error of a worker; WORKER_FAILED if a thread died.
    */
-  async run(
-    tasks: readonly FetchTask[],
-    settings: WorkerSettings,
-    progress: ProgressSink,
-    signal: AbortSignal,
-  ): Promise<TaskResult[]> {
+  async run({ tasks, settings, restOf, progress, signal }: PoolRun<Task, Settings, Result>): Promise<Result[]> {
     const queue = [...tasks];
-    const results: TaskResult[] = [];
-    let nextId = tasks.length;
+    const results: Result[] = [];
     let failure: unknown = null;
     const fail = (error: unknown): void => {
       failure ??= error;
@@ -58,16 +51,17 @@ export class WorkerPool {
     };
     const lane = async (): Promise<void> => {
       for (let task = queue.shift(); task; task = queue.shift()) {
-        const outcome = await this.#piscina.run({ task, settings }).catch(workerDied);
+        const outcome = await this.#threads.run({ task, settings });
         if (!outcome.ok) return fail(fromPlainError(outcome.error));
         results.push(outcome);
-        if (outcome.rest && failure === null) queue.unshift({ ...task, id: nextId++, range: outcome.rest });
+        const rest = restOf?.(task, outcome) ?? null;
+        if (rest !== null && failure === null) queue.unshift(rest);
       }
     };
-    const report = progressReporter(settings, this.#threads, progress);
+    const report = progressReporter(settings, this.#threads.count, progress);
     const ticker = setInterval(report, PROGRESS_EVERY_MS);
     try {
-      await Promise.race([Promise.all(Array.from({ length: this.#threads }, lane)), rejectOnAbort(signal)]);
+      await Promise.race([Promise.all(Array.from({ length: this.#threads.count }, lane)), rejectOnAbort(signal)]);
     } catch (error) {
       fail(error);
     } finally {
@@ -80,23 +74,12 @@ export class WorkerPool {
 
   /** Ends the threads; a second call does nothing. What one still writes goes to staged files, which an unfinished run leaves to be removed. */
   async close(): Promise<void> {
-    await this.#piscina.destroy();
+    await this.#threads.close();
   }
 }
 
-function workerDied(error: unknown): never {
-  throw new OffloadError('WORKER_FAILED', `a worker thread ended: ${messageOf(error)}; run again`, { cause: error });
-}
-
-function rejectOnAbort(signal: AbortSignal): Promise<never> {
-  return new Promise((_resolve, reject) => {
-    if (signal.aborted) reject(signal.reason);
-    else signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-  });
-}
-
 /** Turns the workers' running totals into steps. */
-function progressReporter(settings: WorkerSettings, threads: number, progress: ProgressSink): () => void {
+function progressReporter(settings: WithShared, threads: number, progress: ProgressSink): () => void {
   let last = { rows: 0, bytes: 0, offsets: 0 };
   return () => {
     const now = { rows: 0, bytes: 0, offsets: 0 };

@@ -1,0 +1,104 @@
+/**
+ * What crosses between a worker that prepares records and the coordinator that writes them. Plain data.
+ *
+ * A *unit* is what one worker takes at a time: the range of one source partition, or rows of one file. Its rows come as
+ * *chunks*, in their order, through a port of its own; behind the last one comes the end of the unit. A worker has a
+ * credit of chunks that are not committed yet, so that memory is bounded however slow the target is.
+ */
+
+import type { ConnectionSettings, FetchSettings, RecordCompression, TopicSource } from '../../config/job.ts';
+import type { InputFormat } from '../../config/readerOptions.ts';
+import type { EncodedRecordBatch } from '../../encode/records/recordBatch.ts';
+import type { PlainError } from '../../errors.ts';
+import type { FileSchema } from '../../sources/files/fileTypes.ts';
+import type { OffsetRange } from '../../tasks.ts';
+
+/** Chunks of one worker that are on their way or in the open transaction. */
+export const CHUNKS_IN_HAND = 2;
+
+export interface TopicUnit {
+  readonly kind: 'topic';
+  readonly range: OffsetRange;
+}
+
+export interface FileUnit {
+  readonly kind: 'file';
+  /** Place in the list of files of the load. */
+  readonly file: number;
+  readonly path: string;
+  readonly startRow: number;
+  /** Null: to the end of the file. */
+  readonly endRow: number | null;
+  /** Nothing of the file is behind it. */
+  readonly isLast: boolean;
+}
+
+export type LoadUnit = TopicUnit | FileUnit;
+
+/** The same for every unit of a run. */
+export interface LoadSettings {
+  readonly source:
+    | {
+        readonly kind: 'topic';
+        readonly connection: ConnectionSettings;
+        readonly fetch: FetchSettings;
+        readonly failOnDataLoss: boolean;
+        readonly fields: TopicSource['fields'];
+        readonly invalidUtf8: TopicSource['invalidUtf8'];
+      }
+    | {
+        readonly kind: 'files';
+        readonly input: InputFormat;
+        readonly schema: FileSchema;
+        /** For the reader's own buffers. */
+        readonly memoryLimitBytes: number;
+      };
+  readonly target: {
+    readonly connection: ConnectionSettings;
+    readonly topic: string;
+    readonly partitions: number;
+    readonly compression: RecordCompression;
+    readonly headers: readonly { readonly key: string; readonly value: string }[];
+  };
+  /** A chunk is cut at so many rows, or once its rows hold so many bytes. */
+  readonly chunkRows: number;
+  readonly chunkBytes: number;
+}
+
+/** Records that are written in one transaction, and where their source goes on after them. */
+export interface Chunk {
+  readonly batches: readonly EncodedRecordBatch[];
+  readonly rows: number;
+  /** Encoded. */
+  readonly bytes: number;
+  /** Of a topic: the next offset to read. Of a file: the next row. */
+  readonly next: number;
+}
+
+/** How a unit ended: everything before `next` was in its chunks, or gave no row. */
+export interface UnitEnd {
+  readonly next: number;
+  readonly rows: number;
+  /** Of a topic: offsets without a row. */
+  readonly control: number;
+  readonly aborted: number;
+  readonly lost: number;
+  /** Values that were not UTF-8 and were replaced or made null. */
+  readonly invalidUtf8: number;
+  /** Bad rows of a file that were left out. */
+  readonly dropped: number;
+}
+
+export type UnitMessage =
+  | { readonly kind: 'chunk'; readonly chunk: Chunk }
+  | { readonly kind: 'end'; readonly end: UnitEnd }
+  | { readonly kind: 'failed'; readonly error: PlainError };
+
+/** To a worker: so many chunks more may be sent. */
+export interface CreditMessage {
+  readonly credit: number;
+}
+
+export function bytesOf(batches: readonly EncodedRecordBatch[]): number {
+  return batches.reduce((sum, { bytes }) => sum + bytes.length, 0);
+}

@@ -1,0 +1,86 @@
+/** Which files a load is of, given those that were asked for and what an earlier load left. Pure. */
+import { OffloadError } from '../../errors.ts';
+import type { FilePosition, FileProgress, LoadedFile } from './fileProgress.ts';
+
+export interface FoundFile {
+  readonly path: string;
+  readonly bytes: number;
+  readonly crc32c: number;
+}
+
+/** What a load has before it. */
+export interface FileChoice {
+  /** In the order in which they are loaded. */
+  readonly files: readonly LoadedFile[];
+  readonly position: FilePosition;
+  /** Rows that an earlier run has loaded of these. */
+  readonly rows: number;
+  /** Since when; null: from now. */
+  readonly startedAtMs: number | null;
+  /** What to tell people. */
+  readonly remarks: readonly string[];
+}
+
+/**
+ * @param found What was asked for, in sorted order. Of files that a run left on its way, and that are not among these,
+ *   too: those that can be read.
+ * @param asked Paths among `found` that were asked for.
+ * @returns Null if an earlier load has loaded all that is asked for.
+ * @throws OffloadError SOURCE_UNSUITABLE if a file is changed or gone that an earlier run has begun to load.
+ */
+export function chooseFiles(
+  found: readonly FoundFile[],
+  asked: ReadonlySet<string>,
+  earlier: FileProgress | null,
+  reload: boolean,
+): FileChoice | null {
+  const wanted = found.filter(({ path }) => asked.has(path));
+  if (reload || earlier === null) return begin(wanted, new Map());
+  if (earlier.state === 'running') return resume(wanted, found, earlier);
+  const done = new Map(earlier.files.map((file) => [fingerprint(file), file.loadedBy ?? earlier.run]));
+  return wanted.every((file) => done.has(fingerprint(file))) ? null : begin(wanted, done);
+}
+
+function begin(wanted: readonly FoundFile[], done: ReadonlyMap<string, string>): FileChoice {
+  const files = wanted.map((file) => ({ ...file, loadedBy: done.get(fingerprint(file)) ?? null }));
+  const remarks = files.flatMap(({ path, loadedBy }) =>
+    loadedBy === null ? [] : [`${path} was loaded by run ${loadedBy} and has not changed since: left out`],
+  );
+  return { files, position: { file: 0, row: 0 }, rows: 0, startedAtMs: null, remarks };
+}
+
+/** Goes on with the files of the run that died, and then takes those that it did not know. */
+function resume(wanted: readonly FoundFile[], found: readonly FoundFile[], earlier: FileProgress): FileChoice {
+  const { position, run } = earlier;
+  const now = new Map(found.map((file) => [file.path, file]));
+  const left = earlier.files.filter(({ loadedBy }, place) => loadedBy === null && place >= position.file);
+  for (const file of left) checkUnchanged(file, now.get(file.path), earlier);
+  const known = new Set(earlier.files.map(fingerprint));
+  const added = wanted.filter((file) => !known.has(fingerprint(file)));
+  const at = earlier.files[position.file];
+  const where = at ? `at row ${position.row + 1} of ${at.path}` : 'behind its last file';
+  return {
+    files: [...earlier.files, ...added.map((file) => ({ ...file, loadedBy: null }))],
+    position,
+    rows: earlier.rows,
+    startedAtMs: earlier.startedAtMs,
+    remarks: [`going on ${where}, where run ${run} stopped after ${earlier.rows} rows`],
+  };
+}
+
+function checkUnchanged(file: LoadedFile, now: FoundFile | undefined, { run, rows }: FileProgress): void {
+  if (now && fingerprint(now) === fingerprint(file)) return;
+  const what = now
+    ? `it has ${now.bytes} bytes, CRC-32C ${now.crc32c}, and had ${file.bytes} bytes, CRC-32C ${file.crc32c}`
+    : 'it is not there any more';
+  throw new OffloadError(
+    'SOURCE_UNSUITABLE',
+    `cannot go on with the load that run ${run} began (${rows} rows are written): ${file.path} has changed: ${what}; put it ` +
+      'back, or load everything from the beginning with --reload',
+    { context: { path: file.path, run, rows } },
+  );
+}
+
+function fingerprint({ path, bytes, crc32c }: FoundFile): string {
+  return `${path}\n${bytes}\n${crc32c}`;
+}

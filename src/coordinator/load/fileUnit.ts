@@ -1,0 +1,41 @@
+/** The rows of one file, or of a part of it, as chunks in the order of the file. */
+import { Table } from 'apache-arrow';
+import { openFile } from '../../sources/files/fileReader.ts';
+import type { ChunkSender } from './chunkSender.ts';
+import type { FileUnit, LoadSettings, UnitEnd } from './chunks.ts';
+import type { RecordMaker } from './recordMaker.ts';
+
+export interface FileUnitContext {
+  readonly source: Extract<LoadSettings['source'], { kind: 'files' }>;
+  readonly limits: Pick<LoadSettings, 'chunkRows' | 'chunkBytes'>;
+  readonly maker: RecordMaker;
+  readonly sender: ChunkSender;
+}
+
+/** @throws OffloadError ROW_INVALID naming file and row; what reading the file fails with. */
+export async function sendFileUnit(unit: FileUnit, context: FileUnitContext): Promise<UnitEnd> {
+  const { source, limits, maker, sender } = context;
+  const { path, startRow } = unit;
+  const endRow = unit.endRow ?? Number.MAX_SAFE_INTEGER;
+  const batches = openFile(source.input, path, {
+    startRow,
+    batchRows: Math.min(limits.chunkRows, endRow - startRow),
+    batchBytes: limits.chunkBytes,
+    memoryLimitBytes: source.memoryLimitBytes,
+    schema: source.schema,
+  });
+  let next = startRow;
+  let dropped = 0;
+  for await (const found of batches) {
+    dropped += found.dropped;
+    const left = endRow - found.firstRow;
+    const batch = found.batch.numRows > left ? found.batch.slice(0, left) : found.batch;
+    if (batch.numRows > 0) {
+      const rowName = (row: number): string => `row ${found.firstRow + row + 1} of ${path}`;
+      next = found.firstRow + batch.numRows;
+      await sender.send(await maker.encode(new Table([batch]), rowName), batch.numRows, next);
+    }
+    if (next >= endRow) break;
+  }
+  return { next, rows: next - startRow, dropped, control: 0, aborted: 0, lost: 0, invalidUtf8: 0 };
+}

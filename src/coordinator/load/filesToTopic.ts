@@ -1,0 +1,268 @@
+/**
+ * From files to a topic, each row exactly once. What a run does, and what a crash after each step leaves:
+ *
+ * 1. Looks at the files and at the progress of the config (fileProgress.ts). Files that were loaded before are left
+ *    out; where nothing is left, nothing is written. A run that is alive is left alone.
+ * 2. Fences an older producer of the config, which aborts what it left open, and reads the progress again: the other may
+ *    have committed until then.
+ * 3. Writes chunk after chunk, in the order of files and rows, each with its progress in one transaction. A crash: the
+ *    next run goes on after the last.
+ * 4. Writes that it is done. A crash before: the next run finds nothing left and does that.
+ */
+import { makeRunId } from '../../commit/names.ts';
+import { aliveError, describeOwner, formatOwner, markEnded, markRunning, type Owner } from '../../commit/owner.ts';
+import { watchRun } from '../../commit/watch.ts';
+import { OffloadError } from '../../errors.ts';
+import { systemClock } from '../../io.ts';
+import { Cluster } from '../../kafka/cluster.ts';
+import { TransactionalProducer } from '../../kafka/transactionalProducer.ts';
+import { planLoadMemory } from '../../plan/loadMemory.ts';
+import { readSchema } from '../../sources/files/fileReader.ts';
+import type { FileLoadJob } from '../jobs.ts';
+import type { OffloadReport, ReportedLoad } from '../report.ts';
+import { WorkerThreads } from '../threads.ts';
+import type { RunUi } from '../ui.ts';
+import type { FileUnit, LoadSettings } from './chunks.ts';
+import { chooseFiles, type FileChoice } from './fileChoice.ts';
+import { type FilePosition, type FileProgress, FileProgressFormat, parseFileProgress } from './fileProgress.ts';
+import { fileUnits } from './fileUnits.ts';
+import { checkUnchanged, type FoundFiles, findFiles } from './foundFiles.ts';
+import { Lanes } from './lanes.ts';
+import { describeLoad } from './loadPlan.ts';
+import type { LoadTask } from './loadTask.ts';
+import { type ProgressRecord, ProgressTopic, progressKey, readProgress } from './progressTopic.ts';
+import { compacted, ensureTopic } from './targetTopic.ts';
+import { closeProducer, LOAD_TRANSACTION_TIMEOUT_MS, type LoadCounts, transact, writeChunks } from './transactions.ts';
+
+interface LoadContext {
+  readonly job: FileLoadJob;
+  readonly ui: RunUi;
+  readonly target: Cluster;
+  readonly signal: AbortSignal;
+}
+
+/** As `runJob`. @throws OffloadError RUN_ALIVE; SOURCE_UNSUITABLE; ROW_INVALID naming file and row; FENCED. */
+export async function loadFiles(job: FileLoadJob, ui: RunUi, signal: AbortSignal): Promise<OffloadReport> {
+  const startedAtMs = performance.now();
+  const threads = job.dryRun ? null : new WorkerThreads<LoadTask, void>('load', job.workers);
+  const target = new Cluster(job.sink.kafka.connection, signal);
+  try {
+    const report = await load({ job, ui, target, signal }, threads);
+    return { ...report, seconds: (performance.now() - startedAtMs) / 1000 };
+  } finally {
+    await threads?.close();
+    target.close();
+  }
+}
+
+async function load(context: LoadContext, threads: WorkerThreads<LoadTask, void> | null): Promise<OffloadReport> {
+  const { job, target } = context;
+  const before = await lookAtProgress(context);
+  const files = await findFiles(job.source, before?.progress ?? null);
+  const choice = choose(job, files, before?.progress ?? null);
+  const isFresh = before?.progress.state !== 'running';
+  if (choice === null && before && isFresh) return alreadyLoaded(job, before.progress);
+  if (threads === null) {
+    const existing = await target.findTopic(job.sink.topic);
+    const plan = await describeLoad({ job, choice, existing, progress: before?.progress ?? null });
+    const load = { sources: job.source.paths, target: job.sink.topic, transactions: 0, alreadyLoaded: null };
+    return { ...emptyReport(job, load), plan };
+  }
+  if (before && !isFresh) await watch(context, before);
+  const { sink } = job;
+  const partitions = await ensureTopic(target, sink.kafka, { ...sink.create, topic: sink.topic });
+  const progressPartitions = await ensureTopic(target, sink.kafka, compacted(sink.progress));
+  const run = makeRunId(Date.now());
+  markRunning(run);
+  let producer: TransactionalProducer | null = null;
+  try {
+    producer = await TransactionalProducer.open(target, {
+      transactionalId: `kafkaload.load/${sink.progress.topic}/${sink.config}`,
+      transactionTimeoutMs: LOAD_TRANSACTION_TIMEOUT_MS,
+      signal: context.signal,
+    });
+    const topic = new ProgressTopic(sink.progress.topic, progressPartitions);
+    return await loadOpened(context, { run, producer, topic, partitions, threads, files });
+  } finally {
+    context.ui.progress.stop();
+    await threads.close();
+    if (producer) await closeProducer(producer);
+    markEnded(run);
+  }
+}
+
+interface Opened {
+  readonly run: string;
+  readonly producer: TransactionalProducer;
+  readonly topic: ProgressTopic;
+  /** Of the target topic. */
+  readonly partitions: number;
+  readonly threads: WorkerThreads<LoadTask, void>;
+  readonly files: FoundFiles;
+}
+
+async function loadOpened(context: LoadContext, opened: Opened): Promise<OffloadReport> {
+  const { job, ui, target } = context;
+  const { run, topic, files } = opened;
+  const key = keyOf(job);
+  const record = (await topic.read(target, (found) => found === key)).get(key);
+  const earlier = record ? parseFileProgress(key, record.value) : null;
+  // Another run may have done it all meanwhile.
+  const choice = choose(job, files, earlier);
+  if (choice === null && earlier) return alreadyLoaded(job, earlier);
+  if (choice === null) throw new OffloadError('INTERNAL', 'no files are left to load, and none were loaded');
+  for (const remark of choice.remarks) ui.log.info(remark);
+  const { rows, bytes, transactions } = await writeFiles(context, opened, choice);
+  const sources = choice.files.map(({ path }) => path);
+  return {
+    ...emptyReport(job, { sources, target: job.sink.topic, transactions, alreadyLoaded: null }),
+    run,
+    rows,
+    bytes,
+  };
+}
+
+async function writeFiles(context: LoadContext, opened: Opened, choice: FileChoice): Promise<LoadCounts> {
+  const { job, ui, signal } = context;
+  const { run, producer, topic, partitions, threads, files } = opened;
+  const { sink, source, offsets } = job;
+  const format = new FileProgressFormat(choice.files);
+  const owner = await describeOwner(run, '');
+  const startedAtMs = choice.startedAtMs ?? Date.now();
+  let position: FilePosition = choice.position;
+  let rows = choice.rows;
+  const progress = (state: FileProgress['state']) => {
+    const endedAtMs = state === 'done' ? Date.now() : null;
+    const value = format.format({ state, run, owner, position, rows, startedAtMs, endedAtMs });
+    return topic.encode([{ key: keyOf(job), value }]);
+  };
+  // Others see from now on who is at work; a list that is too long is refused before any row is written.
+  await transact(producer, [], await progress('running'), signal);
+  const paths = choice.files.flatMap(({ path, loadedBy }) => (loadedBy === null ? [path] : []));
+  const bytes = files.found.reduce((sum, file) => sum + (paths.includes(file.path) ? file.bytes : 0), 0);
+  ui.progress.start(bytes, bytes);
+  const memory = planLoadMemory({
+    source: 'files',
+    maxMemoryBytes: job.maxMemoryBytes,
+    workers: job.workers,
+    fetchBytes: sink.kafka.fetch.maxBytes,
+  });
+  const settings: LoadSettings = {
+    source: {
+      kind: 'files',
+      input: source.input,
+      schema: await readSchema(source.input, paths, { memoryLimitBytes: memory.readerBytes, signal }),
+      memoryLimitBytes: memory.readerBytes,
+    },
+    target: {
+      connection: sink.kafka.connection,
+      topic: sink.topic,
+      partitions,
+      compression: sink.compression,
+      headers: sink.headers,
+    },
+    chunkRows: sink.chunkRecords,
+    chunkBytes: memory.chunkBytes,
+  };
+  const units = fileUnits({
+    files: choice.files,
+    position: choice.position,
+    format: source.input.format,
+    unitRows: sink.chunkRecords,
+  });
+  const lanes = new Lanes<FileUnit>({ threads, units, settings, isOrdered: true, signal });
+  const counts = await writeChunks({
+    lanes,
+    producer,
+    chunkRecords: sink.chunkRecords,
+    heartbeatMs: offsets.heartbeatMs,
+    onEnd: async (unit) => {
+      if (unit.isLast) await checkUnchanged(files, unit.path);
+    },
+    progress: (taken) => {
+      for (const { unit, chunk } of taken) {
+        if (chunk) {
+          position = { file: unit.file, row: chunk.next };
+          rows += chunk.rows;
+        } else if (unit.isLast) position = { file: unit.file + 1, row: 0 };
+      }
+      return progress('running');
+    },
+    onCommitted: (taken) => {
+      for (const { unit, chunk, end } of taken) {
+        const offsets = end && unit.isLast ? files.bytesOf(unit.path) : 0;
+        ui.progress.advance({ rows: chunk?.rows ?? 0, bytes: chunk?.bytes ?? 0, offsets });
+        if (end && end.dropped > 0) ui.log.warn(`${end.dropped} bad rows of ${unit.path} were left out`);
+      }
+    },
+    signal,
+  });
+  await transact(producer, [], await progress('done'), signal);
+  return counts;
+}
+
+interface SeenProgress {
+  readonly progress: FileProgress;
+  readonly mark: string;
+}
+
+/** What an earlier load left, before anything is opened. */
+async function lookAtProgress({ job, target }: LoadContext): Promise<SeenProgress | null> {
+  const key = keyOf(job);
+  const { found } = await readProgress(target, job.sink.progress.topic, (other) => other === key);
+  const record: ProgressRecord | undefined = found.get(key);
+  return record ? { progress: parseFileProgress(key, record.value), mark: record.mark } : null;
+}
+
+/** @throws OffloadError RUN_ALIVE if the run shows a sign of life. */
+async function watch(context: LoadContext, before: SeenProgress): Promise<void> {
+  const { job, ui } = context;
+  const { run, owner } = before.progress;
+  if (job.takeOver) return;
+  let known: SeenProgress | null = before;
+  const look = async (): Promise<{ mark: string; owner: Owner | null } | null> => {
+    const seen = known ?? (await lookAtProgress(context));
+    known = null;
+    return seen?.progress.state === 'running' ? { mark: seen.mark, owner: seen.progress.owner } : null;
+  };
+  const verdict = await watchRun(look, job.offsets, systemClock, () => {
+    const seconds = job.offsets.takeOverAfterMs / 1000;
+    ui.log.info(
+      `run ${run} of config ${job.sink.config} on ${formatOwner(owner)} has not ended; watching it for ${seconds} s`,
+    );
+  });
+  if (verdict === 'alive') throw aliveError(job.sink.config, { run, owner }, 'is at work');
+}
+
+function choose(job: FileLoadJob, files: FoundFiles, progress: FileProgress | null): FileChoice | null {
+  return chooseFiles(files.found, files.asked, progress, job.sink.reload);
+}
+
+function keyOf({ sink }: FileLoadJob): string {
+  return progressKey(sink.config);
+}
+
+function alreadyLoaded(job: FileLoadJob, { run, endedAtMs, files }: FileProgress): OffloadReport {
+  const at = new Date(endedAtMs ?? 0).toISOString();
+  const sources = files.map(({ path }) => path);
+  return emptyReport(job, { sources, target: job.sink.topic, transactions: 0, alreadyLoaded: { run, at } });
+}
+
+function emptyReport({ config }: FileLoadJob, load: ReportedLoad): OffloadReport {
+  return {
+    config,
+    topic: null,
+    topics: [],
+    committed: true,
+    load,
+    run: null,
+    rows: 0,
+    bytes: 0,
+    seconds: 0,
+    files: [],
+    offsets: [],
+    workers: [],
+    warnings: [],
+    recovered: [],
+  };
+}

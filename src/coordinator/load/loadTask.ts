@@ -1,0 +1,64 @@
+/**
+ * What a worker does with one unit: read, transform, encode, hand over. The thread keeps its connections, columns and
+ * encoder from unit to unit.
+ */
+import type { MessagePort } from 'node:worker_threads';
+import { MessageColumns } from '../../decode/columns.ts';
+import { Cluster } from '../../kafka/cluster.ts';
+import { ChunkSender } from './chunkSender.ts';
+import type { LoadSettings, LoadUnit, UnitEnd } from './chunks.ts';
+import { RecordMaker } from './recordMaker.ts';
+
+export interface LoadTask {
+  readonly unit: LoadUnit;
+  readonly settings: LoadSettings;
+  readonly port: MessagePort;
+  /** Chunks that may be sent at once. */
+  readonly credit: number;
+}
+
+export class LoadTaskRunner {
+  readonly #settings: LoadSettings;
+  readonly #maker: RecordMaker;
+  readonly #topic: { readonly cluster: Cluster; readonly columns: MessageColumns } | null;
+
+  constructor(settings: LoadSettings) {
+    const { source, target } = settings;
+    this.#settings = settings;
+    this.#maker = new RecordMaker(target);
+    this.#topic =
+      source.kind === 'topic'
+        ? {
+            cluster: new Cluster(source.connection),
+            columns: new MessageColumns(source.fields.map(({ column }) => column)),
+          }
+        : null;
+  }
+
+  /** Never throws: everything, an error included, is said through the port, in its order. */
+  async run({ unit, port, credit }: LoadTask): Promise<void> {
+    const sender = new ChunkSender(port, credit);
+    try {
+      sender.end(await this.#send(unit, sender));
+    } catch (error) {
+      sender.fail(error);
+    } finally {
+      this.#topic?.columns.clear();
+      sender.close();
+    }
+  }
+
+  async #send(unit: LoadUnit, sender: ChunkSender): Promise<UnitEnd> {
+    const { source, ...limits } = this.#settings;
+    const maker = this.#maker;
+    if (unit.kind === 'topic' && source.kind === 'topic' && this.#topic) {
+      const { sendTopicUnit } = await import('./topicUnit.ts');
+      return sendTopicUnit(unit, { source, limits, maker, sender, ...this.#topic });
+    }
+    if (unit.kind === 'file' && source.kind === 'files') {
+      const { sendFileUnit } = await import('./fileUnit.ts');
+      return sendFileUnit(unit, { source, limits, maker, sender });
+    }
+    throw new TypeError(`a unit of a ${unit.kind} is not for a source of ${source.kind}`);
+  }
+}

@@ -1,0 +1,37 @@
+import { OffloadError } from '../../errors.ts';
+import type { Cluster } from '../../kafka/cluster.ts';
+import type { TopicToTopicJob } from '../jobs.ts';
+
+/**
+ * Refuses a job whose rows would go back to a topic that they are read from: it would read them again, for ever.
+ *
+ * @param topics Those that are read.
+ * @throws OffloadError USAGE
+ */
+export async function checkNoLoop(
+  { source, sink }: TopicToTopicJob,
+  topics: readonly { readonly topic: string }[],
+  from: Cluster,
+  to: Cluster,
+): Promise<void> {
+  const names = topics.map(({ topic }) => topic);
+  const isNamed = names.includes(sink.topic);
+  // A field `topic` made of the source's own column sends every row to where it came from.
+  const keepsTopic = source.fields.some(({ name, column }) => name === 'topic' && column === 'topic');
+  if (!isNamed && !keepsTopic) return;
+  const [fromId, toId] = await Promise.all([from.clusterId(), to.clusterId()]);
+  if (fromId !== toId) return;
+  if (isNamed) {
+    throw new OffloadError(
+      'USAGE',
+      `topic ${sink.topic} is read and written by the same job, on the same cluster: it would never end; write to another`,
+      { context: { topic: sink.topic } },
+    );
+  }
+  throw new OffloadError(
+    'USAGE',
+    `the field topic sends every row back to the topic it was read from (${names.join(', ')}), on the same cluster; ` +
+      'leave it out of fields, or give it another name: topic as source_topic',
+    { context: { topic: names[0] ?? '' } },
+  );
+}

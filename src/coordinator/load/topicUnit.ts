@@ -1,0 +1,70 @@
+/** The records of one source partition, as chunks in offset order. */
+import type { MessageColumns } from '../../decode/columns.ts';
+import { RecordSet } from '../../decode/recordSet.ts';
+import type { Cluster } from '../../kafka/cluster.ts';
+import { KafkaRangeReader } from '../../sources/kafkaRange.ts';
+import { toArrowBatch } from '../../transform/toArrow.ts';
+import type { ChunkSender } from './chunkSender.ts';
+import type { LoadSettings, TopicUnit, UnitEnd } from './chunks.ts';
+import type { RecordMaker } from './recordMaker.ts';
+
+type TopicSettings = Extract<LoadSettings['source'], { kind: 'topic' }>;
+
+export interface TopicUnitContext {
+  readonly source: TopicSettings;
+  readonly limits: Pick<LoadSettings, 'chunkRows' | 'chunkBytes'>;
+  readonly cluster: Cluster;
+  /** Empty; used again for the next unit after `clear`. */
+  readonly columns: MessageColumns;
+  readonly maker: RecordMaker;
+  readonly sender: ChunkSender;
+}
+
+/** @throws OffloadError OFFSET_LOST, INVALID_UTF8, what a row or a request fails with. */
+export async function sendTopicUnit({ range }: TopicUnit, context: TopicUnitContext): Promise<UnitEnd> {
+  const { source, limits, cluster, columns, maker, sender } = context;
+  const { fetch, failOnDataLoss, fields, invalidUtf8 } = source;
+  const { topic, partition, startOffset, endOffset } = range;
+  const reader = new KafkaRangeReader(cluster, range, { fetch, failOnDataLoss });
+  const counts = { rows: 0, control: 0, aborted: 0, invalidUtf8: 0 };
+  let position = startOffset;
+
+  const cut = async (): Promise<void> => {
+    const onInvalidUtf8 = (_column: string, values: number): void => {
+      counts.invalidUtf8 += values;
+    };
+    const batch = toArrowBatch(columns, fields, { topic, partition, invalidUtf8, onInvalidUtf8 });
+    const rowName = (row: number): string => `the record of ${topic}/${partition} at offset ${columns.offsetAt(row)}`;
+    const encoded = await maker.encode(batch, rowName);
+    const { rows } = columns;
+    columns.clear();
+    counts.rows += rows;
+    await sender.send(encoded, rows, position);
+  };
+
+  for (;;) {
+    const fetched = await reader.next();
+    if (fetched === null) break;
+    const set = new RecordSet(fetched.records, fetched.aborted, {
+      topic,
+      partition,
+      startOffset: fetched.startOffset,
+      endOffset,
+      isolationLevel: fetch.isolationLevel,
+      checkCrcs: fetch.checkCrcs,
+      maxBatchBytes: fetch.maxBatchBytes,
+    });
+    for (let size = await set.peek(); size !== null; size = await set.peek()) {
+      const isFull = columns.rawBytes + size.bytes > limits.chunkBytes || columns.rows + size.rows > limits.chunkRows;
+      if (columns.rows > 0 && (isFull || !columns.hasRoomFor(size.bytes, size.rows))) await cut();
+      await set.next(columns);
+      position = Math.max(position, set.nextOffset);
+    }
+    position = Math.max(position, set.nextOffset);
+    counts.control += set.counts.control;
+    counts.aborted += set.counts.aborted;
+  }
+  position = Math.max(position, endOffset);
+  if (columns.rows > 0) await cut();
+  return { ...counts, next: position, lost: reader.lostOffsets, dropped: 0 };
+}

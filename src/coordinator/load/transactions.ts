@@ -1,0 +1,106 @@
+/** Chunk after chunk into the target: one transaction each, with the progress that it makes. */
+import type { EncodedRecordBatch } from '../../encode/records/recordBatch.ts';
+import type { TransactionalProducer } from '../../kafka/transactionalProducer.ts';
+import type { LoadUnit, UnitEnd } from './chunks.ts';
+import type { Lanes, Taken } from './lanes.ts';
+
+/** A transaction that nobody ends is aborted by its coordinator after this: a chunk may take that long to be sent. */
+export const LOAD_TRANSACTION_TIMEOUT_MS = 60_000;
+/** How often a coordinator looks for such transactions by default, and some seconds for the trip. */
+export const STABLE_WAIT_MS = LOAD_TRANSACTION_TIMEOUT_MS + 15_000;
+/** Whoever asked a run to stop does not wait for longer than this. */
+const STOP_WITHIN_MS = 3_000;
+
+export interface LoadCounts {
+  rows: number;
+  /** Of record batches, as written. */
+  bytes: number;
+  transactions: number;
+}
+
+export interface TransactionsOptions<Unit extends LoadUnit> {
+  readonly lanes: Lanes<Unit>;
+  readonly producer: TransactionalProducer;
+  readonly chunkRecords: number;
+  /** A record of progress is written at least so often. */
+  readonly heartbeatMs: number;
+  /** Takes note of what is about to be committed; gives the records of progress. Called once for each transaction. */
+  readonly progress: (taken: readonly Taken<Unit>[]) => Promise<EncodedRecordBatch[]>;
+  /** Called for each end of a unit, before `progress`; what it throws ends the load. */
+  readonly onEnd?: (unit: Unit, end: UnitEnd) => Promise<void>;
+  readonly onCommitted: (taken: readonly Taken<Unit>[]) => void;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Writes all chunks; returns when the last one is committed.
+ *
+ * @throws OffloadError whatever workers or the target met; then the open transaction is aborted. OUTCOME_UNKNOWN: the
+ *   next run reads how far it is. The signal's reason.
+ */
+export async function writeChunks<Unit extends LoadUnit>(options: TransactionsOptions<Unit>): Promise<LoadCounts> {
+  const { lanes, producer, chunkRecords, heartbeatMs, progress, onEnd, onCommitted, signal } = options;
+  const counts: LoadCounts = { rows: 0, bytes: 0, transactions: 0 };
+  for (;;) {
+    const taken = await lanes.take(chunkRecords, heartbeatMs);
+    if (taken === null) return counts;
+    for (const { unit, end } of taken) if (end) await onEnd?.(unit, end);
+    const chunks = taken.flatMap(({ chunk }) => chunk ?? []);
+    const batches = chunks.flatMap((chunk) => chunk.batches);
+    signal.throwIfAborted();
+    await transact(producer, batches, await progress(taken), signal);
+    lanes.committed();
+    for (const { rows, bytes } of chunks) {
+      counts.rows += rows;
+      counts.bytes += bytes;
+    }
+    counts.transactions += 1;
+    onCommitted(taken);
+  }
+}
+
+/**
+ * One transaction. Progress is sent when all else is acknowledged: until the commit nobody can read what follows it in
+ * its topic, which others keep their offsets in.
+ */
+export async function transact(
+  producer: TransactionalProducer,
+  batches: readonly EncodedRecordBatch[],
+  progress: readonly EncodedRecordBatch[],
+  signal: AbortSignal,
+): Promise<void> {
+  await producer.begin();
+  await producer.send(batches);
+  if (progress.length > 0) await producer.send(progress);
+  signal.throwIfAborted();
+  // A broker that does not answer must not keep a run that was told to stop: the next one looks what became of it.
+  await untilStopped(producer.commit(), signal);
+}
+
+/** Closes a producer, which aborts what is open; gives up after a few seconds. */
+export async function closeProducer(producer: TransactionalProducer): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, STOP_WITHIN_MS);
+  });
+  await Promise.race([producer.close(), late]);
+  clearTimeout(timer);
+}
+
+/** Waits for the promise, but no longer than a few seconds after the signal; then its reason is thrown. */
+async function untilStopped<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  let stop: (() => void) | undefined;
+  const stopped = new Promise<never>((_resolve, reject) => {
+    stop = () => {
+      timer = setTimeout(() => reject(signal.reason), STOP_WITHIN_MS);
+    };
+    signal.addEventListener('abort', stop, { once: true });
+  });
+  try {
+    return await Promise.race([promise, stopped]);
+  } finally {
+    clearTimeout(timer);
+    if (stop) signal.removeEventListener('abort', stop);
+  }
+}

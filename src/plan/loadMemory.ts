@@ -1,0 +1,35 @@
+/** Shares out `--max-memory` where records go to Kafka: what one worker may hold, its chunks with the coordinator included. */
+export interface LoadMemory {
+  /** Bytes asked for in one Fetch. */
+  readonly fetchBytes: number;
+  /** For the buffers of a file's reader. */
+  readonly readerBytes: number;
+  /** Bytes of rows after which a chunk is cut. */
+  readonly chunkBytes: number;
+}
+
+/**
+ * Copies of a chunk's rows, for rows that do not compress: the columns and what they were grown from, the records being
+ * made, and two chunks in hand.
+ */
+const CHUNK_COPIES = 6;
+/** One answer is decoded while the next one arrives. */
+const FETCH_COPIES = 2;
+/** DuckDB does not read Parquet with less. */
+const READER_BYTES = 64 * 1024 ** 2;
+const MIN_CHUNK_BYTES = 1024 ** 2;
+const MIN_FETCH_BYTES = 512 * 1024;
+
+export function planLoadMemory(demand: {
+  readonly source: 'topic' | 'files';
+  readonly maxMemoryBytes: number;
+  readonly workers: number;
+  /** What was asked for; memory may ask for less. */
+  readonly fetchBytes: number;
+}): LoadMemory {
+  const share = demand.maxMemoryBytes / demand.workers;
+  const fetchBytes = Math.floor(Math.min(demand.fetchBytes, Math.max(MIN_FETCH_BYTES, share / (4 * FETCH_COPIES))));
+  const reserved = demand.source === 'topic' ? fetchBytes * FETCH_COPIES : READER_BYTES;
+  const chunkBytes = Math.max(MIN_CHUNK_BYTES, Math.floor((share - reserved) / CHUNK_COPIES));
+  return { fetchBytes, readerBytes: READER_BYTES, chunkBytes };
+}
