@@ -3,17 +3,17 @@ import { dirname, join } from 'node:path';
 import type { OffsetsSettings } from '../config/job.ts';
 import { ioError, OffloadError } from '../errors.ts';
 import { type Clock, type FileSystem, makeFolders, syncFolder, systemCode, unlessAbsent, writeSynced } from '../io.ts';
+import { offsetKey } from '../plan/places.ts';
 import type { PublishOutcome } from '../sinks/localFiles.ts';
 import { encodeManifest } from '../sinks/manifest.ts';
 import { blocked, encodeIntent, INTENT_FILE, type IntentRecord, makeIntentRecord } from './intent.ts';
 import { isStagingPathOf, NO_STAGING, withdrawnPathOf } from './names.ts';
 import type { Owner } from './owner.ts';
-import { offsetKey, type SavedOffsets } from './savedOffsets.ts';
+import type { SavedOffsets, TopicsInUse } from './savedOffsets.ts';
 import type { Intent } from './types.ts';
 
-export interface RunContext {
+export interface RunContext extends TopicsInUse {
   readonly config: string;
-  readonly topics: readonly string[];
   readonly offsets: OffsetsSettings;
   readonly run: string;
   /** NO_STAGING for a session that moves no rows: it can change what is saved, and recover; it cannot `finish`. */
@@ -84,7 +84,7 @@ export async function removeEmptyStaging(context: RunContext): Promise<void> {
  * @throws OffloadError FENCED if the staging folder is gone: only a run that took over removes it.
  */
 export async function stageIntent(context: RunContext, intent: Intent, saved: SavedOffsets): Promise<IntentRecord> {
-  const { fs, stagingPath, owner, topics } = context;
+  const { fs, stagingPath, owner, topics, plainTopic } = context;
   checkIntent(context, intent, saved);
   const encoded = encodeIntent(intent);
   try {
@@ -94,7 +94,7 @@ export async function stageIntent(context: RunContext, intent: Intent, saved: Sa
     if (systemCode(error) === 'ENOENT') throw fencedError(context, 'its staging folder was removed');
     throw error;
   }
-  return makeIntentRecord(intent, encoded, { owner, topics, manifest: encodeManifest(intent) });
+  return makeIntentRecord(intent, encoded, { owner, topics, plainTopic, manifest: encodeManifest(intent) });
 }
 
 /** A plan that began elsewhere than at the saved offsets would lose or repeat rows: refused, whoever made it. */

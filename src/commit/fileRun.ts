@@ -25,6 +25,7 @@
  */
 import { messageOf, OffloadError } from '../errors.ts';
 import { makeFolders, systemCode } from '../io.ts';
+import { offsetKey } from '../plan/places.ts';
 import { publishLocalFiles } from '../sinks/localFiles.ts';
 import {
   afterPrepare,
@@ -41,7 +42,7 @@ import { highestDone, OffsetsFolder, savedState } from './fileState.ts';
 import { blocked, formatIntentRecord, type IntentRecord, loadIntent, makeChangeRecord } from './intent.ts';
 import { compareNames, type StateKind, type StateName } from './names.ts';
 import { aliveError, formatOwner, markEnded, markRunning } from './owner.ts';
-import { mergeOffsets, offsetKey, type SavedOffsets } from './savedOffsets.ts';
+import { formatOffsetsFile, mergeOffsets, type SavedOffset, type SavedOffsets } from './savedOffsets.ts';
 import type { DiscardedRun, Intent, RunSession, SavedState } from './types.ts';
 import { type Heartbeat, startHeartbeat, watchRun } from './watch.ts';
 
@@ -60,7 +61,7 @@ export class FileRun implements RunSession {
   #number = 0;
   #heartbeat: Heartbeat | null = null;
   #offsets: SavedOffsets = new Map();
-  #state: SavedState = { offsets: [], topicIds: {}, previousRun: null };
+  #state: SavedState = { offsets: [], others: [], topicIds: {}, previousRun: null };
   /** `bound` from before the call that may prepare or take an intent over: then nothing of ours is removed on error. */
   #phase: 'free' | 'bound' = 'free';
   #ending: Promise<void> | null = null;
@@ -191,11 +192,9 @@ export class FileRun implements RunSession {
       );
     }
     if (this.#context.discard && !record.change) return this.#discard(found, record);
-    const { topics } = record;
-    const before = await this.#folder.readLastDone(await this.#folder.list());
-    const saved = await this.#folder.readSaved({ topics, topicsBefore: before?.topics ?? [] });
+    const saved = await this.#readSaved(record);
     const { offsets, warnings } = mergeOffsets(saved, record);
-    if (!(await this.#folder.create(this.#mine('next'), this.#folder.formatSaved(offsets, topics)))) {
+    if (!(await this.#folder.create(this.#mine('next'), formatOffsetsFile(offsets, record)))) {
       throw fencedError(this.#context, 'a file it was writing was removed');
     }
     await this.#folder.sync();
@@ -231,7 +230,7 @@ export class FileRun implements RunSession {
     await this.#folder.sync();
     await step('discard.begun');
     // Its owner may have been asleep until just now, and have committed before its `next` went.
-    const saved = await this.#folder.readSaved({ topics: record.topics, topicsBefore: record.topics });
+    const saved = await this.#readSaved(record);
     const moved = record.next.find(({ offset }, index) => offset !== record.previous[index]?.offset);
     if (moved && saved.get(offsetKey(moved))?.offset === moved.offset) {
       throw refuseDiscard(record, `its offsets are saved already (${offsetKey(moved)}: ${moved.offset})`);
@@ -300,11 +299,17 @@ export class FileRun implements RunSession {
   }
 
   async #read(names: readonly StateName[]): Promise<void> {
-    const { topics, step } = this.#context;
+    const { topics, plainTopic, step } = this.#context;
     const last = await this.#folder.readLastDone(names);
-    this.#offsets = await this.#folder.readSaved({ topics, topicsBefore: last?.topics ?? [] });
+    this.#offsets = await this.#folder.readSaved({ topics, plainTopic, before: last });
     this.#state = savedState(this.#offsets, last, topics);
     await step('open.read');
+  }
+
+  /** What is saved, as the run of a record reads it. */
+  async #readSaved({ topics, plainTopic }: IntentRecord): Promise<Map<string, SavedOffset>> {
+    const before = await this.#folder.readLastDone(await this.#folder.list());
+    return this.#folder.readSaved({ topics, plainTopic, before });
   }
 
   /**
@@ -364,9 +369,9 @@ export class FileRun implements RunSession {
   }
 
   async #prepare(record: IntentRecord): Promise<void> {
-    const { step, topics } = this.#context;
+    const { step } = this.#context;
     const run = this.#mine('run');
-    const next = this.#folder.formatSaved(mergeOffsets(this.#offsets, record).offsets, topics);
+    const next = formatOffsetsFile(mergeOffsets(this.#offsets, record).offsets, record);
     if (!(await this.#folder.create(this.#mine('next'), next))) {
       throw fencedError(this.#context, 'a file it was writing was removed');
     }
@@ -445,7 +450,7 @@ export class FileRun implements RunSession {
 
   /** The intent was taken over while this run published: looks what became of it, and says so. */
   async #overtaken(record: IntentRecord): Promise<OffloadError> {
-    const saved = await this.#folder.readSaved({ topics: record.topics, topicsBefore: record.topics });
+    const saved = await this.#readSaved(record);
     const { offsets } = mergeOffsets(saved, record);
     const isSaved = [...offsets].every(([key, entry]) => saved.get(key)?.offset === entry.offset);
     return fencedError(

@@ -18,12 +18,11 @@ import { type IntentRecord, lastManifest, parseIntentRecord } from './intent.ts'
 import { compareNames, formatStateName, parseStateName, type StateKind, type StateName } from './names.ts';
 import { type Owner, parseOwner } from './owner.ts';
 import {
-  formatOffsetsFile,
   parseOffsetsFile,
   type SavedOffset,
   type SavedOffsets,
-  sortOffsets,
-  type TopicsInUse,
+  splitOffsets,
+  type TopicsOverTime,
 } from './savedOffsets.ts';
 import type { SavedState } from './types.ts';
 
@@ -141,14 +140,10 @@ export class OffsetsFolder {
   }
 
   /** @throws OffloadError SAVED_OFFSETS_INVALID */
-  async readSaved(use: TopicsInUse): Promise<Map<string, SavedOffset>> {
+  async readSaved(use: TopicsOverTime): Promise<Map<string, SavedOffset>> {
     const path = join(this.path, this.#config);
     const bytes = await unlessAbsent(this.#fs.readFile(path));
     return bytes ? parseOffsetsFile(path, bytes.toString('utf8'), use) : new Map();
-  }
-
-  formatSaved(saved: SavedOffsets, topics: readonly string[]): string {
-    return formatOffsetsFile(saved, topics);
   }
 
   async #renamed(from: string, to: string): Promise<boolean> {
@@ -176,7 +171,7 @@ export function highestDone(names: readonly StateName[]): StateName | null {
 /** @param last The record of the highest `done`. */
 export function savedState(offsets: SavedOffsets, last: IntentRecord | null, topics: readonly string[]): SavedState {
   return {
-    offsets: sortOffsets(offsets).filter((entry) => topics.includes(entry.topic)),
+    ...splitOffsets(offsets, topics),
     topicIds: last?.topicIds ?? {},
     previousRun: last ? lastManifest(last) : null,
   };

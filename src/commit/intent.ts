@@ -9,12 +9,13 @@ import { type FileSystem, unlessAbsent } from '../io.ts';
 import type { PartitionOffset } from '../tasks.ts';
 import { isRunId, isStagingPathOf, NO_STAGING, withdrawnPathOf } from './names.ts';
 import type { Owner } from './owner.ts';
-import type { SavedOffsets } from './savedOffsets.ts';
+import type { SavedOffsets, TopicsInUse } from './savedOffsets.ts';
 import type { FileState, Intent, SavedState } from './types.ts';
 
 export const INTENT_FILE = 'intent.json';
 
-export interface IntentRecord {
+/** `topics` and `plainTopic` are those of the run that prepared: whoever finishes it saves in the same form. */
+export interface IntentRecord extends TopicsInUse {
   readonly config: string;
   readonly run: string;
   /** Of the run that prepared: its staging is on this host. */
@@ -25,7 +26,6 @@ export interface IntentRecord {
   readonly intentBytes: number;
   readonly intentCrc32c: number;
   readonly manifestCrc32c: number;
-  readonly topics: readonly string[];
   readonly topicIds: Readonly<Record<string, string>>;
   /** The file that is replaced by one rename; null where new files go to a folder. */
   readonly exactFile: ExactFile | null;
@@ -51,7 +51,7 @@ export function encodeIntent(intent: Intent): Buffer {
 export function makeIntentRecord(
   intent: Intent,
   encoded: Buffer,
-  about: { readonly owner: Owner; readonly topics: readonly string[]; readonly manifest: Buffer },
+  about: TopicsInUse & { readonly owner: Owner; readonly manifest: Buffer },
 ): IntentRecord {
   return {
     config: intent.config,
@@ -64,6 +64,7 @@ export function makeIntentRecord(
     intentCrc32c: crc32c(encoded),
     manifestCrc32c: crc32c(about.manifest),
     topics: about.topics,
+    plainTopic: about.plainTopic,
     topicIds: intent.topicIds,
     exactFile: exactFileOf(intent),
     change: null,
@@ -79,11 +80,11 @@ function exactFileOf({ target, files }: Intent): ExactFile | null {
 
 /** The record of a change of saved offsets: what `saved` becomes when everything not in `next` is forgotten. */
 export function makeChangeRecord(
-  about: { readonly config: string; readonly topics: readonly string[]; readonly owner: Owner },
+  about: TopicsInUse & { readonly config: string; readonly owner: Owner },
   from: { readonly saved: SavedOffsets; readonly previousRun: SavedState['previousRun'] },
   next: { readonly offsets: SavedOffsets; readonly topicIds: Readonly<Record<string, string>> },
 ): IntentRecord {
-  const { config, topics, owner } = about;
+  const { config, topics, plainTopic, owner } = about;
   // What is saved of topics the config does not read (any more) goes only if all goes.
   const saved = [...from.saved].filter(([, { topic }]) => next.offsets.size === 0 || topics.includes(topic));
   const places = [...new Map([...saved, ...next.offsets])];
@@ -100,6 +101,7 @@ export function makeChangeRecord(
     intentCrc32c: 0,
     manifestCrc32c: 0,
     topics,
+    plainTopic,
     topicIds: next.topicIds,
     exactFile: null,
     change: { previousRun: from.previousRun },
@@ -150,6 +152,8 @@ export function parseIntentRecord(text: string): IntentRecord | null {
       next.push({ topic, partition, offset: to });
     }
   }
+  const topics = Array.isArray(value.topics) ? value.topics.map(String) : Object.keys(offsets);
+  const plainTopic = value.plainTopic === undefined && topics.length === 1 ? topics[0] : value.plainTopic;
   return {
     config,
     run,
@@ -160,7 +164,8 @@ export function parseIntentRecord(text: string): IntentRecord | null {
     intentBytes,
     intentCrc32c,
     manifestCrc32c,
-    topics: Array.isArray(value.topics) ? value.topics.map(String) : Object.keys(offsets),
+    topics,
+    plainTopic: typeof plainTopic === 'string' ? plainTopic : null,
     topicIds: (value.topicIds as Record<string, string> | undefined) ?? {},
     exactFile: (value.exactFile as ExactFile | null | undefined) ?? null,
     change,
@@ -191,7 +196,8 @@ export async function loadIntent(fs: FileSystem, record: IntentRecord): Promise<
       `${path} has ${found} instead of ${record.intentBytes} bytes, CRC-32C ${record.intentCrc32c}`,
     );
   }
-  const intent = JSON.parse(bytes.toString('utf8')) as Intent;
+  // One that an older version prepared says nothing of the commit, and has one.
+  const intent = { commit: true, ...JSON.parse(bytes.toString('utf8')) } as Intent;
   if (intent.version !== 1 || intent.run !== record.run || intent.config !== record.config) {
     throw blocked(record, `${path} belongs to run ${intent.run} of config ${intent.config}`);
   }

@@ -6,6 +6,7 @@
  */
 import { isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
 import { OffloadError } from '../errors.ts';
+import { comparePlaces, offsetKey } from '../plan/places.ts';
 import type { PartitionOffset } from '../tasks.ts';
 import type { IntentRecord } from './intent.ts';
 
@@ -14,35 +15,47 @@ export interface SavedOffset extends PartitionOffset {
   readonly offset: number;
 }
 
-/** By `TOPIC/PARTITION`; a topic name holds no slash. */
+/** By `offsetKey`. */
 export type SavedOffsets = ReadonlyMap<string, SavedOffset>;
 
-/** What tells the topic of an entry that names none. */
+/** Which topics a config reads, and how its entries are written. */
 export interface TopicsInUse {
   /** Topics the config reads now. */
   readonly topics: readonly string[];
-  /** Topics it read at the last commit; empty where that is not known. */
-  readonly topicsBefore: readonly string[];
+  /** The topic whose entries do not name it: the only one the config can read. Null: every entry names its topic. */
+  readonly plainTopic: string | null;
 }
 
-export function offsetKey(place: { readonly topic: string; readonly partition: number }): string {
-  return `${place.topic}/${place.partition}`;
+/** What tells the topic of an entry that names none. */
+export interface TopicsOverTime extends TopicsInUse {
+  /** The same at the last commit; null where that is not known. */
+  readonly before: TopicsInUse | null;
 }
 
 /** In topic, then partition order. */
 export function sortOffsets(saved: SavedOffsets): SavedOffset[] {
-  return [...saved.values()].sort((a, b) =>
-    a.topic === b.topic ? a.partition - b.partition : a.topic < b.topic ? -1 : 1,
-  );
+  return [...saved.values()].sort(comparePlaces);
+}
+
+/** Those of the topics a config reads, and all others. */
+export function splitOffsets(
+  saved: SavedOffsets,
+  topics: readonly string[],
+): { readonly offsets: SavedOffset[]; readonly others: SavedOffset[] } {
+  const sorted = sortOffsets(saved);
+  return {
+    offsets: sorted.filter(({ topic }) => topics.includes(topic)),
+    others: sorted.filter(({ topic }) => !topics.includes(topic)),
+  };
 }
 
 /**
- * The topic of an entry without one: the only topic now, or, when one topic became several, the one it was before.
- * Null if it cannot be told: a guess would skip messages of another topic.
+ * The topic of an entry without one: what it was at the last commit; else, written by hand or by another tool, the only
+ * topic there is. Null if it cannot be told: a guess would skip messages of another topic.
  */
-export function soleTopic({ topics, topicsBefore }: TopicsInUse): string | null {
-  const [only] = topics.length === 1 ? topics : topicsBefore.length === 1 ? topicsBefore : [];
-  return only !== undefined && topics.includes(only) ? only : null;
+export function topicOfPlain({ plainTopic, before }: TopicsOverTime): string | null {
+  const [only, ...more] = before?.topics ?? [];
+  return before?.plainTopic ?? plainTopic ?? (more.length === 0 ? (only ?? null) : null);
 }
 
 /**
@@ -50,7 +63,7 @@ export function soleTopic({ topics, topicsBefore }: TopicsInUse): string | null 
  *
  * @throws OffloadError SAVED_OFFSETS_INVALID naming file, line and text.
  */
-export function parseOffsetsFile(path: string, text: string, use: TopicsInUse): Map<string, SavedOffset> {
+export function parseOffsetsFile(path: string, text: string, use: TopicsOverTime): Map<string, SavedOffset> {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines });
   const fail = (line: number, entry: string, why: string): never => {
@@ -73,7 +86,7 @@ export function parseOffsetsFile(path: string, text: string, use: TopicsInUse): 
     const line = isScalar(item) && item.range ? lines.linePos(item.range[0]).line : 1;
     const entry = isScalar(item) ? (item.source ?? String(item.value)) : lineOf(text, line);
     const parts = entry.split(',').map((part) => part.trim());
-    const topic = parts.length === 2 ? soleTopic(use) : parts.length === 3 ? (parts[0] ?? '') : undefined;
+    const topic = parts.length === 2 ? topicOfPlain(use) : parts.length === 3 ? (parts[0] ?? '') : undefined;
     const partition = parseCount(parts.at(-2) ?? '');
     const offset = parseCount(parts.at(-1) ?? '');
     if (topic === undefined || topic === '' || partition === null || offset === null) {
@@ -87,14 +100,14 @@ export function parseOffsetsFile(path: string, text: string, use: TopicsInUse): 
   return saved;
 }
 
-/** The file `CONFIG`, to the byte. With one topic, entries of other topics are left out. */
-export function formatOffsetsFile(saved: SavedOffsets, topics: readonly string[]): string {
-  const sole = topics.length === 1 ? topics[0] : undefined;
-  const entries = sortOffsets(saved).filter((entry) => sole === undefined || entry.topic === sole);
-  if (entries.length === 0) return '[]\n';
+/** The file `CONFIG`, to the byte. Entries of topics that are not read any more stay, and name their topic. */
+export function formatOffsetsFile(saved: SavedOffsets, { plainTopic }: Pick<TopicsInUse, 'plainTopic'>): string {
+  if (saved.size === 0) return '[]\n';
   const text = ({ topic, partition, offset }: SavedOffset): string =>
-    sole === undefined ? `${topic},${partition},${offset}` : `${partition},${offset}`;
-  return entries.map((entry) => `- "${text(entry)}"\n`).join('');
+    topic === plainTopic ? `${partition},${offset}` : `${topic},${partition},${offset}`;
+  return sortOffsets(saved)
+    .map((entry) => `- "${text(entry)}"\n`)
+    .join('');
 }
 
 /** Decimal digits only, and exact as a number; null for anything else. */
@@ -104,8 +117,9 @@ export function parseCount(text: string): number | null {
 }
 
 /**
- * What is saved once the intent is committed; an offset that moves to null is forgotten. An offset that is neither what the run began from nor what it moves to
- * was set by hand meanwhile: it stays, with a warning; so does an entry that was removed.
+ * What is saved once the intent is committed; an offset that moves to null is forgotten. An offset that is neither what
+ * the run began from nor what it moves to was set by hand meanwhile: it stays, with a warning; so does an entry that was
+ * removed.
  */
 export function mergeOffsets(
   saved: SavedOffsets,

@@ -13,8 +13,10 @@ import type { RunSession, SavedState } from './types.ts';
 
 export interface SavedStateOptions {
   readonly config: string;
-  /** Topics the config reads; with one, entries carry no topic name. */
+  /** Topics the config reads now. */
   readonly topics: readonly string[];
+  /** The topic whose entries carry no topic name; null: all carry one. Default: the only one of `topics`. */
+  readonly plainTopic?: string | null;
   readonly offsets: OffsetsSettings;
   /** Reads the offsets topic; needed in STREAM mode only. */
   readonly reader?: TopicReader;
@@ -53,6 +55,7 @@ export async function openRun(options: OpenRunOptions): Promise<RunSession> {
   const context: RunContext = {
     config,
     topics,
+    plainTopic: plainTopicOf(options),
     offsets,
     run,
     stagingPath,
@@ -96,16 +99,22 @@ export async function readSavedState(options: SavedStateOptions): Promise<Visibl
     topic: offsets.name,
     config,
     topics,
+    plainTopic: plainTopicOf(options),
     waitForStableMs: STABLE_WAIT_LOOKING_MS,
   });
   return visible(read.state, read.run?.owner ?? null, read.intent);
 }
 
-async function readFolder({ config, topics, offsets, fs = nodeFileSystem }: SavedStateOptions): Promise<VisibleState> {
+async function readFolder(options: SavedStateOptions): Promise<VisibleState> {
+  const { config, topics, offsets, fs = nodeFileSystem } = options;
   const folder = new OffsetsFolder(fs, offsets.name, config);
   const names = await folder.list();
   const last = await folder.readLastDone(names);
-  const saved = await folder.readSaved({ topics, topicsBefore: last?.topics ?? [] });
+  const saved = await folder.readSaved({
+    topics,
+    plainTopic: plainTopicOf(options),
+    before: last,
+  });
   const open = names.filter(({ kind }) => kind === 'run' || kind === 'intent').sort(compareNames);
   const latest = open.at(-1);
   const owner = latest ? await folder.readOwner(latest) : null;
@@ -121,6 +130,11 @@ async function visible(state: SavedState, owner: Owner | null, intent: IntentRec
     ...(isDead ? {} : { aliveRun: { run: owner.run, host: owner.host, pid: owner.pid } }),
     ...(intent ? { pendingIntent: intent } : {}),
   };
+}
+
+function plainTopicOf({ topics, plainTopic }: SavedStateOptions): string | null {
+  const [only] = topics;
+  return plainTopic === undefined && topics.length === 1 ? (only ?? null) : (plainTopic ?? null);
 }
 
 function requireReader(reader: TopicReader | undefined): TopicReader {

@@ -26,6 +26,7 @@ import {
   TransactionalProducer,
   type TransactionResult,
 } from '../kafka/client.ts';
+import { offsetKey } from '../plan/places.ts';
 import { publishLocalFiles } from '../sinks/localFiles.ts';
 import {
   afterPrepare,
@@ -41,12 +42,13 @@ import {
 import { withdrawStaging } from './discard.ts';
 import { blocked, formatIntentRecord, type IntentRecord, loadIntent, makeChangeRecord } from './intent.ts';
 import { aliveError, formatOwner, markEnded, markRunning } from './owner.ts';
-import { mergeOffsets, offsetKey, type SavedOffset } from './savedOffsets.ts';
+import { mergeOffsets, type SavedOffsets, type TopicsInUse } from './savedOffsets.ts';
 import {
   formatLastCommit,
   formatRunRecord,
   keysToForget,
   type Leftover,
+  outdatedKeys,
   readStreamState,
   recordKey,
   type StreamState,
@@ -205,6 +207,7 @@ export class StreamRun implements RunSession {
     if (!state.intent) return;
     if (this.#context.discard) return this.#discard(state.intent);
     log(`finishing run ${state.intent.run} of config ${config}, which was prepared and did not end`);
+    if (state.intent.plainTopic !== this.#context.plainTopic) this.#read = await this.#readState(state.intent);
     this.#phase = 'bound';
     const { files, warnings } = await this.#publish(state.intent, null);
     this.#phase = 'recorded';
@@ -257,7 +260,7 @@ export class StreamRun implements RunSession {
     const rest = this.#takenOver.filter(({ run }) => run !== record.run);
     this.#takenOver = own ? rest : [...rest, finished];
     const committed = await this.#transact([
-      ...this.#changedOffsets(offsets),
+      ...this.#changedOffsets(offsets, record),
       [stateKeys(this.#context.config).state, formatLastCommit(record)],
       [stateKeys(this.#context.config).intent, null],
       [stateKeys(this.#context.config).run, formatRunRecord(owner, this.#takenOver)],
@@ -312,13 +315,16 @@ export class StreamRun implements RunSession {
     const { config, step } = this.#context;
     this.signal.throwIfAborted();
     const { offsets: saved, state } = this.#current;
-    const next = new Map(offsets.map((entry) => [offsetKey(entry), entry]));
+    const named = new Map(offsets.map((entry) => [offsetKey(entry), entry]));
+    // What is saved of topics the config does not read (any more) goes only if all goes.
+    const others = [...saved].filter(([, { topic }]) => named.size > 0 && !this.#context.topics.includes(topic));
+    const next = new Map([...others, ...named]);
     const from = { saved, previousRun: previousRun ?? state.previousRun };
-    const record = makeChangeRecord(this.#context, from, { offsets: next, topicIds });
+    const record = makeChangeRecord(this.#context, from, { offsets: named, topicIds });
     this.#phase = 'bound';
     const changed = await this.#transact([
-      ...keysToForget(this.#current, this.#context, offsets).map((key) => [key, null] as const),
-      ...this.#changedOffsets(next),
+      ...keysToForget(this.#current, config, next, this.#context).map((key) => [key, null] as const),
+      ...this.#changedOffsets(next, this.#context),
       [stateKeys(config).state, formatLastCommit(record)],
     ]);
     if (changed.outcome === 'fenced') throw this.#overtakenError('that was before it changed the saved offsets');
@@ -360,24 +366,28 @@ export class StreamRun implements RunSession {
     return this.#read;
   }
 
-  #readState(): Promise<StreamState> {
-    const { config, topics, offsets } = this.#context;
-    return readStreamState(this.#reader, { topic: offsets.name, config, topics, waitForStableMs: STABLE_WAIT_MS });
+  /** @param use Whose topics and form of entries: this run's, or those of a run it finishes. */
+  #readState({ topics, plainTopic }: TopicsInUse = this.#context): Promise<StreamState> {
+    const { config, offsets } = this.#context;
+    const from = { topic: offsets.name, config, topics, plainTopic, waitForStableMs: STABLE_WAIT_MS };
+    return readStreamState(this.#reader, from);
   }
 
   #runRecord(): string {
     return formatRunRecord(this.#context.owner, this.#takenOver);
   }
 
-  /** Entries whose record would change; all of them when one topic has become several. */
-  #changedOffsets(offsets: ReadonlyMap<string, SavedOffset>): [string, string][] {
-    const { config, topics } = this.#context;
+  /** Entries whose record would change: all of them when one topic has become several, and the old ones go. */
+  #changedOffsets(offsets: SavedOffsets, form: Pick<TopicsInUse, 'plainTopic'>): [string, string | null][] {
+    const { config } = this.#context;
     const { stored } = this.#current;
-    return [...offsets.values()]
-      .filter((entry) => topics.includes(entry.topic))
-      .map((entry): [string, number] => [recordKey(config, entry, topics), entry.offset])
-      .filter(([key, offset]) => stored.get(key) !== offset)
-      .map(([key, offset]) => [key, String(offset)]);
+    const changed = [...offsets.values()]
+      .map((entry): [string, number] => [recordKey(config, entry, form), entry.offset])
+      .filter(([key, offset]) => stored.get(key) !== offset);
+    return [
+      ...changed.map(([key, offset]): [string, string] => [key, String(offset)]),
+      ...outdatedKeys(this.#current, config, offsets, form).map((key): [string, null] => [key, null]),
+    ];
   }
 
   /** Writes key and value pairs in one transaction; a tombstone goes to every partition that has a value of its key. */

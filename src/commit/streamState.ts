@@ -10,9 +10,18 @@
  * more: then the newest timestamp counts.
  */
 import { OffloadError } from '../errors.ts';
+import { offsetKey } from '../plan/places.ts';
 import { type IntentRecord, lastManifest, parseIntentRecord } from './intent.ts';
 import { type Owner, parseOwner } from './owner.ts';
-import { offsetKey, parseCount, type SavedOffset, type SavedOffsets, soleTopic, sortOffsets } from './savedOffsets.ts';
+import {
+  parseCount,
+  type SavedOffset,
+  type SavedOffsets,
+  splitOffsets,
+  type TopicsInUse,
+  type TopicsOverTime,
+  topicOfPlain,
+} from './savedOffsets.ts';
 import type { SavedState } from './types.ts';
 
 export interface TopicRecord {
@@ -56,7 +65,8 @@ export interface StreamState {
   readonly offsets: SavedOffsets;
   /** Offset by record key, as it stands: to write no more than what changes. */
   readonly stored: ReadonlyMap<string, number>;
-  readonly topicsBefore: readonly string[];
+  /** Record keys that hold a saved offset, by `offsetKey`: two where one topic became several, or several one. */
+  readonly keysOf: ReadonlyMap<string, readonly string[]>;
   readonly run: RunRecord | null;
   readonly intent: IntentRecord | null;
   /** The text of an intent that cannot be read; null if there is none. */
@@ -73,41 +83,58 @@ export function stateKeys(config: string): { run: string; intent: string; state:
   };
 }
 
-/** Record key of a saved offset, in the form for this number of topics. */
-export function recordKey(config: string, entry: SavedOffset, topics: readonly string[]): string {
-  return topics.length === 1 ? `${config}/${entry.partition}` : `${config}/${entry.topic}/${entry.partition}`;
+/** Record key of a saved offset. */
+export function recordKey(
+  config: string,
+  { topic, partition }: SavedOffset,
+  { plainTopic }: Pick<TopicsInUse, 'plainTopic'>,
+): string {
+  return topic === plainTopic ? `${config}/${partition}` : `${config}/${topic}/${partition}`;
+}
+
+/**
+ * Keys of these offsets in the form they had when the config read one topic, or several: to be forgotten once they are
+ * written in the other, or an old value would come to life again when the config changes back.
+ */
+export function outdatedKeys(
+  { keysOf }: Pick<StreamState, 'keysOf'>,
+  config: string,
+  offsets: SavedOffsets,
+  form: Pick<TopicsInUse, 'plainTopic'>,
+): string[] {
+  return [...offsets].flatMap(([place, entry]) => {
+    return (keysOf.get(place) ?? []).filter((key) => key !== recordKey(config, entry, form));
+  });
 }
 
 /** @throws OffloadError SAVED_OFFSETS_INVALID, BROKER_TIMEOUT and other errors of the reader. */
 export async function readStreamState(
   reader: TopicReader,
-  from: {
+  from: TopicsInUse & {
     readonly topic: string;
     readonly config: string;
-    readonly topics: readonly string[];
     readonly waitForStableMs: number;
   },
 ): Promise<StreamState> {
-  const { topic, config, topics, waitForStableMs } = from;
+  const { topic, config, topics, plainTopic, waitForStableMs } = from;
   const records = await reader(topic, { waitForStableMs });
   const { latest, places } = latestOfKeys(records ?? [], config);
   const keys = stateKeys(config);
   const text = (key: string): string | null => latest.get(key)?.value?.toString('utf8') ?? null;
   const last = parseState(text(keys.state));
-  const topicsBefore = last?.topics ?? [];
-  const { offsets, stored } = collectOffsets(latest, { topic, config, topics, topicsBefore });
+  const { offsets, stored, keysOf } = collectOffsets(latest, { topic, config, topics, plainTopic, before: last });
   const intentText = text(keys.intent);
   const intent = intentText === null ? null : parseIntentRecord(intentText);
   return {
     exists: records !== null,
     state: {
-      offsets: sortOffsets(offsets).filter((entry) => topics.includes(entry.topic)),
+      ...splitOffsets(offsets, topics),
       topicIds: last?.topicIds ?? {},
       previousRun: last?.previousRun ?? null,
     },
     offsets,
     stored,
-    topicsBefore,
+    keysOf,
     run: parseRunRecord(latest.get(keys.run)),
     intent,
     damagedIntent: intent ? null : intentText,
@@ -154,23 +181,24 @@ function isNewer(a: TopicRecord, b: TopicRecord): boolean {
 
 function collectOffsets(
   latest: ReadonlyMap<string, TopicRecord>,
-  about: { topic: string; config: string; topics: readonly string[]; topicsBefore: readonly string[] },
-): { offsets: Map<string, SavedOffset>; stored: Map<string, number> } {
-  const { topic: offsetsTopic, config, topics, topicsBefore } = about;
+  about: TopicsOverTime & { readonly topic: string; readonly config: string },
+): { offsets: Map<string, SavedOffset>; stored: Map<string, number>; keysOf: Map<string, string[]> } {
+  const { topic: offsetsTopic, config, topics, before } = about;
   const offsets = new Map<string, SavedOffset>();
   const stored = new Map<string, number>();
+  const keysOf = new Map<string, string[]>();
   const sources = new Map<string, TopicRecord>();
   for (const [key, record] of latest) {
     if (record.value === null || !key.startsWith(`${config}/`)) continue;
     const parts = key.slice(config.length + 1).split('/');
     const partition = parseCount(parts.at(-1) ?? '');
     if (partition === null || parts.length > 2) continue;
-    const topic = parts.length === 2 ? parts[0] : soleTopic({ topics, topicsBefore });
+    const topic = parts.length === 2 ? parts[0] : topicOfPlain(about);
     const value = record.value.toString('utf8');
     const offset = parseCount(value);
     if (topic === undefined || topic === '') continue;
     // Of the time when the config had one topic; taken over since, if the topics of the last commit are known.
-    if (topic === null && topicsBefore.length > 0) continue;
+    if (topic === null && before !== null) continue;
     if (topic === null || offset === null) {
       const why = topic === null ? `does not say which topic it is for (${topics.join(', ')})` : 'is not a number';
       throw new OffloadError(
@@ -181,12 +209,13 @@ function collectOffsets(
     }
     stored.set(key, offset);
     const entry = { topic, partition, offset };
+    keysOf.set(offsetKey(entry), [...(keysOf.get(offsetKey(entry)) ?? []), key]);
     const known = sources.get(offsetKey(entry));
     if (known && !isNewer(record, known)) continue;
     sources.set(offsetKey(entry), record);
     offsets.set(offsetKey(entry), entry);
   }
-  return { offsets, stored };
+  return { offsets, stored, keysOf };
 }
 
 export function formatRunRecord(owner: Owner, takenOver: readonly Leftover[]): string {
@@ -204,42 +233,38 @@ function parseRunRecord(record: TopicRecord | undefined): RunRecord | null {
   return { owner, takenOver, mark: `${record.partition}/${record.offset}` };
 }
 
-interface LastCommit {
-  readonly topics: readonly string[];
+interface LastCommit extends TopicsInUse {
   readonly topicIds: Readonly<Record<string, string>>;
   readonly previousRun: { readonly run: string; readonly manifestCrc32c: number } | null;
 }
 
 export function formatLastCommit(record: IntentRecord): string {
-  const { topics, topicIds } = record;
-  return JSON.stringify({ version: 1, topics, topicIds, previousRun: lastManifest(record) });
+  const { topics, plainTopic, topicIds } = record;
+  return JSON.stringify({ version: 1, topics, plainTopic, topicIds, previousRun: lastManifest(record) });
 }
 
-/**
- * Keys of saved offsets that have a value and are not those of `offsets`: what is to be forgotten when these replace
- * what is saved. Keys of topics the config does not read are among them only if nothing is to stay.
- */
+/** Keys of saved offsets that have a value and are not those of `offsets`, which are all that is to be saved. */
 export function keysToForget(
   { places }: Pick<StreamState, 'places'>,
-  about: { readonly config: string; readonly topics: readonly string[] },
-  offsets: readonly SavedOffset[],
+  config: string,
+  offsets: SavedOffsets,
+  form: Pick<TopicsInUse, 'plainTopic'>,
 ): string[] {
-  const { config, topics } = about;
-  const kept = new Set(offsets.map((entry) => recordKey(config, entry, topics)));
+  const kept = new Set([...offsets.values()].map((entry) => recordKey(config, entry, form)));
   return [...places].flatMap(([key, partitions]) => {
     const parts = key.startsWith(`${config}/`) ? key.slice(config.length + 1).split('/') : [];
-    const [topic] = parts.length === 2 ? parts : [];
     const isOffset = parts.length <= 2 && parseCount(parts.at(-1) ?? '') !== null;
-    const isOther = topic !== undefined && !topics.includes(topic) && offsets.length > 0;
-    return isOffset && partitions.length > 0 && !isOther && !kept.has(key) ? [key] : [];
+    return isOffset && partitions.length > 0 && !kept.has(key) ? [key] : [];
   });
 }
 
 function parseState(text: string | null): LastCommit | null {
   const value = parseJson(text) as Partial<LastCommit> | null;
   if (typeof value !== 'object' || value === null) return null;
-  const { topics, topicIds, previousRun } = value;
-  return { topics: topics ?? [], topicIds: topicIds ?? {}, previousRun: previousRun ?? null };
+  const { topics = [], topicIds, previousRun } = value;
+  // A record that says nothing of it is of a version that read one topic by one config.
+  const plainTopic = value.plainTopic === undefined && topics.length === 1 ? topics[0] : value.plainTopic;
+  return { topics, plainTopic: plainTopic ?? null, topicIds: topicIds ?? {}, previousRun: previousRun ?? null };
 }
 
 function parseJson(text: string | null): unknown {

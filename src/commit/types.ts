@@ -25,7 +25,9 @@ export interface Intent {
   readonly stagingPath: string;
   readonly target: PublishTarget;
   readonly writeMode: 'Append' | 'Overwrite';
-  /** Saved offsets the run began from, one entry for each partition of the plan. */
+  /** False for a run that was told not to commit: `next` is `previous`, which is what is saved, and stays so. */
+  readonly commit: boolean;
+  /** Saved offsets the run began from, one entry for each partition of the plan; without a commit only those saved. */
   readonly previous: readonly PartitionOffset[];
   /** Offsets to save, same partitions in the same order, none null. */
   readonly next: readonly PartitionOffset[];
@@ -45,8 +47,10 @@ export interface Intent {
 
 /** What is known of a config when a run begins. */
 export interface SavedState {
-  /** Saved next offsets; a partition without one is absent. Empty: nothing at all is saved. */
+  /** Saved next offsets of the topics the config reads; a partition without one is absent. */
   readonly offsets: readonly PartitionOffset[];
+  /** Those of topics it does not read now: they stay as they are. Nothing at all is saved if these are none, too. */
+  readonly others: readonly PartitionOffset[];
   /** Topic ids at the last commit, by topic name. */
   readonly topicIds: Readonly<Record<string, string>>;
   readonly previousRun: { readonly run: string; readonly manifestCrc32c: number } | null;

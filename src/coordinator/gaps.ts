@@ -1,23 +1,34 @@
+import { offsetKey } from '../plan/places.ts';
 import type { RangePlan } from '../plan/ranges.ts';
 import type { GapCounts } from '../tasks.ts';
 import type { TaskResult } from './fetchTask.ts';
 
+/** What reading a range, or a part of one, came to. */
+type RangeResult = Pick<TaskResult, 'range' | 'rows' | 'control' | 'aborted' | 'lost'>;
+
 /** Accounts for every offset of the plan that gave no row; partitions without any are left out. */
 export function countGaps(
   plan: RangePlan,
-  results: readonly TaskResult[],
+  results: readonly RangeResult[],
 ): (GapCounts & { topic: string; partition: number })[] {
+  const ranges = new Map(plan.ranges.map((range) => [offsetKey(range), range]));
+  const resultsByKey = new Map<string, RangeResult[]>();
+  for (const result of results) {
+    const key = offsetKey(result.range);
+    resultsByKey.set(key, [...(resultsByKey.get(key) ?? []), result]);
+  }
   return plan.next.flatMap(({ topic, partition }) => {
-    const range = plan.ranges.find((entry) => entry.partition === partition);
+    const key = offsetKey({ topic, partition });
+    const range = ranges.get(key);
     const offsets = range ? range.endOffset - range.startOffset : 0;
-    const own = results.filter((result) => result.range.partition === partition);
-    const sum = (count: (result: TaskResult) => number): number =>
+    const own = resultsByKey.get(key) ?? [];
+    const sum = (count: (result: RangeResult) => number): number =>
       own.reduce((total, result) => total + count(result), 0);
     const control = sum((result) => result.control);
     const aborted = sum((result) => result.aborted);
     const lostWhileReading = sum((result) => result.lost);
     const compacted = offsets - sum((result) => result.rows) - control - aborted - lostWhileReading;
-    const lost = lostWhileReading + (plan.lost.get(partition) ?? 0);
+    const lost = lostWhileReading + (plan.lost.get(key) ?? 0);
     return control + aborted + compacted + lost > 0 ? [{ topic, partition, control, aborted, compacted, lost }] : [];
   });
 }

@@ -1,6 +1,5 @@
-/** Jobs by where their rows come from and go to, and what several of them ask of one. */
-import type { FileSink, Job, TopicSelection, TopicSource } from '../config/job.ts';
-import { OffloadError } from '../errors.ts';
+/** Jobs by where their rows come from and go to. */
+import type { ConsoleSink, FileSink, FileSource, Job, TopicSink, TopicSource } from '../config/job.ts';
 
 /** Topics -> files. */
 export type OffloadJob = Job & { readonly source: TopicSource; readonly sink: FileSink };
@@ -9,9 +8,30 @@ export function isOffload(job: Job): job is OffloadJob {
   return job.source.kind === 'topic' && job.sink.kind === 'files';
 }
 
-/** The one topic of a selection. */
-export function soleTopic(selection: TopicSelection): string {
-  const [topic] = selection.kind === 'topics' ? selection.topics : [];
-  if (topic === undefined) throw new OffloadError('INTERNAL', 'the job reads no single topic');
-  return topic;
+/** Files -> files. */
+export type ConvertJob = Job & { readonly source: FileSource; readonly sink: FileSink };
+
+export function isConvert(job: Job): job is ConvertJob {
+  return job.source.kind === 'files' && job.sink.kind === 'files';
+}
+
+/** Topics -> topic. */
+export type TopicToTopicJob = Job & { readonly source: TopicSource; readonly sink: TopicSink };
+
+export function isTopicToTopic(job: Job): job is TopicToTopicJob {
+  return job.source.kind === 'topic' && job.sink.kind === 'topic';
+}
+
+/** Files -> topic. */
+export type FileLoadJob = Job & { readonly source: FileSource; readonly sink: TopicSink };
+
+export function isFileLoad(job: Job): job is FileLoadJob {
+  return job.source.kind === 'files' && job.sink.kind === 'topic';
+}
+
+/** Anything -> console. */
+export type ShowJob = Job & { readonly sink: ConsoleSink };
+
+export function isShow(job: Job): job is ShowJob {
+  return job.sink.kind === 'console';
 }

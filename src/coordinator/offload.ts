@@ -6,17 +6,19 @@ import { openRun, readSavedState } from '../commit/session.ts';
 import type { Intent, RunSession } from '../commit/types.ts';
 import { OffloadError } from '../errors.ts';
 import { nodeFileSystem as fs, unlessAbsent } from '../io.ts';
-import { Cluster, type TopicInfo } from '../kafka/cluster.ts';
+import { Cluster } from '../kafka/cluster.ts';
 import { describePlan } from '../plan/describe.ts';
 import type { PartitionBounds, RangePlan } from '../plan/ranges.ts';
-import { cutTasks, type TaskPlan } from '../plan/tasks.ts';
+import { cutTasks, type FetchTask, type TaskPlan, TURN_TASK_BYTES } from '../plan/tasks.ts';
+import type { TaskResult, WorkerSettings } from './fetchTask.ts';
 import { countGaps } from './gaps.ts';
-import { type OffloadJob, soleTopic } from './jobs.ts';
-import { estimateBytesPerOffset, findTopic, lookUpRanges } from './lookup.ts';
+import type { OffloadJob } from './jobs.ts';
+import { estimateBytesPerOffset, lookUpRanges } from './lookup.ts';
 import { WorkerPool } from './pool.ts';
-import type { OffloadReport } from './report.ts';
-import { type StagedRows, stageRows } from './stageRows.ts';
+import type { OffloadReport, ReportedOffset } from './report.ts';
+import { type FetchPool, type StagedRows, stageRows } from './stageRows.ts';
 import { checkTarget, rootOf } from './target.ts';
+import { findTopics, keptTopicIds, namedTopics, plainTopicOf, type SelectedTopics } from './topics.ts';
 import type { RunUi } from './ui.ts';
 
 /** What the steps of one run share. */
@@ -26,7 +28,7 @@ interface RunContext {
   readonly cluster: Cluster;
   /** The cluster of the offsets topic, which may be another. */
   readonly offsetsCluster: Cluster;
-  readonly info: TopicInfo;
+  readonly selected: SelectedTopics;
   readonly signal: AbortSignal;
 }
 
@@ -43,12 +45,12 @@ export async function offload(job: OffloadJob, ui: RunUi, signal: AbortSignal): 
   const seconds = (): number => (performance.now() - startedAtMs) / 1000;
   if ((await checkTarget(fs, job.sink.target)) === 'skip') return { ...nothingDone(job), seconds: seconds() };
   // Threads take half a second to load: they do it while the run is opened and planned.
-  const pool = job.dryRun ? null : new WorkerPool(job.workers);
+  const pool = job.dryRun ? null : new WorkerPool<FetchTask, WorkerSettings, TaskResult>('offload', job.workers);
   const cluster = new Cluster(job.source.kafka.connection, signal);
   const offsetsCluster = job.offsets.kafka ? new Cluster(job.offsets.kafka.connection, signal) : cluster;
   try {
-    const info = await findTopic(cluster, soleTopic(job.source.selection));
-    const context = { job, ui, cluster, offsetsCluster, info, signal };
+    const selected = await findTopics(cluster, job.source.selection, job.offsets);
+    const context = { job, ui, cluster, offsetsCluster, selected, signal };
     const report = pool ? await run(context, pool) : await dryRun(context);
     return { ...report, seconds: seconds() };
   } finally {
@@ -59,9 +61,9 @@ export async function offload(job: OffloadJob, ui: RunUi, signal: AbortSignal): 
 }
 
 async function dryRun(context: RunContext): Promise<OffloadReport> {
-  const { job, cluster, info } = context;
+  const { job, cluster, selected } = context;
   const saved = await readSavedState(await sessionOptions(context));
-  const { plan, bounds } = await lookUpRanges(cluster, info, job, saved);
+  const { plan, bounds } = await lookUpRanges(cluster, selected, job, saved);
   const tasks = await planTasks(context, plan, bounds);
   const remarks: string[] = [];
   if (saved.aliveRun) {
@@ -72,10 +74,10 @@ async function dryRun(context: RunContext): Promise<OffloadReport> {
     const { run } = saved.pendingIntent;
     remarks.push(`run ${run} is prepared and not committed: unless it still runs, the next run finishes it first`);
   }
-  return { ...nothingDone(job), plan: describePlan({ job, ranges: plan, tasks, remarks }) };
+  return { ...nothingDone(job, selected), plan: describePlan({ job, ranges: plan, tasks, remarks }) };
 }
 
-async function run(context: RunContext, pool: WorkerPool): Promise<OffloadReport> {
+async function run(context: RunContext, pool: FetchPool): Promise<OffloadReport> {
   const { ui } = context;
   const session = await openRun(await sessionOptions(context));
   try {
@@ -99,18 +101,16 @@ async function explainFailure(error: unknown, session: RunSession): Promise<unkn
   );
 }
 
-async function runOpened(context: RunContext, session: RunSession, pool: WorkerPool): Promise<OffloadReport> {
-  const { job, ui, cluster, info, signal } = context;
+async function runOpened(context: RunContext, session: RunSession, pool: FetchPool): Promise<OffloadReport> {
+  const { job, ui, cluster, selected, signal } = context;
   const { recovered } = session;
-  const begun = { ...nothingDone(job), run: session.run, recovered };
+  const begun = { ...nothingDone(job, selected), run: session.run, recovered };
   // A run that was finished just now may have made the target.
   if (recovered.length > 0 && (await checkTarget(fs, job.sink.target)) === 'skip') return begun;
-  const { plan, bounds } = await lookUpRanges(cluster, info, job, session.saved);
+  const { plan, bounds } = await lookUpRanges(cluster, selected, job, session.saved);
   const warnings = [...recovered.flatMap((past) => past.warnings), ...plan.warnings];
   for (const warning of plan.warnings) ui.log.warn(warning);
-  const offsets = plan.next.map(({ topic, partition, offset }, index) => {
-    return { topic, partition, from: plan.previous[index]?.offset ?? null, to: offset ?? 0 };
-  });
+  const offsets = job.source.commit ? movedOffsets(plan) : readOffsets(plan);
   signal.throwIfAborted();
   if (offsets.every(({ from, to }) => from === to)) return { ...begun, warnings, offsets };
   const tasks = await planTasks(context, plan, bounds);
@@ -137,8 +137,26 @@ async function runOpened(context: RunContext, session: RunSession, pool: WorkerP
   };
 }
 
-function makeIntent({ job, info }: RunContext, session: RunSession, plan: RangePlan, staged: StagedRows): Intent {
+/** What is saved, before and after. */
+function movedOffsets({ previous, next }: RangePlan): ReportedOffset[] {
+  return next.map(({ topic, partition, offset }, index) => {
+    return { topic, partition, from: previous[index]?.offset ?? null, to: offset ?? 0 };
+  });
+}
+
+/** What was read by a run that saves nothing. */
+function readOffsets({ ranges }: RangePlan): ReportedOffset[] {
+  return ranges.map(({ topic, partition, startOffset, endOffset }) => {
+    return { topic, partition, from: startOffset, to: endOffset };
+  });
+}
+
+function makeIntent({ job, selected }: RunContext, session: RunSession, plan: RangePlan, staged: StagedRows): Intent {
   const { target } = job.sink;
+  const { commit } = job.source;
+  // Without a commit they are what is saved, and nothing moves.
+  const previous = commit ? plan.previous : plan.previous.filter(({ offset }) => offset !== null);
+  const ids = selected.topics.flatMap(({ topic, topicId }) => (topicId === null ? [] : [[topic, topicId] as const]));
   return {
     version: 1,
     config: job.config,
@@ -149,13 +167,14 @@ function makeIntent({ job, info }: RunContext, session: RunSession, plan: RangeP
         ? { kind: 'file', path: target.path, old: staged.replacedState }
         : { kind: 'folder', path: target.path },
     writeMode: target.mode === 'Overwrite' ? 'Overwrite' : 'Append',
-    previous: plan.previous,
-    next: plan.next,
+    commit,
+    previous,
+    next: commit ? plan.next : previous,
     files: staged.files,
     replaced: staged.replaced,
     ranges: plan.ranges,
     gaps: countGaps(plan, staged.results),
-    topicIds: info.topicId === null ? {} : { [info.topic]: info.topicId },
+    topicIds: commit ? { ...keptTopicIds(session.saved), ...Object.fromEntries(ids) } : session.saved.topicIds,
     root: rootOf(target),
     previousRun: session.saved.previousRun,
     createdAtMs: Date.now(),
@@ -170,13 +189,19 @@ async function planTasks(
   const bytesPerOffset = await estimateBytesPerOffset(cluster, bounds, plan.ranges, job.source);
   const { target } = job.sink;
   const fileCount = target.kind === 'file' ? 1 : target.coalesce;
-  return cutTasks(plan.ranges, bytesPerOffset, job.workers, fileCount);
+  const isInTurn = target.output.format !== 'parquet';
+  return cutTasks(plan.ranges, bytesPerOffset, job.workers, fileCount, {
+    ...(isInTurn && { mostBytes: TURN_TASK_BYTES }),
+    minTasks: job.source.minPartitions ?? 0,
+  });
 }
 
-async function sessionOptions({ job, ui, cluster, offsetsCluster }: RunContext) {
+async function sessionOptions({ job, ui, cluster, offsetsCluster, selected }: RunContext) {
   return {
     config: job.config,
-    topics: [soleTopic(job.source.selection)],
+    topics: selected.topics.map(({ topic }) => topic),
+    plainTopic: selected.plainTopic,
+    takeOver: job.takeOver,
     offsets: job.offsets,
     root: rootOf(job.sink.target),
     clusterId: await cluster.clusterId(),
@@ -204,10 +229,13 @@ function sumOffsets({ ranges }: RangePlan): number {
   return ranges.reduce((total, { startOffset, endOffset }) => total + endOffset - startOffset, 0);
 }
 
-function nothingDone(job: OffloadJob): OffloadReport {
+/** @param selected Absent where nobody has looked: a pattern names no topic. */
+function nothingDone({ config, source }: OffloadJob, selected?: SelectedTopics): OffloadReport {
   return {
-    config: job.config,
-    topic: soleTopic(job.source.selection),
+    config,
+    topic: plainTopicOf(source.selection),
+    topics: selected ? selected.topics.map(({ topic }) => topic) : namedTopics(source.selection),
+    committed: source.commit,
     run: null,
     rows: 0,
     bytes: 0,

@@ -1,7 +1,9 @@
 import type { OffsetsJob, OffsetsSettings } from '../config/job.ts';
+import { groupByPlace } from '../plan/places.ts';
 
 /** One partition as `offsets show` sees it; null where nothing is saved, or the cluster did not tell. */
 export interface ShownPartition {
+  readonly topic: string;
   readonly partition: number;
   readonly saved: number | null;
   readonly logStart: number | null;
@@ -13,6 +15,7 @@ export interface ShownPartition {
 
 /** A saved offset before and after; null: none. */
 export interface ChangedOffset {
+  readonly topic: string;
   readonly partition: number;
   readonly from: number | null;
   readonly to: number | null;
@@ -20,7 +23,8 @@ export interface ChangedOffset {
 
 /** What a sub-command of `offsets` found or did; for a dry run, what it would do. */
 export interface OffsetsReport extends Pick<OffsetsJob, 'action' | 'config' | 'dryRun' | 'discard'> {
-  readonly topic: string;
+  /** The one topic the config can read; null where it can be several: then everything is by topic. */
+  readonly topic: string | null;
   readonly mode: OffsetsSettings['mode'];
   /** The topic or the folder of saved offsets. */
   readonly place: string;
@@ -41,23 +45,25 @@ export interface OffsetsReport extends Pick<OffsetsJob, 'action' | 'config' | 'd
   readonly remarks: readonly string[];
 }
 
-/** One JSON document with a final line feed; offsets are keyed by partition. */
+/** One JSON document with a final line feed; offsets are keyed by partition, or by topic and partition. */
 export function formatOffsetsJson(report: OffsetsReport): string {
   const { partitions, offsets, pendingRun, discarded, ...rest } = report;
+  // Unlike what is saved now, a run of the past may have read several topics where the config names one today.
+  const group = (entries: readonly (ShownPartition | ChangedOffset)[]): object => {
+    return groupByPlace(entries, isNested(report, entries));
+  };
   const document = {
     ...rest,
-    ...(partitions && { partitions: byPartition(partitions) }),
-    ...(offsets && { offsets: byPartition(offsets) }),
-    pendingRun: pendingRun && { ...pendingRun, offsets: byPartition(pendingRun.offsets) },
-    discarded: discarded.map((past) => ({ ...past, offsets: byPartition(past.offsets) })),
+    ...(partitions && { partitions: group(partitions) }),
+    ...(offsets && { offsets: group(offsets) }),
+    pendingRun: pendingRun && { ...pendingRun, offsets: group(pendingRun.offsets) },
+    discarded: discarded.map((past) => ({ ...past, offsets: group(past.offsets) })),
   };
   return `${JSON.stringify(document, null, 2)}\n`;
 }
 
-function byPartition<Entry extends { readonly partition: number }>(
-  entries: readonly Entry[],
-): Record<number, Omit<Entry, 'partition'>> {
-  return Object.fromEntries(entries.map(({ partition, ...rest }) => [partition, rest]));
+function isNested({ topic }: OffsetsReport, entries: readonly { readonly topic: string }[]): boolean {
+  return topic === null || entries.some((entry) => entry.topic !== topic);
 }
 
 /** For people; several lines without a final line feed. */
@@ -69,7 +75,7 @@ export function formatOffsetsReport(report: OffsetsReport): string {
   for (const { run, offsets } of discarded) {
     lines.push(
       `withdrew run ${run}; the next run reads its ranges again`,
-      ...table(['partition', 'from', 'to'], offsets),
+      ...table(report, ['partition', 'from', 'to'], offsets),
     );
   }
   if (action === 'show') lines.push(...describeShown(report));
@@ -81,25 +87,26 @@ export function formatOffsetsReport(report: OffsetsReport): string {
 }
 
 function describeShown(report: OffsetsReport): string[] {
-  const { config, topic, mode, place, partitions = [] } = report;
+  const { config, mode, place, partitions = [] } = report;
   const where = mode === 'STREAM' ? `topic ${place}` : `folder ${place}`;
   const nothing = partitions.every(({ saved }) => saved === null);
   const what = nothing ? `nothing is saved in ${where}` : `saved in ${where}`;
   const columns = partitions.map(({ logStart, ...rest }) => ({ ...rest, 'log start': logStart }));
   return [
-    `${config}: offsets of topic ${topic}, ${what}`,
-    ...table(['partition', 'saved', 'log start', 'end', 'lag'], columns),
+    `${config}: offsets of ${describe(report)}, ${what}`,
+    ...table(report, ['partition', 'saved', 'log start', 'end', 'lag'], columns),
     ...describeRuns(report),
   ];
 }
 
-function describeRuns({ aliveRun, pendingRun }: OffsetsReport): string[] {
+function describeRuns(report: OffsetsReport): string[] {
+  const { aliveRun, pendingRun } = report;
   const lines: string[] = [];
   if (aliveRun) lines.push(`run ${aliveRun.run} is under way on host ${aliveRun.host}, pid ${aliveRun.pid}`);
   if (pendingRun) {
     lines.push(
       `run ${pendingRun.run} is prepared on host ${pendingRun.host} and not committed: unless it still runs, the next run finishes it`,
-      ...table(['partition', 'from', 'to'], pendingRun.offsets),
+      ...table(report, ['partition', 'from', 'to'], pendingRun.offsets),
     );
   }
   return lines;
@@ -114,27 +121,37 @@ function describeRecovery(report: OffsetsReport): string[] {
 }
 
 function describeChange(report: OffsetsReport): string[] {
-  const { config, topic, action, dryRun, offsets = [] } = report;
+  const { config, action, dryRun, offsets = [] } = report;
   const runs = dryRun ? describeRuns(report) : [];
-  if (action === 'reset' && offsets.length === 0) return [...runs, `${config}: no offsets of topic ${topic} are saved`];
+  if (action === 'reset' && offsets.length === 0)
+    return [...runs, `${config}: no offsets of ${describe(report)} are saved`];
   const did = action === 'reset' ? (dryRun ? 'would forget' : 'forgot') : dryRun ? 'would set' : 'set';
   const then = action === 'reset' ? '; the next run begins by startingOffsets' : '';
   return [
     ...runs,
-    `${config}: ${did} saved offsets of topic ${topic}${then}`,
-    ...table(['partition', 'from', 'to'], offsets),
+    `${config}: ${did} saved offsets of ${describe(report)}${then}`,
+    ...table(report, ['partition', 'from', 'to'], offsets),
   ];
 }
 
-/** Right-aligned columns with a heading; null is `none`. */
-function table(header: readonly string[], rows: readonly object[]): string[] {
-  const cells = rows.map((row) => header.map((name) => cell((row as Record<string, number | null>)[name])));
+function describe({ topic }: OffsetsReport): string {
+  return topic === null ? 'its topics' : `topic ${topic}`;
+}
+
+/** Right-aligned columns with a heading, the topic first where there are several; null is `none`. */
+function table(
+  report: OffsetsReport,
+  columns: readonly string[],
+  rows: readonly (object & { readonly topic: string })[],
+): string[] {
+  const header = isNested(report, rows) ? ['topic', ...columns] : columns;
+  const cells = rows.map((row) => header.map((name) => cell((row as Record<string, unknown>)[name])));
   const widths = header.map((name, column) => Math.max(name.length, ...cells.map((row) => row[column]?.length ?? 0)));
   const line = (row: readonly string[]): string =>
     `  ${row.map((text, column) => text.padStart(widths[column] ?? 0)).join('   ')}`;
   return rows.length === 0 ? [] : [line(header), ...cells.map(line)];
 }
 
-function cell(value: number | null | undefined): string {
-  return value === null || value === undefined ? 'none' : value.toLocaleString('en-US');
+function cell(value: unknown): string {
+  return typeof value === 'number' ? value.toLocaleString('en-US') : String(value ?? 'none');
 }

@@ -1,10 +1,18 @@
 import { formatSize } from '../config/sizes.ts';
+import { groupByPlace, offsetKey } from '../plan/places.ts';
 import type { GapCounts } from '../tasks.ts';
+import { describeTopics } from './describeTopics.ts';
+import { describeLoad } from './load/loadReport.ts';
 
-/** What one run did. Offsets are next offsets to read: `to` is what is saved now. */
+/** What one run did. Offsets are next offsets to read: `to` is what is saved now, or where a run ended that saves none. */
 export interface OffloadReport {
   readonly config: string;
-  readonly topic: string;
+  /** The one topic the config can read; null where it can be several: then everything is by topic. */
+  readonly topic: string | null;
+  /** Topics that were read. */
+  readonly topics: readonly string[];
+  /** False: `--no-commit`. The saved offsets are as they were. */
+  readonly committed: boolean;
   /** Id of the run; null when none was opened (a dry run, `Ignore` with an existing target). */
   readonly run: string | null;
   readonly rows: number;
@@ -12,7 +20,10 @@ export interface OffloadReport {
   readonly bytes: number;
   readonly seconds: number;
   readonly files: readonly ReportedFile[];
-  /** One entry for each partition of the plan; `from` is null where nothing was saved before. */
+  /**
+   * One entry for each partition of the plan; `from` is null where nothing was saved before. Without a commit: one for
+   * each partition that was read, and what was read of it.
+   */
   readonly offsets: readonly ReportedOffset[];
   readonly workers: readonly { readonly worker: number; readonly rows: number }[];
   /** Offsets that gave no row, by partition; partitions without any may be left out. */
@@ -24,6 +35,19 @@ export interface OffloadReport {
   readonly encoders?: readonly string[];
   /** A dry run: the plan as text, and nothing else happened. */
   readonly plan?: string;
+  /** A run that writes to a topic; `bytes` are those of record batches then. Others leave it out. */
+  readonly load?: ReportedLoad;
+}
+
+export interface ReportedLoad {
+  /** Files or topics that rows came from. */
+  readonly sources: readonly string[];
+  /** The topic of rows that name none. */
+  readonly target: string;
+  /** Those with rows. */
+  readonly transactions: number;
+  /** The run that had loaded all the files before, and when it ended: nothing was written. */
+  readonly alreadyLoaded: { readonly run: string; readonly at: string } | null;
 }
 
 export interface ReportedFile {
@@ -53,27 +77,29 @@ export function formatSummary(report: OffloadReport, columns = 100): string {
     (past) => `finished run ${past.run}, which had stopped half-way: ${count(past.files.length, 'file')} published`,
   );
   const duration = `${report.seconds.toFixed(1)} s`;
-  if (report.rows === 0 && report.files.length === 0) {
-    lines.push(`${report.config}: nothing new in topic ${report.topic}, no file written (${duration})`);
+  if (report.load) {
+    lines.push(describeLoad(report, report.load));
+  } else if (report.rows === 0 && report.files.length === 0) {
+    lines.push(`${report.config}: nothing new in ${describeTopics(report.topics)}, no file written (${duration})`);
   } else {
     const rate = report.seconds > 0 ? `, ${number(Math.round(report.rows / report.seconds))} rows/s` : '';
     lines.push(
-      `${report.config}: ${count(report.rows, 'row')} of topic ${report.topic} in ${count(report.files.length, 'file')}, ` +
+      `${report.config}: ${count(report.rows, 'row')} of ${describeTopics(report.topics)} in ${count(report.files.length, 'file')}, ` +
         `${formatSize(report.bytes)}, ${duration}${rate}`,
     );
   }
   if (report.files.length > 0) lines.push('files', ...describeFiles(report.files));
-  lines.push(...describeOffsets(report.offsets, columns), ...describeGaps(report));
+  lines.push(...describeOffsets(report, columns), ...describeGaps(report));
   return lines.join('\n');
 }
 
 /**
- * The document of `--report json`: one object, `offsets` keyed by partition.
+ * The document of `--report json`: one object, `offsets` keyed by partition, or by topic and partition.
  *
  * @returns JSON with a final line feed.
  */
 export function formatJson(report: OffloadReport): string {
-  const offsets = Object.fromEntries(report.offsets.map(({ partition, from, to }) => [partition, { from, to }]));
+  const offsets = groupByPlace(report.offsets, report.topic === null);
   return `${JSON.stringify({ ...report, offsets }, null, 2)}\n`;
 }
 
@@ -85,14 +111,16 @@ function describeFiles(files: readonly ReportedFile[]): string[] {
 }
 
 /** Offsets that moved, in as many columns as fit; those that did not are only counted. */
-function describeOffsets(offsets: readonly ReportedOffset[], columns: number): string[] {
+function describeOffsets({ offsets, topic, committed }: OffloadReport, columns: number): string[] {
   const moved = offsets.filter((offset) => offset.from !== offset.to);
   const resting = offsets.length - moved.length;
-  const cells = alignedCells(moved);
+  const cells = alignedCells(moved, topic === null);
   const width = Math.max(0, ...cells.map((cell) => cell.length)) + 3;
   const perLine = Math.max(1, Math.floor((columns - 2 + 3) / width));
   const lines: string[] = [];
-  if (cells.length > 0) lines.push('saved offsets by partition');
+  const place = topic === null ? 'topic and partition' : 'partition';
+  if (cells.length > 0)
+    lines.push(committed ? `saved offsets by ${place}` : `offsets read by ${place}; none was saved`);
   for (let index = 0; index < cells.length; index += perLine) {
     lines.push(`  ${cells.slice(index, index + perLine).join('   ')}`);
   }
@@ -100,11 +128,11 @@ function describeOffsets(offsets: readonly ReportedOffset[], columns: number): s
   return lines;
 }
 
-function alignedCells(offsets: readonly ReportedOffset[]): string[] {
-  const rows = offsets.map(({ partition, from, to }) => [
-    String(partition),
-    from === null ? 'none' : number(from),
-    number(to),
+function alignedCells(offsets: readonly ReportedOffset[], isNested: boolean): string[] {
+  const rows = offsets.map((entry) => [
+    isNested ? offsetKey(entry) : String(entry.partition),
+    entry.from === null ? 'none' : number(entry.from),
+    number(entry.to),
   ]);
   const widths = [0, 1, 2].map((column) => Math.max(0, ...rows.map((row) => row[column]?.length ?? 0)));
   const pad = (row: readonly string[], column: number) => (row[column] ?? '').padStart(widths[column] ?? 0);

@@ -68,13 +68,25 @@ export class Cluster {
   async findTopic(topic: string): Promise<TopicInfo | null> {
     for (let look = 1; ; look++) {
       const found = await this.retry(() => this.#topicMetadata(topic));
-      if (found) {
-        const partitions = found.partitions.map(({ partition }) => partition).sort((a, b) => a - b);
-        return { topic, topicId: found.topicId, partitions };
-      }
+      if (found) return toInfo(found);
       if (look === UNKNOWN_TOPIC_LOOKS) return null;
       await sleep(UNKNOWN_TOPIC_PAUSE_MS);
     }
+  }
+
+  /** Topics whose names match, without those that brokers keep for themselves. */
+  async findTopics(matches: (topic: string) => boolean): Promise<TopicInfo[]> {
+    const { topics } = await this.retry(async () => {
+      const connection = await this.#refresh([]);
+      return connection.request(metadataApi, { topics: null });
+    });
+    const found = topics.filter(({ topic, isInternal }) => !isInternal && matches(topic));
+    // Asked for again by name: an error of one of them is told, and leaders are remembered.
+    if (found.length > 0) await this.retry(() => this.#refresh(found.map(({ topic }) => topic)));
+    return found.flatMap(({ topic }) => {
+      const known = this.#topics.get(topic);
+      return known ? [toInfo(known)] : [];
+    });
   }
 
   /**
@@ -257,4 +269,8 @@ export class Cluster {
     });
     return opening;
   }
+}
+
+function toInfo({ topic, topicId, partitions }: TopicMetadata): TopicInfo {
+  return { topic, topicId, partitions: partitions.map(({ partition }) => partition).sort((a, b) => a - b) };
 }

@@ -58,6 +58,8 @@ export interface TopicMetadata {
   readonly topic: string;
   /** UUID; null where the broker has none. */
   readonly topicId: string | null;
+  /** Kept by the brokers for themselves: `__consumer_offsets`. */
+  readonly isInternal: boolean;
   readonly partitions: readonly PartitionMetadata[];
 }
 
@@ -67,7 +69,8 @@ export interface ClusterMetadata {
   readonly topics: readonly TopicMetadata[];
 }
 
-export const metadataApi: Api<{ topics: readonly string[] }, ClusterMetadata> = {
+/** `topics` null: all there are, as far as the user may see them. */
+export const metadataApi: Api<{ topics: readonly string[] | null }, ClusterMetadata> = {
   name: 'Metadata',
   key: 3,
   minVersion: 7,
@@ -76,15 +79,14 @@ export const metadataApi: Api<{ topics: readonly string[] }, ClusterMetadata> = 
   encode({ topics }, version) {
     const flexible = version >= 9;
     const writer = new WireWriter();
-    writer.array(
-      topics,
-      (topic) => {
-        if (version >= 10) writer.nilUuid();
-        writer.string(topic, flexible);
-        if (flexible) writer.noTaggedFields();
-      },
-      flexible,
-    );
+    const writeTopic = (topic: string): void => {
+      if (version >= 10) writer.nilUuid();
+      writer.string(topic, flexible);
+      if (flexible) writer.noTaggedFields();
+    };
+    if (topics !== null) writer.array(topics, writeTopic, flexible);
+    else if (flexible) writer.uvarint(0);
+    else writer.int32(-1);
     writer.boolean(false); // allow_auto_topic_creation: looking must not create
     if (version >= 8 && version <= 10) writer.boolean(false); // include_cluster_authorized_operations
     if (version >= 8) writer.boolean(false); // include_topic_authorized_operations
@@ -112,7 +114,7 @@ function readTopicMetadata(reader: WireReader, version: number): TopicMetadata {
   const errorCode = reader.int16();
   const topic = reader.string(flexible);
   const topicId = version >= 10 ? reader.uuid() : NIL_UUID;
-  reader.boolean(); // is_internal
+  const isInternal = reader.boolean();
   const partitions = reader.array(() => {
     const found = {
       errorCode: reader.int16(),
@@ -126,7 +128,7 @@ function readTopicMetadata(reader: WireReader, version: number): TopicMetadata {
   }, flexible);
   if (version >= 8) reader.int32(); // topic_authorized_operations
   if (flexible) reader.skipTaggedFields();
-  return { errorCode, topic, topicId: topicId === NIL_UUID ? null : topicId, partitions };
+  return { errorCode, topic, topicId: topicId === NIL_UUID ? null : topicId, isInternal, partitions };
 }
 
 export interface ListOffsetsRequest {

@@ -1,4 +1,6 @@
+import type { Turn } from '../stage/turns.ts';
 import type { OffsetRange } from '../tasks.ts';
+import { offsetKey } from './places.ts';
 
 /** A piece of one partition for one worker. */
 export interface FetchTask {
@@ -8,15 +10,24 @@ export interface FetchTask {
   readonly maxBytes: number;
   /** Index of the staged file its rows go to; null: whichever is smallest at the moment. */
   readonly file: number | null;
+  /** When it may write, where rows must lie in order; absent: at any time. */
+  readonly turn?: Turn;
 }
 
 export interface TaskPlan {
-  /** In partition, then offset order; they cover every range once. */
+  /** In the order of the ranges, then offset order; they cover every range once. */
   readonly tasks: readonly FetchTask[];
   readonly fileCount: number;
-  /** Estimate of the bytes to fetch (compressed), never exact: of all, and of each partition. */
+  /** Estimate of the bytes to fetch (compressed), never exact: of all, and of each partition by `offsetKey`. */
   readonly estimatedBytes: number;
-  readonly bytesByPartition: ReadonlyMap<number, number>;
+  readonly bytesByPartition: ReadonlyMap<string, number>;
+}
+
+export interface TaskLimits {
+  /** Largest size of a task. */
+  readonly mostBytes?: number;
+  /** At least so many tasks, or one for each offset if there are fewer. */
+  readonly minTasks?: number;
 }
 
 /** Enough pieces that the last one does not run alone for long, and none so small that its round trips count. */
@@ -24,40 +35,43 @@ const TASKS_PER_WORKER = 8;
 const TASKS_PER_FILE = 8;
 const MIN_TASK_BYTES = 4 * 1024 ** 2;
 const MAX_TASK_BYTES = 64 * 1024 ** 2;
+/** Where tasks write in turn, one is about what a worker can hold while it waits. */
+export const TURN_TASK_BYTES = 8 * 1024 ** 2;
 /** Files of a folder, by fetched bytes: large enough for readers, small enough that a folder of one topic has several. */
-const FILE_BYTES = 128 * 1024 ** 2;
+export const FILE_BYTES = 128 * 1024 ** 2;
 
 /**
  * Cuts ranges into tasks of similar size and says which staged file each writes to.
  *
- * @param bytesPerOffset Estimate by partition, from log sizes or a sample; tasks are sized by it.
+ * @param bytesPerOffset Estimate by `offsetKey`, from log sizes or a sample; tasks are sized by it.
  * @param fileCount Number of files asked for; null: as many as FILE_BYTES suggests, adjacent tasks sharing one.
  */
 export function cutTasks(
   ranges: readonly OffsetRange[],
-  bytesPerOffset: ReadonlyMap<number, number>,
+  bytesPerOffset: ReadonlyMap<string, number>,
   workers: number,
   fileCount: number | null,
+  { mostBytes = MAX_TASK_BYTES, minTasks = 0 }: TaskLimits = {},
 ): TaskPlan {
-  const rate = (range: OffsetRange): number => Math.max(0.001, bytesPerOffset.get(range.partition) ?? 1);
+  const rate = (range: OffsetRange): number => Math.max(0.001, bytesPerOffset.get(offsetKey(range)) ?? 1);
   const bytesOf = (range: OffsetRange): number => (range.endOffset - range.startOffset) * rate(range);
   const estimatedBytes = ranges.reduce((sum, range) => sum + bytesOf(range), 0);
-  const bytesForWorkers = clamp(estimatedBytes / (workers * TASKS_PER_WORKER), MIN_TASK_BYTES, MAX_TASK_BYTES);
+  const bytesForWorkers = clamp(estimatedBytes / (workers * TASKS_PER_WORKER), MIN_TASK_BYTES, mostBytes);
   // A row group goes to one file whole: several files come out about equal only if each gets a good many.
   const bytesForFiles = (fileCount ?? 1) > 1 ? estimatedBytes / ((fileCount ?? 1) * TASKS_PER_FILE) : bytesForWorkers;
-  const taskBytes = Math.max(1, Math.min(bytesForWorkers, bytesForFiles));
+  const sizes = ranges.map((range) => ({ offsets: range.endOffset - range.startOffset, bytes: bytesOf(range) }));
+  const pieceCounts = countPieces(sizes, Math.max(1, Math.min(bytesForWorkers, bytesForFiles)), minTasks);
   const tasks: FetchTask[] = [];
   let bytesBefore = 0;
-  for (const range of ranges) {
-    const pieces = Math.max(1, Math.round(bytesOf(range) / taskBytes));
+  for (const [index, range] of ranges.entries()) {
+    const pieces = pieceCounts[index] ?? 1;
     const offsets = range.endOffset - range.startOffset;
     for (let piece = 0; piece < pieces; piece++) {
       const startOffset = range.startOffset + Math.floor((offsets * piece) / pieces);
       const endOffset = range.startOffset + Math.floor((offsets * (piece + 1)) / pieces);
-      if (startOffset === endOffset) continue;
       const task = { ...range, startOffset, endOffset };
       const file = fileCount === null ? Math.floor(bytesBefore / FILE_BYTES) : null;
-      tasks.push({ id: tasks.length, range: task, maxBytes: MAX_TASK_BYTES, file });
+      tasks.push({ id: tasks.length, range: task, maxBytes: mostBytes, file });
       bytesBefore += bytesOf(task);
     }
   }
@@ -65,8 +79,21 @@ export function cutTasks(
     tasks,
     fileCount: fileCount ?? (tasks.at(-1)?.file ?? -1) + 1,
     estimatedBytes,
-    bytesByPartition: new Map(ranges.map((range) => [range.partition, bytesOf(range)])),
+    bytesByPartition: new Map(ranges.map((range) => [offsetKey(range), bytesOf(range)])),
   };
+}
+
+/** Pieces of each range, none of which is empty; halves the size of a piece until there are enough. */
+function countPieces(
+  sizes: readonly { readonly offsets: number; readonly bytes: number }[],
+  pieceBytes: number,
+  least: number,
+): number[] {
+  const offsets = sizes.reduce((sum, size) => sum + size.offsets, 0);
+  for (let bytes = pieceBytes; ; bytes /= 2) {
+    const counts = sizes.map((size) => clamp(Math.round(size.bytes / bytes), 1, Math.max(1, size.offsets)));
+    if (counts.reduce((sum, count) => sum + count, 0) >= Math.min(least, offsets)) return counts;
+  }
 }
 
 function clamp(value: number, low: number, high: number): number {

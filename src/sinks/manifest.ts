@@ -43,7 +43,7 @@ export function encodeManifest(intent: Intent): Buffer {
     config: intent.config,
     run: intent.run,
     createdAt: new Date(intent.createdAtMs).toISOString(),
-    committed: true,
+    committed: intent.commit,
     writeMode: intent.writeMode,
     previousRun: intent.previousRun,
     topicIds: intent.topicIds,

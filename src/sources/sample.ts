@@ -1,5 +1,6 @@
 import type { FetchSettings } from '../config/job.ts';
 import type { Cluster } from '../kafka/cluster.ts';
+import { offsetKey } from '../plan/places.ts';
 import type { OffsetRange } from '../tasks.ts';
 import { KafkaRangeReader } from './kafkaRange.ts';
 
@@ -7,20 +8,20 @@ const SAMPLED_PARTITIONS = 8;
 const SAMPLE_BYTES = 256 * 1024;
 
 /**
- * Bytes that one offset takes, by partition, from one Fetch at the start of some partitions; the others take the average.
+ * Bytes that one offset takes, by `offsetKey`, from one Fetch at the start of some partitions; the others take the average.
  * For clusters that do not tell the size of a log.
  */
 export async function sampleBytesPerOffset(
   cluster: Cluster,
   ranges: readonly OffsetRange[],
   fetch: FetchSettings,
-): Promise<Map<number, number>> {
+): Promise<Map<string, number>> {
   const sampled = await Promise.all(
     ranges.slice(0, SAMPLED_PARTITIONS).map(async (range) => {
       const options = { fetch: { ...fetch, maxBytes: SAMPLE_BYTES }, failOnDataLoss: true };
       const fetched = await new KafkaRangeReader(cluster, range, options).next();
       return {
-        partition: range.partition,
+        key: offsetKey(range),
         bytes: fetched?.records.length ?? 0,
         offsets: fetched ? fetched.nextOffset - fetched.startOffset : 1,
       };
@@ -29,6 +30,6 @@ export async function sampleBytesPerOffset(
   const bytes = sampled.reduce((sum, sample) => sum + sample.bytes, 0);
   const offsets = sampled.reduce((sum, sample) => sum + sample.offsets, 0);
   const average = bytes / Math.max(1, offsets);
-  const own = new Map(sampled.map((sample) => [sample.partition, sample.bytes / Math.max(1, sample.offsets)]));
-  return new Map(ranges.map(({ partition }) => [partition, own.get(partition) ?? average]));
+  const own = new Map(sampled.map((sample) => [sample.key, sample.bytes / Math.max(1, sample.offsets)]));
+  return new Map(ranges.map((range) => [offsetKey(range), own.get(offsetKey(range)) ?? average]));
 }

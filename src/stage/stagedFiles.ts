@@ -1,6 +1,6 @@
 /**
  * The coordinator's half of staging: files get their head before the workers begin and their tail after they have ended.
- * In a Parquet footer, row groups stand in partition, then offset order, whatever order they lie in.
+ * In a Parquet footer, row groups stand in topic, partition and offset order, whatever order they lie in.
  *
  *     head, or what is kept of the file that is appended to | segments, as workers wrote them | tail
  *
@@ -13,6 +13,7 @@ import { combineCrc32c } from '../encode/crc32c.ts';
 import type { FileFormat } from '../encode/fileFormat.ts';
 import { ioError, OffloadError } from '../errors.ts';
 import { type FileSystem, syncFolder, writeFullyAt, writeSynced } from '../io.ts';
+import { comparePlaces } from '../plan/places.ts';
 import type { OffsetRange, StagedFile } from '../tasks.ts';
 import type { OldFile } from './oldFile.ts';
 import { reservedBytes, type Segment, type StagedLayout } from './segments.ts';
@@ -74,7 +75,7 @@ async function closeFile(options: CloseOptions, file: number, segments: readonly
   const old = file === 0 ? options.old : null;
   const stagedPath = layout.paths[file] as string;
   const inOrder = [...segments].sort(
-    (a, b) => a.range.partition - b.range.partition || a.range.startOffset - b.range.startOffset,
+    (a, b) => comparePlaces(a.range, b.range) || a.range.startOffset - b.range.startOffset,
   );
   const tail = format.tail(old ? [{ footer: old.footer, position: head.length }, ...inOrder] : inOrder);
   const bodyEnd = reservedBytes(layout, file);

@@ -22,6 +22,8 @@ class Sink extends Writable {
 const REPORT: OffloadReport = {
   config: 'orders',
   topic: 'orders',
+  topics: ['orders'],
+  committed: true,
   run: 'r1',
   rows: 10,
   bytes: 2_048,

@@ -158,16 +158,17 @@ const REPORT: OffsetsReport = {
   remarks: [],
 };
 const MOVES = [
-  { partition: 0, from: null, to: 1200 },
-  { partition: 1, from: 5, to: 5 },
+  { topic: 'orders', partition: 0, from: null, to: 1200 },
+  { topic: 'orders', partition: 1, from: 5, to: 5 },
 ];
+const FORGOTTEN = { topic: 'orders', partition: 0, from: 12, to: null };
 const RUN = { run: 'r1', host: 'h', pid: 7 };
 
 describe('the report', () => {
   it('shows offsets beside the log, a live run and one that is prepared', () => {
     const partitions = [
-      { partition: 0, saved: 1200, logStart: 0, end: 2500, lag: 1300 },
-      { partition: 10, saved: null, logStart: null, end: null, lag: null },
+      { topic: 'orders', partition: 0, saved: 1200, logStart: 0, end: 2500, lag: 1300 },
+      { topic: 'orders', partition: 10, saved: null, logStart: null, end: null, lag: null },
     ];
     const report = { ...REPORT, partitions, aliveRun: RUN, pendingRun: { ...RUN, offsets: MOVES }, remarks: ['so'] };
     expect(formatOffsetsReport(report)).toMatchInlineSnapshot(`
@@ -193,8 +194,8 @@ describe('the report', () => {
     const reports: OffsetsReport[] = [
       { ...REPORT, action: 'set', offsets: MOVES },
       { ...REPORT, action: 'set', offsets: MOVES, dryRun: true, aliveRun: RUN },
-      { ...REPORT, action: 'reset', offsets: [{ partition: 0, from: 12, to: null }] },
-      { ...REPORT, action: 'reset', offsets: [{ partition: 0, from: 12, to: null }], dryRun: true },
+      { ...REPORT, action: 'reset', offsets: [FORGOTTEN] },
+      { ...REPORT, action: 'reset', offsets: [FORGOTTEN], dryRun: true },
       { ...REPORT, action: 'reset', offsets: [] },
       { ...REPORT, action: 'recover' },
       { ...REPORT, action: 'recover', recovered: [{ run: 'r0', files: ['a'] }] },
@@ -241,5 +242,24 @@ describe('the report', () => {
                 1      5       5
       nothing was changed"
     `);
+  });
+});
+
+it('tells topics apart where a config can read several', () => {
+  const partitions = ['clicks', 'orders'].map((topic, index) => {
+    return { topic, partition: 0, saved: index, logStart: 0, end: 10, lag: 10 - index };
+  });
+  const report = { ...REPORT, topic: null, partitions };
+  expect(formatOffsetsReport(report)).toBe(
+    [
+      'orders: offsets of its topics, saved in topic comet_offsets',
+      '   topic   partition   saved   log start   end   lag',
+      '  clicks           0       0           0    10    10',
+      '  orders           0       1           0    10     9',
+    ].join('\n'),
+  );
+  expect(JSON.parse(formatOffsetsJson(report)).partitions).toMatchObject({
+    clicks: { 0: { saved: 0 } },
+    orders: { 0: { saved: 1 } },
   });
 });

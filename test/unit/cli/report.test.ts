@@ -1,11 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { formatSummary, type OffloadReport } from '../../../src/coordinator/report.ts';
+import { formatJson, formatSummary, type OffloadReport } from '../../../src/coordinator/report.ts';
 import { NO_GAPS } from '../../../src/tasks.ts';
 
 function reportOf(partial: Partial<OffloadReport>): OffloadReport {
   return {
     config: 'orders',
     topic: 'orders.v1',
+    topics: ['orders.v1'],
+    committed: true,
     run: 'r1',
     rows: 45_000,
     bytes: 3 * 1024 ** 2,
@@ -64,4 +66,33 @@ describe('formatSummary', () => {
       'offsets without a row: 4 control, 1 lost',
     ]);
   });
+});
+
+describe('a report of several topics', () => {
+  const offsets = ['a', 'b'].map((topic) => ({ topic, partition: 0, from: null, to: topic === 'a' ? 5 : 1_000 }));
+  const several = reportOf({ topic: null, topics: ['a', 'b'], offsets });
+
+  it('names each beside its partitions', () => {
+    expect(formatSummary(several).split('\n')).toEqual([
+      'orders: 45,000 rows of topics a, b in 0 files, 3 MiB, 1.5 s, 30,000 rows/s',
+      'saved offsets by topic and partition',
+      '  a/0: none ->     5   b/0: none -> 1,000',
+    ]);
+  });
+
+  it('keys offsets by topic, then partition; one of one topic by partition', () => {
+    expect(JSON.parse(formatJson(several)).offsets).toEqual({
+      a: { 0: { from: null, to: 5 } },
+      b: { 0: { from: null, to: 1_000 } },
+    });
+    const one = reportOf({ offsets: [{ topic: 'orders.v1', partition: 3, from: 1, to: 2 }] });
+    expect(JSON.parse(formatJson(one))).toMatchObject({ topic: 'orders.v1', offsets: { 3: { from: 1, to: 2 } } });
+  });
+});
+
+it('says that a run without a commit saved nothing', () => {
+  const offsets = [{ topic: 'orders.v1', partition: 0, from: 5, to: 9 }];
+  expect(formatSummary(reportOf({ offsets, committed: false }))).toContain(
+    'offsets read by partition; none was saved\n  0: 5 -> 9',
+  );
 });

@@ -204,6 +204,7 @@ export async function stage(
     run: session.run,
     stagingPath: session.stagingPath,
     target: isExact ? { kind: 'file', path: exactPath, old } : { kind: 'folder', path: root },
+    commit: true,
     writeMode: options.writeMode,
     previous,
     next: previous.map((entry) => ({ ...entry, offset: Math.max(entry.offset ?? 0, options.highWatermark) })),

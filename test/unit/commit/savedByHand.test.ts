@@ -110,6 +110,7 @@ describe('saved offsets', () => {
         { topic: TOPIC, partition: 0, offset: 3 },
         { topic: TOPIC, partition: 1, offset: 5 },
       ],
+      others: [],
       topicIds: { [TOPIC]: 'topic-id-2' },
       previousRun: before.previousRun,
     });

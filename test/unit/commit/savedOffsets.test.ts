@@ -6,9 +6,10 @@ import {
   type SavedOffset,
   sortOffsets,
 } from '../../../src/commit/savedOffsets.ts';
-import { readStreamState, type TopicRecord } from '../../../src/commit/streamState.ts';
+import { outdatedKeys, readStreamState, type TopicRecord } from '../../../src/commit/streamState.ts';
 
-const one = { topics: ['orders'], topicsBefore: [] };
+const one = { topics: ['orders'], plainTopic: 'orders', before: null };
+const several = { topics: ['clicks', 'orders'], plainTopic: null };
 
 function parse(text: string, use: Parameters<typeof parseOffsetsFile>[2] = one): SavedOffset[] {
   return sortOffsets(parseOffsetsFile('/o/orders', text, use));
@@ -21,9 +22,9 @@ function saved(...entries: [topic: string, partition: number, offset: number][])
 describe('the offsets file', () => {
   test('is written to the byte, in partition order', () => {
     const offsets = saved(['orders', 10, 7], ['orders', 2, 9_007_199_254_740_991]);
-    expect(formatOffsetsFile(offsets, ['orders'])).toBe('- "2,9007199254740991"\n- "10,7"\n');
-    expect(formatOffsetsFile(saved(['b', 0, 1], ['a', 0, 2]), ['a', 'b'])).toBe('- "a,0,2"\n- "b,0,1"\n');
-    expect(formatOffsetsFile(new Map(), ['orders'])).toBe('[]\n');
+    expect(formatOffsetsFile(offsets, one)).toBe('- "2,9007199254740991"\n- "10,7"\n');
+    expect(formatOffsetsFile(saved(['b', 0, 1], ['a', 0, 2]), several)).toBe('- "a,0,2"\n- "b,0,1"\n');
+    expect(formatOffsetsFile(new Map(), one)).toBe('[]\n');
   });
 
   test('is read in every form of a YAML list', () => {
@@ -61,14 +62,21 @@ describe('the offsets file', () => {
   });
 
   test('entries of one topic are taken over when it becomes several, and back', () => {
-    const several = { topics: ['clicks', 'orders'], topicsBefore: ['orders'] };
-    expect(parse('- "0,5"\n', several)).toEqual([{ topic: 'orders', partition: 0, offset: 5 }]);
-    const back = parseOffsetsFile('/o/orders', '- "clicks,0,7"\n- "orders,0,5"\n', {
-      topics: ['orders'],
-      topicsBefore: several.topics,
-    });
-    expect(formatOffsetsFile(back, ['orders'])).toBe('- "0,5"\n');
-    expect(() => parse('- "0,5"\n', { ...several, topicsBefore: [] })).toThrow(/which topic it is for/);
+    expect(parse('- "0,5"\n', { ...several, before: one })).toEqual([{ topic: 'orders', partition: 0, offset: 5 }]);
+    const both = '- "clicks,0,7"\n- "orders,0,5"\n';
+    const back = parseOffsetsFile('/o/orders', both, { ...one, before: several });
+    expect(formatOffsetsFile(back, one)).toBe('- "clicks,0,7"\n- "0,5"\n');
+    expect(
+      formatOffsetsFile(parseOffsetsFile('/o', '- "clicks,0,7"\n- "0,5"\n', { ...several, before: one }), several),
+    ).toBe(both);
+    expect(() => parse('- "0,5"\n', { ...several, before: null })).toThrow(/which topic it is for/);
+  });
+
+  test('an entry without a topic stays that of the topic it was written for', () => {
+    const clicks = { topics: ['clicks'], plainTopic: 'clicks' };
+    const orders = [{ topic: 'orders', partition: 0, offset: 5 }];
+    expect(parse('- "0,5"\n', { ...clicks, before: one })).toEqual(orders);
+    expect(parse('- "0,5"\n', { topics: ['clicks', 'views'], plainTopic: null, before: one })).toEqual(orders);
   });
 });
 
@@ -90,7 +98,10 @@ describe('records of the offsets topic', () => {
     value: value === null ? null : Buffer.from(value),
   });
   const read = (records: TopicRecord[] | null, topics = ['orders']) =>
-    readStreamState(async () => records, { topic: 'offsets', config: 'orders', topics, waitForStableMs: 0 });
+    readStreamState(async () => records, {
+      ...{ topic: 'offsets', config: 'orders', topics, waitForStableMs: 0 },
+      plainTopic: topics.length === 1 ? (topics[0] ?? null) : null,
+    });
 
   test('within a partition the log decides, across partitions the newest timestamp', async () => {
     const inOne = await read([record('orders/0', '5', 0, 2_000), record('orders/0', '7', 0, 1_000)]);
@@ -122,6 +133,9 @@ describe('records of the offsets topic', () => {
       { topic: 'orders', partition: 0, offset: 8 },
     ]);
     expect((await read(records)).state.offsets).toEqual([{ topic: 'orders', partition: 0, offset: 8 }]);
+    const taken = await read([record('orders/0', '5'), last], ['clicks', 'orders']);
+    expect(outdatedKeys(taken, 'orders', taken.offsets, several)).toEqual(['orders/0']);
+    expect(outdatedKeys(taken, 'orders', taken.offsets, one)).toEqual([]);
   });
 
   test('a run record that cannot be read is still a run to be watched', async () => {

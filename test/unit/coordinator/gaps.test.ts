@@ -32,7 +32,7 @@ it('accounts for every offset that gave no row, over all tasks of a partition', 
     ranges: [range(0, 0, 100), range(2, 50, 60)],
     previous: [],
     next: [0, 1, 2].map((partition) => ({ topic: 't', partition, offset: 100 })),
-    lost: new Map([[2, 7]]),
+    lost: new Map([['t/2', 7]]),
     warnings: [],
   };
   const results = [
@@ -43,5 +43,21 @@ it('accounts for every offset that gave no row, over all tasks of a partition', 
   expect(countGaps(plan, results)).toEqual([
     { topic: 't', partition: 0, control: 3, aborted: 3, compacted: 5, lost: 4 },
     { topic: 't', partition: 2, control: 0, aborted: 0, compacted: 0, lost: 7 },
+  ]);
+});
+
+it('keeps partitions of the same number in two topics apart', () => {
+  const places = ['a', 'b'].map((topic) => ({ topic, partition: 0 }));
+  const plan: RangePlan = {
+    ranges: places.map((place, index) => ({ ...place, startOffset: 0, endOffset: 10 * (index + 1) })),
+    previous: [],
+    next: places.map((place) => ({ ...place, offset: 20 })),
+    lost: new Map([['a/0', 3]]),
+    warnings: [],
+  };
+  const results = plan.ranges.map((own, index) => result(0, { range: own, rows: 9 * (index + 1) }));
+  expect(countGaps(plan, results)).toEqual([
+    { topic: 'a', partition: 0, control: 0, aborted: 0, compacted: 1, lost: 3 },
+    { topic: 'b', partition: 0, control: 0, aborted: 0, compacted: 2, lost: 0 },
   ]);
 });

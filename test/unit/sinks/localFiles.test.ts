@@ -36,6 +36,7 @@ function intentOf(files: readonly StagedFile[], more: Partial<Intent> = {}): Int
     stagingPath: staging,
     target: { kind: 'folder', path: root },
     writeMode: 'Append',
+    commit: true,
     previous: [],
     next: [],
     files,
