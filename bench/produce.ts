@@ -40,7 +40,7 @@ export async function run(): Promise<void> {
   const broker = servers === undefined ? await startKafka() : null;
   try {
     const bootstrapServers = broker?.bootstrapServers ?? servers ?? '';
-    for (const compression of ['lz4', 'none'] as const)
+    for (const compression of ['lz4', 'snappy', 'none'] as const)
       lines.push(await benchSend(input, compression, bootstrapServers));
   } finally {
     await broker?.stop();
