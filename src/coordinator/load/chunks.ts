@@ -94,10 +94,8 @@ export type UnitMessage =
   | { readonly kind: 'end'; readonly end: UnitEnd }
   | { readonly kind: 'failed'; readonly error: PlainError };
 
-/** To a worker: so many chunks more may be sent. */
-export interface CreditMessage {
-  readonly credit: number;
-}
+/** To a worker: so many chunks more may be sent, or that nobody wants them any more. */
+export type CreditMessage = { readonly kind: 'credit'; readonly credit: number } | { readonly kind: 'stop' };
 
 export function bytesOf(batches: readonly EncodedRecordBatch[]): number {
   return batches.reduce((sum, { bytes }) => sum + bytes.length, 0);

@@ -23,6 +23,7 @@ export async function sendFileUnit(unit: FileUnit, context: FileUnitContext): Pr
     batchBytes: limits.chunkBytes,
     memoryLimitBytes: source.memoryLimitBytes,
     schema: source.schema,
+    signal: sender.signal,
   });
   let next = startRow;
   let dropped = 0;

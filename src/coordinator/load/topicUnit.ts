@@ -57,6 +57,7 @@ export async function sendTopicUnit({ range }: TopicUnit, context: TopicUnitCont
     for (let size = await set.peek(); size !== null; size = await set.peek()) {
       const isFull = columns.rawBytes + size.bytes > limits.chunkBytes || columns.rows + size.rows > limits.chunkRows;
       if (columns.rows > 0 && (isFull || !columns.hasRoomFor(size.bytes, size.rows))) await cut();
+      sender.signal.throwIfAborted();
       await set.next(columns);
       position = Math.max(position, set.nextOffset);
     }

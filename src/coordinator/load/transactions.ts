@@ -3,13 +3,12 @@ import type { EncodedRecordBatch } from '../../encode/records/recordBatch.ts';
 import type { TransactionalProducer } from '../../kafka/transactionalProducer.ts';
 import type { LoadUnit, UnitEnd } from './chunks.ts';
 import type { Lanes, Taken } from './lanes.ts';
+import { STOP_WITHIN_MS, untilStopped, withinMs } from './stopping.ts';
 
 /** A transaction that nobody ends is aborted by its coordinator after this: a chunk may take that long to be sent. */
 export const LOAD_TRANSACTION_TIMEOUT_MS = 60_000;
 /** How often a coordinator looks for such transactions by default, and some seconds for the trip. */
 export const STABLE_WAIT_MS = LOAD_TRANSACTION_TIMEOUT_MS + 15_000;
-/** Whoever asked a run to stop does not wait for longer than this. */
-const STOP_WITHIN_MS = 3_000;
 
 export interface LoadCounts {
   rows: number;
@@ -39,6 +38,14 @@ export interface TransactionsOptions<Unit extends LoadUnit> {
  *   next run reads how far it is. The signal's reason.
  */
 export async function writeChunks<Unit extends LoadUnit>(options: TransactionsOptions<Unit>): Promise<LoadCounts> {
+  try {
+    return await writeAll(options);
+  } finally {
+    await options.lanes.stop();
+  }
+}
+
+async function writeAll<Unit extends LoadUnit>(options: TransactionsOptions<Unit>): Promise<LoadCounts> {
   const { lanes, producer, chunkRecords, heartbeatMs, progress, onEnd, onCommitted, signal } = options;
   const counts: LoadCounts = { rows: 0, bytes: 0, transactions: 0 };
   for (;;) {
@@ -54,7 +61,7 @@ export async function writeChunks<Unit extends LoadUnit>(options: TransactionsOp
       counts.rows += rows;
       counts.bytes += bytes;
     }
-    counts.transactions += 1;
+    if (batches.length > 0) counts.transactions += 1;
     onCommitted(taken);
   }
 }
@@ -77,30 +84,7 @@ export async function transact(
   await untilStopped(producer.commit(), signal);
 }
 
-/** Closes a producer, which aborts what is open; gives up after a few seconds. */
-export async function closeProducer(producer: TransactionalProducer): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, STOP_WITHIN_MS);
-  });
-  await Promise.race([producer.close(), late]);
-  clearTimeout(timer);
-}
-
-/** Waits for the promise, but no longer than a few seconds after the signal; then its reason is thrown. */
-async function untilStopped<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  let stop: (() => void) | undefined;
-  const stopped = new Promise<never>((_resolve, reject) => {
-    stop = () => {
-      timer = setTimeout(() => reject(signal.reason), STOP_WITHIN_MS);
-    };
-    signal.addEventListener('abort', stop, { once: true });
-  });
-  try {
-    return await Promise.race([promise, stopped]);
-  } finally {
-    clearTimeout(timer);
-    if (stop) signal.removeEventListener('abort', stop);
-  }
+/** Closes a producer, which aborts what is open; gives up after a while. */
+export function closeProducer(producer: TransactionalProducer): Promise<void> {
+  return withinMs(producer.close(), STOP_WITHIN_MS);
 }
