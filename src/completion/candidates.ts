@@ -140,5 +140,5 @@ function format(candidates: readonly Candidate[], current: string, prefix: strin
   const start = current.replace(/^["']/, '').toLowerCase();
   return candidates
     .filter(({ value }) => value.toLowerCase().startsWith(start))
-    .map(({ value, description }) => `${prefix}${value}\t${description.replace(/\s+/g, ' ')}`);
+    .map(({ value, description }) => `${prefix}${value}${description === '' ? '' : `\t${description}`}`);
 }

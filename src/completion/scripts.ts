@@ -28,18 +28,20 @@ complete -F _kafkaload kafkaload
 `,
   zsh: `#compdef kafkaload
 _kafkaload() {
-  local line files=0 value
+  local line value files=0 found=1
   local -a candidates
   while IFS= read -r line; do
     if [[ $line == '${FILES_LINE}' ]]; then
       files=1
     else
       value="\${line%%$'\\t'*}"
-      candidates+=("\${value//:/\\\\:}:\${line#*$'\\t'}")
+      line="\${line#"$value"}"
+      candidates+=("\${value//:/\\\\:}\${line/$'\\t'/:}")
     fi
   done < <("\${words[1]/#\\~/$HOME}" completion ${CANDIDATES_WORD} "\${(@)words[2,CURRENT]}" 2>/dev/null)
-  (( $#candidates )) && _describe kafkaload candidates
-  (( files )) && _files
+  (( $#candidates )) && _describe kafkaload candidates && found=0
+  (( files )) && _files && found=0
+  return $found
 }
 compdef _kafkaload kafkaload
 `,
