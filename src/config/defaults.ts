@@ -22,8 +22,8 @@ export const SL_ROOT_CONF_FILE = 'metadata/application.sl.yml';
 /** The entry under `kafka.topics` that says where offsets are saved, and the topic or folder when it is absent. */
 export const OFFSETS_ENTRY = 'comet_offsets';
 export const DEFAULT_FIELDS = ['key as STRING', 'value as STRING'] as const;
-/** Where rows go from topic to topic: bytes need not be text. */
-export const DEFAULT_COPIED_FIELDS = ['key', 'value'] as const;
+/** From topic to topic: all that a record has, as bytes. Its place is its target's own. */
+export const DEFAULT_COPIED_FIELDS = ['key', 'value', 'headers', 'timestamp'] as const;
 
 export const DEFAULTS = {
   cometOffsetsMode: 'STREAM',
