@@ -1,4 +1,5 @@
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
+import { binaryToLines } from './binaryFiles.ts';
 
 /** Rows that differ, in words, and how many there are on either side. */
 export interface Difference {
@@ -11,6 +12,8 @@ export interface Difference {
   /** Where the rows of both kinds are, by partition, and the first of them, for the failure message. */
   readonly examples: readonly string[];
 }
+
+export type OracleFormat = 'parquet' | 'json' | 'csv' | 'avro' | 'msgpack';
 
 const COLUMNS = 'partition, "offset", timestamp_ms, timestamp_type, key, value, headers';
 
@@ -64,13 +67,16 @@ export class Oracle {
       WHERE committed ${positions === null ? '' : `AND (partition, "offset") IN (FROM ${kept} SELECT (partition, "offset"))`}`);
   }
 
-  /** Compares the expected messages with the rows of these Parquet files: paths or globs. */
-  async compare(files: readonly string[]): Promise<Difference> {
+  /**
+   * Compares the expected messages with the rows of these files: paths, and for the formats DuckDB reads also globs.
+   * CSV must have no header, and `"` as its escape.
+   */
+  async compare(files: readonly string[], format: OracleFormat = 'parquet'): Promise<Difference> {
     await this.#connection.run(`
       CREATE OR REPLACE TEMP VIEW found AS
       SELECT partition, "offset", epoch_ms("timestamp") AS timestamp_ms, "timestampType" AS timestamp_type, key, value,
         coalesce(headers, []) AS headers
-      FROM read_parquet(${list(files)})`);
+      FROM ${await source(files, format)}`);
     await this.#connection.run(`CREATE OR REPLACE TEMP TABLE rows_found AS SELECT ${COLUMNS} FROM found`);
     await this.#except('missing', 'produced', 'rows_found');
     await this.#except('unexpected', 'rows_found', 'produced');
@@ -123,4 +129,30 @@ export class Oracle {
 
 function list(paths: readonly string[]): string {
   return `[${paths.map((path) => `'${path.replaceAll("'", "''")}'`).join(', ')}]`;
+}
+
+/** Rows of files with the columns of a Parquet file of ours. */
+async function source(files: readonly string[], format: OracleFormat): Promise<string> {
+  if (format === 'parquet') return `read_parquet(${list(files)})`;
+  if (format === 'csv') {
+    const columns = `{key: 'VARCHAR', value: 'VARCHAR', partition: 'INTEGER', "offset": 'BIGINT', timestamp: 'VARCHAR',
+      timestampType: 'INTEGER', headers: 'VARCHAR'}`;
+    const dialect = `auto_detect = false, delim = ',', quote = '"', escape = '"', nullstr = '', allow_quoted_nulls = false`;
+    return fromText(
+      `read_csv(${list(files)}, header = false, ${dialect}, max_line_size = 33554432, columns = ${columns})`,
+      `from_json(headers, '[{"key":"VARCHAR","value":"VARCHAR"}]')`,
+    );
+  }
+  const lines = format === 'json' ? files : await Promise.all(files.map((file) => binaryToLines(file, format)));
+  const columns = `{key: 'VARCHAR', value: 'VARCHAR', partition: 'INTEGER', "offset": 'BIGINT', timestamp: 'VARCHAR',
+    timestampType: 'INTEGER', headers: 'STRUCT(key VARCHAR, value VARCHAR)[]'}`;
+  const shape = `format = 'newline_delimited', maximum_object_size = 33554432`;
+  return fromText(`read_json(${list(lines)}, ${shape}, columns = ${columns})`, 'headers');
+}
+
+/** Bytes are base64 where a format has text alone. */
+function fromText(rows: string, headers: string): string {
+  return `(SELECT from_base64(key) AS key, from_base64(value) AS value, partition, "offset", "timestampType",
+    rtrim("timestamp", 'Z')::TIMESTAMP AS "timestamp",
+    list_transform(${headers}, lambda h: {key: h.key, value: from_base64(h.value)}) AS headers FROM ${rows})`;
 }

@@ -218,7 +218,7 @@ export const KINDS: readonly ColumnKind[] = [
     build: (values) => {
       const lists = values as (readonly (number | null)[] | null)[];
       const items = lists.flatMap((list) => list ?? []);
-      const child = fixed('item', new Int32(), Int32Array, fc.integer(), 'INTEGER').build(items);
+      const child = fixed('item', new Int32(), Int32Array, fc.integer(), 'INTEGER').build(items) as Data<Int32>;
       const valueOffsets = offsetsOf(lists.map((list) => list?.length ?? 0));
       return makeData({ type: new List(new Field('item', new Int32(), true)), ...base(values), valueOffsets, child });
     },
