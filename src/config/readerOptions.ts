@@ -5,7 +5,7 @@ import { OffloadError } from '../errors.ts';
 import type { FileFormat } from './formats.ts';
 import { checkJavaPattern } from './javaPatterns.ts';
 import { didYouMean } from './nearest.ts';
-import { type ColumnField, parseSparkSchema } from './sparkSchema.ts';
+import { type ColumnField, type ColumnType, parseSparkSchema } from './sparkSchema.ts';
 
 /** FAILFAST ends the load at the first bad row, PERMISSIVE makes nulls of what cannot be read, DROPMALFORMED leaves rows out. */
 export type BadRows = 'FAILFAST' | 'PERMISSIVE' | 'DROPMALFORMED';
@@ -236,14 +236,15 @@ export function parseReaderOptions(format: FileFormat, options: Readonly<Record<
       return { format, ...any, wholetext: values.flag('wholetext'), ...lines(values), ...encoded(values) };
     case 'json':
       values.choice('encoding', { 'utf-8': 'utf-8', utf8: 'utf-8' });
-      return {
+      return checkJson({
         format,
         ...any,
         multiLine: values.flag('multiLine'),
         compression: values.choice('compression', COMPRESSIONS),
         ...typed(values),
-      };
+      });
     case 'csv':
+      checkFlat(any.schema);
       return {
         format,
         ...any,
@@ -260,6 +261,47 @@ export function parseReaderOptions(format: FileFormat, options: Readonly<Record<
         ...typed(values),
       };
   }
+}
+
+/** DuckDB finds the next record after a bad one by the line end. */
+function checkJson(input: JsonInput): JsonInput {
+  if (input.multiLine && input.mode !== 'FAILFAST') {
+    throw new OffloadError(
+      'USAGE',
+      `the options multiLine=true and mode=${input.mode} do not go together: where a bad record ends is known only by its line`,
+    );
+  }
+  const nested = input.schema?.find(({ type }) => typeof type !== 'string' && holdsTimes(type));
+  if (nested !== undefined && (input.dateFormat !== null || input.timestampFormat !== null)) {
+    throw new OffloadError(
+      'USAGE',
+      `the options dateFormat and timestampFormat are for columns of their own, and ${nested.name} holds times inside; read those as STRING`,
+    );
+  }
+  return input;
+}
+
+function holdsTimes(type: ColumnType): boolean {
+  if (typeof type === 'string') return type === 'DATE' || type.startsWith('TIMESTAMP');
+  switch (type.kind) {
+    case 'list':
+      return holdsTimes(type.item);
+    case 'map':
+      return holdsTimes(type.key) || holdsTimes(type.value);
+    case 'struct':
+      return type.fields.some((field) => holdsTimes(field.type));
+    default:
+      return false;
+  }
+}
+
+function checkFlat(schema: AnyInput['schema']): void {
+  const nested = schema?.find(({ type }) => typeof type !== 'string' && type.kind !== 'decimal');
+  if (nested === undefined) return;
+  throw new OffloadError(
+    'USAGE',
+    `the option schema gives column ${nested.name} a type that a CSV file cannot hold: read it as STRING`,
+  );
 }
 
 function lines(values: OptionValues): { lineSep: string | null } {

@@ -73,7 +73,47 @@ export async function jsonColumns(
   const rows = await database.connection.runAndReadAll(`SELECT 1 FROM ${first}`);
   if (rows.currentRowCount === 0) return [];
   const columns = await describe(database, `SELECT * FROM ${scan}`, file);
-  return columns.map(({ name, type }) => ({ name, type: jsonType(type), isCast: false }));
+  const found = columns.map(({ name, type }) => ({ name, type: jsonType(type), isCast: false }));
+  return await narrowed(database, options, found);
+}
+
+/**
+ * DuckDB takes HUGEINT for a column as soon as it has seen a positive and a negative integer. Where all values are the
+ * same read as BIGINT, it is that.
+ */
+async function narrowed(database: Database, options: string, columns: SourceColumn[]): Promise<SourceColumn[]> {
+  const wide = columns.filter(({ type }) => !sameType(type, withoutHuge(type)));
+  if (wide.length === 0) return columns;
+  const lenient = options.replace('ignore_errors = false', 'ignore_errors = true');
+  const sums = async (typeOf: (type: ColumnType) => ColumnType): Promise<readonly unknown[]> => {
+    const list = wide.map(({ name }) => `sum(hash(to_json(${quoteName(name)})::VARCHAR)::HUGEINT)`).join(', ');
+    const spec = columnSpec(wide.map(({ name, type }) => ({ name, type: typeOf(type) })));
+    const sql = `SELECT ${list} FROM read_json(${lenient}, auto_detect = false, records = true, columns = ${spec})`;
+    return (await database.connection.runAndReadAll(sql)).getRows()[0] ?? [];
+  };
+  const asHuge = await sums((type) => type);
+  const asBig = await sums(withoutHuge);
+  return columns.map((column) => {
+    const at = wide.indexOf(column);
+    return at >= 0 && asHuge[at] === asBig[at] ? { ...column, type: withoutHuge(column.type) } : column;
+  });
+}
+
+function withoutHuge(type: ColumnType): ColumnType {
+  if (typeof type === 'string') return type === 'HUGEINT' ? 'BIGINT' : type;
+  switch (type.kind) {
+    case 'list':
+      return { kind: 'list', item: withoutHuge(type.item) };
+    case 'struct':
+      return { kind: 'struct', fields: type.fields.map((field) => ({ ...field, type: withoutHuge(field.type) })) };
+    default:
+      return type;
+  }
+}
+
+/** The value of the option `columns`. */
+function columnSpec(columns: readonly ColumnField[]): string {
+  return `{${columns.map(({ name, type }) => `${quoteText(name)}: ${quoteText(sqlType(type))}`).join(', ')}}`;
 }
 
 function jsonType(type: ColumnType): ColumnType {
@@ -105,9 +145,7 @@ export function jsonQuery(
     return { name, type: type === 'BLOB' ? ('VARCHAR' as const) : type };
   });
   const options = jsonOptions(input, file, memoryLimitBytes);
-  const records = `read_json(${options}, auto_detect = false, records = true, columns = {${readAs
-    .map(({ name, type }) => `${quoteText(name)}: ${quoteText(sqlType(type))}`)
-    .join(', ')}})`;
+  const records = `read_json(${options}, auto_detect = false, records = true, columns = ${columnSpec(readAs)})`;
   const list = wanted
     .map(({ name, type }) => (type === 'BLOB' ? `from_base64(${quoteName(name)})` : quoteName(name)))
     .join(', ');
