@@ -159,7 +159,7 @@ describe('any source to any sink', () => {
     ],
     [
       '--config pattern --write-config clicks',
-      { source: { fields: [{ type: 'BINARY' }, { type: 'BINARY' }, { name: 'headers' }] } },
+      { source: { fields: [{ type: 'BINARY' }, { type: 'BINARY' }, { name: 'headers' }, { name: 'timestamp' }] } },
     ],
     [
       '--config parts --path out',
