@@ -83,8 +83,8 @@ export async function* readMsgpackFile(
     }
     return null;
   };
-  const valueOf = (value: unknown, column: number): unknown => entriesOf(value)?.get(columns[column]?.name);
-  yield* rowBatches(values(input, file, options), columns, valueOf, problemOf, file, input.mode, options);
+  const valueIn = (value: unknown, column: number): unknown => entriesOf(value)?.get(columns[column]?.name);
+  yield* rowBatches(values(input, file, options), columns, valueIn, problemOf, file, input.mode, options);
 }
 
 async function* values(

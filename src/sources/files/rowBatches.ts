@@ -13,7 +13,7 @@ export type ValueOf<Row> = (row: Row, column: number) => unknown;
 export async function* rowBatches<Row>(
   rows: AsyncIterable<readonly Row[]>,
   columns: readonly ColumnField[],
-  valueOf: ValueOf<Row>,
+  valueIn: ValueOf<Row>,
   problemOf: (row: Row) => string | null,
   file: string,
   mode: BadRows,
@@ -34,7 +34,7 @@ export async function* rowBatches<Row>(
         const { name, type } = columns[i] as ColumnField;
         values[i] = null;
         try {
-          values[i] = canonicalValue(type, valueOf(row, i));
+          values[i] = canonicalValue(type, valueIn(row, i));
         } catch (error) {
           if (!(error instanceof ValueMismatch)) throw error;
           problem ??= { why: error.message, column: `${name}${error.path}` };

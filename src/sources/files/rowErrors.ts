@@ -40,7 +40,11 @@ export function shown(value: unknown): string {
 
 function plainText(value: unknown): string {
   if (value instanceof Uint8Array) return `${value.length} bytes`;
-  return JSON.stringify(value, (_, inner) => (typeof inner === 'bigint' ? String(inner) : inner)) ?? String(value);
+  // Gives undefined for what JSON has no text for, which its types leave out.
+  return (
+    (JSON.stringify(value, (_, inner) => (typeof inner === 'bigint' ? String(inner) : inner)) as string | undefined) ??
+    String(value)
+  );
 }
 
 export function isNot(value: unknown, type: ColumnType): string {

@@ -97,6 +97,7 @@ describe('CSV files', () => {
     ['1,"x\ny"\nfour,v\n', /at line 3, column a: "four" is no INTEGER/],
     ['1,x\n2,"a"b\n', /at line 2, column b: text stands behind the closing quote; set quote or escape/],
     ['1,x\n2,"a\n3,y\n', /at line 2: a quoted field begins there and does not end/],
+    [Buffer.from('1,x\n2,"a\nä"', 'latin1'), /at line 2, column b: its bytes are not UTF-8; set encoding/],
     [Buffer.from('1,x\n2,ä\n', 'latin1'), /at line 2, column b: its bytes are not UTF-8; set encoding/],
   ])('name the line of a bad row: %j', async (text, message) => {
     const file = folder.file('bad.csv', text);

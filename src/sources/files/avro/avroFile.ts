@@ -45,8 +45,8 @@ export async function* readAvroFile(
   const container = await openContainer(file, options);
   if (container === null) return;
   try {
-    const valueOf = (row: Row, column: number): unknown => row.get(columns[column]?.name ?? '');
-    yield* rowBatches(rows(file, container), columns, valueOf, () => null, file, 'FAILFAST', options);
+    const valueIn = (row: Row, column: number): unknown => row.get(columns[column]?.name ?? '');
+    yield* rowBatches(rows(file, container), columns, valueIn, () => null, file, 'FAILFAST', options);
   } finally {
     await container.close();
   }

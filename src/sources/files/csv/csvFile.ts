@@ -18,6 +18,8 @@ const INFERRED: readonly ColumnType[] = ['INTEGER', 'BIGINT', 'DOUBLE', 'DATE', 
 interface CsvRecord {
   readonly bytes: Buffer;
   readonly fields: CsvTokenizer;
+  /** False: some of the bytes are not, perhaps not those of this record. */
+  readonly isAllUtf8: boolean;
 }
 
 /** Records of the file in order, without empty lines, comments and header. */
@@ -30,7 +32,8 @@ async function* records(
   let rest: Buffer = Buffer.alloc(0);
   let isBeforeHeader = input.header;
   const complete = function* (bytes: Buffer, isLast: boolean): Generator<CsvRecord, void, undefined> {
-    const record = { bytes, fields: tokenizer };
+    const whole = isLast ? bytes : bytes.subarray(0, completeEnd(bytes));
+    const record = { bytes, fields: tokenizer, isAllUtf8: isUtf8(whole) };
     let position = 0;
     while (position < bytes.length) {
       const next = tokenizer.read(bytes, position, isLast);
@@ -125,15 +128,15 @@ export async function* readCsvFile(
   const rows = new CsvRows(input, file, columns, builder);
   let row = 0;
   for await (const piece of records(input, file, options)) {
-    for (const { bytes, fields } of piece) {
-      const isGood = rows.check(bytes, fields);
+    for (const record of piece) {
+      const isGood = rows.check(record);
       if (isGood) row += 1;
       if (row <= options.startRow && isGood) continue;
       if (!isGood) {
         if (row >= options.startRow) builder.drop(1);
         continue;
       }
-      rows.append(bytes, fields);
+      rows.append(record);
       // The size is looked at now and then: it costs more than a short row.
       if (builder.room === 0 || ((builder.rows & 15) === 0 && builder.isFull)) yield builder.take();
     }
@@ -149,8 +152,6 @@ class CsvRows {
   /** Null for text, which goes into its column without becoming a JavaScript string. */
   readonly #casts: readonly (TextCast | null)[];
   readonly #values: unknown[];
-  #checked: Buffer | null = null;
-  #isAllUtf8 = false;
 
   constructor(input: CsvInput, file: string, columns: readonly ColumnField[], builder: BatchBuilder) {
     this.#input = input;
@@ -176,14 +177,14 @@ class CsvRows {
    * @returns False if the row is to be left out.
    * @throws OffloadError ROW_INVALID under FAILFAST.
    */
-  check(bytes: Buffer, fields: CsvTokenizer): boolean {
-    const problem = this.#problem(bytes, fields);
+  check(record: CsvRecord): boolean {
+    const problem = this.#problem(record);
     if (problem === null || this.#input.mode === 'PERMISSIVE') return true;
     if (this.#input.mode === 'DROPMALFORMED') return false;
-    throw invalidRow({ file: this.#file, unit: 'line', number: fields.line, next: OTHER_MODES, ...problem });
+    throw invalidRow({ file: this.#file, unit: 'line', number: record.fields.line, next: OTHER_MODES, ...problem });
   }
 
-  #problem(bytes: Buffer, fields: CsvTokenizer): Pick<BadRow, 'why' | 'column' | 'next'> | null {
+  #problem({ bytes, fields, isAllUtf8 }: CsvRecord): Pick<BadRow, 'why' | 'column' | 'next'> | null {
     let problem: Pick<BadRow, 'why' | 'column' | 'next'> | null = null;
     const { length } = this.#columns;
     if (fields.count !== length) problem = { why: `it has ${fields.count} fields and the file has ${length} columns` };
@@ -203,7 +204,7 @@ class CsvRows {
         };
         continue;
       }
-      if (!this.#isUtf8(bytes, fields, i)) {
+      if (!isAllUtf8 && !isUtf8(bytes.subarray(fields.start(i), fields.end(i)))) {
         problem ??= { column, why: 'its bytes are not UTF-8', next: 'set encoding' };
         continue;
       }
@@ -221,16 +222,7 @@ class CsvRows {
     return problem;
   }
 
-  /** One look at all bytes answers for every field, unless some of them are damaged, or the last character is cut. */
-  #isUtf8(bytes: Buffer, fields: CsvTokenizer, field: number): boolean {
-    if (this.#checked !== bytes) {
-      this.#checked = bytes;
-      this.#isAllUtf8 = isUtf8(bytes.subarray(0, bytes.lastIndexOf(10) + 1 || bytes.length));
-    }
-    return this.#isAllUtf8 || isUtf8(bytes.subarray(fields.start(field), fields.end(field)));
-  }
-
-  append(bytes: Buffer, fields: CsvTokenizer): void {
+  append({ bytes, fields }: CsvRecord): void {
     for (const [i, column] of this.#builder.columns.entries()) {
       if (this.#values[i] !== fields) {
         column.appendValue(this.#values[i]);
@@ -248,4 +240,15 @@ class CsvRows {
     }
     this.#builder.added(1);
   }
+}
+
+/** Where the last character ends that is not cut. */
+function completeEnd(bytes: Buffer): number {
+  for (let back = 1; back <= Math.min(4, bytes.length); back++) {
+    const byte = bytes[bytes.length - back] as number;
+    if ((byte & 0xc0) === 0x80) continue;
+    const length = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : byte >= 0xc0 ? 2 : 1;
+    return length > back ? bytes.length - back : bytes.length;
+  }
+  return bytes.length;
 }

@@ -24,9 +24,9 @@ export class CsvTokenizer {
   /** Line of the file the record begins on, from 1. */
   line = 1;
   /** A quoted field of the record has a line end in it. */
-  spansLines = false;
+  spansLines: boolean = false;
   /** The file ended inside quotes. */
-  isUnterminated = false;
+  isUnterminated: boolean = false;
   #nextLine = 1;
   #starts: number[] = [];
   #ends: number[] = [];
