@@ -39,6 +39,7 @@ const CODES = {
 } as const satisfies Record<string, { exitStatus: number; retriable: boolean }>;
 
 export type ErrorCode = keyof typeof CODES;
+export const ERROR_CODES = Object.keys(CODES) as readonly ErrorCode[];
 
 /** Numbers and names behind the message, as data: topic, partition, both offsets, path, bytes. Never a secret. */
 export type ErrorContext = Readonly<Record<string, string | number | boolean | null>>;

@@ -7,7 +7,7 @@ import type { Properties, Property } from './properties.ts';
 import { readSecurity, SECURITY_KEYS } from './security.ts';
 
 /** Read elsewhere, each for one side: options of Spark's Kafka source and sink, and what a producer compresses with. */
-const OWN_KEYS = {
+export const SIDE_PROPERTIES = {
   source: [
     ...['startingOffsets', 'endingOffsets', 'startingTimestamp', 'endingTimestamp', 'failOnDataLoss'],
     ...['subscribe', 'subscribePattern', 'assign', 'minPartitions', 'includeHeaders'],
@@ -167,8 +167,8 @@ export function readCount(property: Property | undefined): number | null {
 /** Everything that is not read by name: passed to node-rdkafka, noted or refused. */
 function sortOut(properties: Properties, known: ReadonlyMap<string, KnownProperty>, side: 'source' | 'sink') {
   const otherSide = side === 'source' ? 'sink' : 'source';
-  const own: ReadonlySet<string> = new Set(OWN_KEYS[side]);
-  const foreign: ReadonlySet<string> = new Set(OWN_KEYS[otherSide]);
+  const own: ReadonlySet<string> = new Set(SIDE_PROPERTIES[side]);
+  const foreign: ReadonlySet<string> = new Set(SIDE_PROPERTIES[otherSide]);
   const readByName = new Set([...own, ...OTHER_KEYS, ...Object.keys(NUMBERS), ...SECURITY_KEYS]);
   const passed: Record<string, string | number | boolean> = {};
   const notes: string[] = [];
