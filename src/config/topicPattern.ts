@@ -24,50 +24,55 @@ const TOKEN = /\\Q([\s\S]*?)(?:\\E|$)|\\([pP])\{(\w+)\}|\\(?:x[0-9A-Fa-f]{2}|u[0
 /**
  * Compiles a pattern that the whole name of a topic must match.
  *
+ * @param where Key it was given under, for messages.
  * @throws OffloadError CONFIG_INVALID quoting what cannot be used.
  */
-export function compileTopicPattern(pattern: string): RegExp {
+export function compileTopicPattern(pattern: string, where = 'subscribePattern'): RegExp {
+  const refuse = (part: string | null): OffloadError => refused(where, pattern, part);
   const flags = pattern.startsWith('(?i)') ? 'i' : '';
   const body = flags === '' ? pattern : pattern.slice('(?i)'.length);
   let inClass = false;
   const source = body.replace(TOKEN, (token: string, quoted?: string, letter?: string, name?: string) => {
     if (quoted !== undefined) return quoted.replace(/[^A-Za-z0-9_]/g, '\\$&');
-    if (letter !== undefined) return translateClass(pattern, token, { letter, name: name ?? '', inClass });
+    if (letter !== undefined) {
+      return translateClass(token, { letter, name: name ?? '', inClass }, refuse);
+    }
     if (token.startsWith('\\')) {
-      if (!SAME_ESCAPES.test(token)) throw refuse(pattern, token);
+      if (!SAME_ESCAPES.test(token)) throw refuse(token);
     } else if (token === '[') {
       // A union or an intersection of classes, which JavaScript takes for plain characters.
-      if (inClass) throw refuse(pattern, 'a [ within [ ]');
+      if (inClass) throw refuse('a [ within [ ]');
       inClass = true;
     } else if (token === ']') {
       inClass = false;
     }
     return token;
   });
-  if (/\[[^\]]*&&/.test(source)) throw refuse(pattern, '&& within [ ]');
+  if (/\[[^\]]*&&/.test(source)) throw refuse('&& within [ ]');
+  if (/(?<!\\)\[\^?\]/.test(source)) throw refuse('[] that holds nothing');
   try {
     return new RegExp(`^(?:${source})$`, flags);
   } catch {
-    throw refuse(pattern, null);
+    throw refuse(null);
   }
 }
 
 function translateClass(
-  pattern: string,
   token: string,
   { letter, name, inClass }: { letter: string; name: string; inClass: boolean },
+  refuse: (part: string) => OffloadError,
 ): string {
   const members = CLASSES[name];
-  if (members === undefined || (inClass && letter === 'P')) throw refuse(pattern, token);
+  if (members === undefined || (inClass && letter === 'P')) throw refuse(token);
   if (inClass) return members;
   return letter === 'p' ? `[${members}]` : `[^${members}]`;
 }
 
-function refuse(pattern: string, part: string | null): OffloadError {
+function refused(where: string, pattern: string, part: string | null): OffloadError {
   const what = part === null ? 'it is no regular expression' : `${part} has no counterpart here`;
   return new OffloadError(
     'CONFIG_INVALID',
-    `subscribePattern "${pattern}" cannot be used: ${what}; write it with . [ ] ( ) | ? * + { } and \\., as orders\\..*`,
+    `${where} "${pattern}" cannot be used: ${what}; write it with . [ ] ( ) | ? * + { } and \\., as orders\\..*`,
     { context: { pattern } },
   );
 }

@@ -1,4 +1,4 @@
-import { messageOf, OffloadError } from '../errors.ts';
+import { OffloadError } from '../errors.ts';
 import type { TopicSelection } from './job.ts';
 import { isMapping } from './keySpellings.ts';
 import type { Properties, Property } from './properties.ts';
@@ -51,11 +51,7 @@ function readSubscribe({ value, where }: Property): string[] {
 }
 
 function readPattern({ value, where }: Property): TopicSelection {
-  try {
-    compileTopicPattern(value);
-  } catch (error) {
-    throw invalid(messageOf(error).replace(/^subscribePattern/, where));
-  }
+  compileTopicPattern(value, where);
   return { kind: 'pattern', pattern: value };
 }
 

@@ -124,7 +124,7 @@ describe('one run after another', () => {
 describe('commands that only look', () => {
   test('find an empty state where nothing is, and create nothing', async () => {
     const state = await readSavedState({ config: CONFIG, topics: [TOPIC], offsets: offsetsSettings(options) });
-    expect(state).toEqual({ offsets: [], topicIds: {}, previousRun: null });
+    expect(state).toEqual({ offsets: [], others: [], topicIds: {}, previousRun: null });
     expect(await readdir(options.base)).toEqual([]);
   });
 

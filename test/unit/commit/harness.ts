@@ -29,6 +29,8 @@ export interface LoadOptions {
   readonly writeMode: 'Append' | 'Overwrite';
   /** Both partitions are read up to here. */
   readonly highWatermark: number;
+  /** False: the run was told not to commit. */
+  readonly commit?: boolean;
   readonly heartbeatMs: number;
   readonly takeOverAfterMs: number;
   /** STREAM mode; without it FILE mode. */
@@ -198,16 +200,19 @@ export async function stage(
     throw error;
   }
   await onStep('stage.done');
+  const commit = options.commit ?? true;
+  const saved = previous.filter(({ offset }) => offset !== null);
+  const next = previous.map((entry) => ({ ...entry, offset: Math.max(entry.offset ?? 0, options.highWatermark) }));
   return {
     version: 1,
     config: CONFIG,
     run: session.run,
     stagingPath: session.stagingPath,
     target: isExact ? { kind: 'file', path: exactPath, old } : { kind: 'folder', path: root },
-    commit: true,
+    commit,
     writeMode: options.writeMode,
-    previous,
-    next: previous.map((entry) => ({ ...entry, offset: Math.max(entry.offset ?? 0, options.highWatermark) })),
+    previous: commit ? previous : saved,
+    next: commit ? next : saved,
     files,
     replaced,
     ranges,
