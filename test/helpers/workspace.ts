@@ -187,6 +187,14 @@ export class OffloadJob {
     return offloadReport(this.args(more), { cwd: this.folder });
   }
 
+  /** `kafkaload offsets`, which must exit 0; returns what it printed. */
+  async offsetsCommand(action: string, ...more: string[]): Promise<string> {
+    const args = ['offsets', action, '--conf', this.confPath, '--config', this.config, ...more];
+    const result = await runCommand(args, { cwd: this.folder });
+    if (result.code !== 0) throw new Error(`kafkaload ${args.join(' ')} ended with ${result.code}:\n${result.stderr}`);
+    return result.stdout;
+  }
+
   /** Values in the visible files of the target, sorted; `file` for an exact file. */
   async values(file?: string): Promise<string[]> {
     const files = file ?? join(this.out, '*.parquet');
@@ -211,17 +219,19 @@ export class OffloadJob {
     return (await this.files(folder)).filter((file) => file.startsWith(join('_kafkaload', 'staging')));
   }
 
-  /** Saved next offsets, by partition. */
+  /** Saved next offsets as other tools see them: by `PARTITION`, or by `TOPIC/PARTITION` where entries name a topic. */
   async saved(): Promise<Record<string, number>> {
-    const found: [string, number][] = [];
+    const found = new Map<string, number>();
     if (this.#mode === 'FILE') {
       const text = await readFile(join(this.offsets, this.config), 'utf8').catch(() => '');
-      for (const [, partition = '', offset] of text.matchAll(/^- "(\d+),(\d+)"$/gm))
-        found.push([partition, Number(offset)]);
+      for (const [, topic, partition = '', offset] of text.matchAll(/^- "(?:([^",]+),)?(\d+),(\d+)"$/gm))
+        found.set(topic === undefined ? partition : `${topic}/${partition}`, Number(offset));
     } else if (await this.#workspace.topics.exists(this.offsets)) {
       for (const { key, value } of await readTopic(this.#workspace.bootstrapServers, this.offsets)) {
-        const [config, partition = ''] = (key?.toString() ?? '').split('/');
-        if (config === this.config) found.push([partition, Number(value?.toString())]);
+        const [config, ...place] = (key?.toString() ?? '').split('/');
+        if (config !== this.config) continue;
+        if (value === null) found.delete(place.join('/'));
+        else found.set(place.join('/'), Number(value.toString()));
       }
     }
     return Object.fromEntries(found);
