@@ -1,44 +1,87 @@
-/** Arrow batches to Parquet row groups, by codec: one thread, row groups of 16 MiB of ~180-byte JSON messages. */
+/** Arrow batches to the bytes of each format: one thread, batches of 16 MiB of ~180-byte messages. */
 import { Field, Int32, Int64, makeData, RecordBatch, Schema, Struct, TimestampMillisecond, Utf8 } from 'apache-arrow';
 import { Bench } from 'tinybench';
-import type { ParquetCompression } from '../src/config/job.ts';
-import { parseFooter } from '../src/encode/parquet/footer.ts';
-import { ParquetEncoder } from '../src/encode/parquet/parquetEncoder.ts';
+import type { FileFormat } from '../src/config/formats.ts';
+import { parseWriterOptions } from '../src/config/writerOptions.ts';
+import type { BatchEncoder } from '../src/encode/encoder.ts';
+import { loadFileFormat } from '../src/encode/fileFormat.ts';
 import { wasmBytes } from '../src/encode/parquet/wasm.ts';
 
 const ROWS = 88_000;
-const CODECS: readonly ParquetCompression[] = ['none', 'snappy', 'lz4_raw', 'zstd', 'gzip'];
 const MEBIBYTE = 1024 ** 2;
+const CONTENDERS: readonly (readonly [FileFormat, string])[] = [
+  ...['none', 'snappy', 'lz4_raw', 'zstd', 'gzip'].map((codec) => ['parquet', codec] as const),
+  ...['none', 'zstd', 'gzip'].map((codec) => ['json', codec] as const),
+  ['csv', 'none'],
+  ['avro', 'null'],
+  ['avro', 'snappy'],
+  ['msgpack', 'none'],
+];
 
-/** Runs the bench and prints a line for each codec: rows/s, MiB/s of message bytes, size of the output. */
+/** Runs the bench and prints a line for each format and codec: rows/s, MiB/s of message bytes, size of the output. */
 export async function run(): Promise<void> {
-  const { batch, messageBytes } = makeBatch();
+  await runWith('messages of JSON', jsonValue);
+  await runWith('messages of plain text', textValue);
+  const { rss } = process.memoryUsage();
+  console.log(`  WASM memory ${(wasmBytes() / MEBIBYTE).toFixed(0)} MiB, RSS ${(rss / MEBIBYTE).toFixed(0)} MiB`);
+}
+
+async function runWith(what: string, makeValue: MakeValue): Promise<void> {
+  const { batch, messageBytes } = makeBatch(makeValue);
   const bench = new Bench({ time: 1000, iterations: 3, warmupIterations: 1, warmupTime: 0 });
   const outputBytes = new Map<string, number>();
-  for (const compression of CODECS) {
-    const encoder = new ParquetEncoder(compression);
-    const { bodyBytes, footer } = await encoder.encode(batch);
-    if (parseFooter(footer).rows !== ROWS) throw new Error(`${compression}: not every row was encoded`);
-    outputBytes.set(compression, bodyBytes);
-    bench.add(compression, async () => {
-      await encoder.encode(batch);
+  for (const [format, compression] of CONTENDERS) {
+    const name = `${format} ${compression}`;
+    const files = await loadFileFormat(parseWriterOptions(format, { compression }));
+    const encoder = files.createEncoder((await files.start(batch.schema)).mark);
+    outputBytes.set(name, await encodeAll(encoder, batch));
+    bench.add(name, async () => {
+      await encodeAll(encoder, batch);
     });
   }
   await bench.run();
-  console.log(`encode: ${ROWS} rows, ${(messageBytes / MEBIBYTE).toFixed(1)} MiB of messages in one row group`);
+  console.log(`encode: ${ROWS} rows, ${(messageBytes / MEBIBYTE).toFixed(1)} MiB of ${what} in one batch`);
   for (const { name, result } of bench.tasks) {
     if (!('latency' in result)) throw new Error(`encode ${name}: ${result.state}`);
     const seconds = result.latency.p50 / 1000;
     const rate = `${Math.round(ROWS / seconds).toLocaleString('en')} rows/s`;
     const throughput = `${(messageBytes / MEBIBYTE / seconds).toFixed(0)} MiB/s`;
     const size = `${(((outputBytes.get(name) ?? 0) / messageBytes) * 100).toFixed(0)}% of the size`;
-    console.log(`  ${name.padEnd(8)} ${rate.padStart(18)} ${throughput.padStart(10)}   ${size}`);
+    console.log(`  ${name.padEnd(16)} ${rate.padStart(18)} ${throughput.padStart(10)}   ${size}`);
   }
-  const { rss } = process.memoryUsage();
-  console.log(`  WASM memory ${(wasmBytes() / MEBIBYTE).toFixed(0)} MiB, RSS ${(rss / MEBIBYTE).toFixed(0)} MiB`);
 }
 
-function makeBatch(): { readonly batch: RecordBatch; readonly messageBytes: number } {
+/** Encoded bytes of all rows. */
+async function encodeAll(encoder: BatchEncoder, batch: RecordBatch): Promise<number> {
+  let bytes = 0;
+  for (let row = 0; row < batch.numRows; ) {
+    const encoded = await encoder.encode(row === 0 ? batch : batch.slice(row));
+    row += encoded.rows;
+    bytes += encoded.bodyBytes;
+  }
+  return bytes;
+}
+
+/** @param random A whole number below its argument. @param word Some letters and digits. */
+type MakeValue = (row: number, random: (below: number) => number, word: () => string) => string;
+
+const jsonValue: MakeValue = (row, random, word) =>
+  JSON.stringify({
+    orderId: row,
+    status: ['new', 'paid', 'shipped', 'done'][random(4)],
+    amount: random(1_000_000) / 100,
+    currency: 'EUR',
+    region: `eu-west-${random(4)}`,
+    items: random(9),
+    note: word() + word() + word(),
+    createdAt: new Date(1_700_000_000_000 + row * 37).toISOString(),
+  });
+
+const textValue: MakeValue = (row, random, word) =>
+  `order ${row} of customer ${random(50_000)} was ${['seen', 'paid', 'shipped'][random(3)]} in region eu-west-${random(4)} ` +
+  `with ${random(9)} items at ${random(1_000_000) / 100} EUR: ${Array.from({ length: 12 }, word).join(' ')}`;
+
+function makeBatch(makeValue: MakeValue): { readonly batch: RecordBatch; readonly messageBytes: number } {
   let state = 7;
   const random = (below: number): number => {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
@@ -49,21 +92,7 @@ function makeBatch(): { readonly batch: RecordBatch; readonly messageBytes: numb
   const values: string[] = [];
   for (let row = 0; row < ROWS; row++) {
     keys.push(`customer-${random(50_000)}`);
-    const amount = random(1_000_000) / 100;
-    const status = ['new', 'paid', 'shipped', 'done'][random(4)];
-    const createdAt = new Date(1_700_000_000_000 + row * 37).toISOString();
-    values.push(
-      JSON.stringify({
-        orderId: row,
-        status,
-        amount,
-        currency: 'EUR',
-        region: `eu-west-${random(4)}`,
-        items: random(9),
-        note: word() + word() + word(),
-        createdAt,
-      }),
-    );
+    values.push(makeValue(row, random, word));
   }
   const key = strings(keys);
   const value = strings(values);
@@ -90,11 +119,12 @@ function makeBatch(): { readonly batch: RecordBatch; readonly messageBytes: numb
 }
 
 function strings(values: readonly string[]) {
-  const valueOffsets = new Int32Array(values.length + 1);
-  for (const [index, value] of values.entries()) valueOffsets[index + 1] = (valueOffsets[index] ?? 0) + value.length;
+  const makeValuefsets = new Int32Array(values.length + 1);
+  for (const [index, value] of values.entries())
+    makeValuefsets[index + 1] = (makeValuefsets[index] ?? 0) + value.length;
   const bytes = Buffer.from(values.join(''), 'latin1');
   return {
-    data: makeData({ type: new Utf8(), length: values.length, nullCount: 0, valueOffsets, data: bytes }),
+    data: makeData({ type: new Utf8(), length: values.length, nullCount: 0, makeValuefsets, data: bytes }),
     bytes: bytes.length,
   };
 }
