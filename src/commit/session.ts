@@ -28,7 +28,8 @@ export interface OpenRunOptions extends SavedStateOptions {
   /** Folder that will hold `_kafkaload/`: the target folder, or the folder of the target file; null: no rows are moved. */
   readonly root: string | null;
   readonly clusterId: string;
-  readonly kafka: KafkaSettings;
+  /** Writes the offsets topic; needed in STREAM mode only. */
+  readonly kafka?: KafkaSettings;
   /** Goes on without watching whether an earlier run is alive; default false. */
   readonly takeOver?: boolean;
   /** Gives the ranges of a prepared run back instead of finishing it, as long as nothing of it is visible. */
@@ -68,6 +69,7 @@ export async function openRun(options: OpenRunOptions): Promise<RunSession> {
     step: async (name) => onStep?.(name),
   };
   if (offsets.mode === 'FILE') return FileRun.open(context);
+  if (!options.kafka) throw new TypeError('STREAM mode needs a way to the offsets topic');
   return StreamRun.open(context, options.kafka, requireReader(options.reader));
 }
 

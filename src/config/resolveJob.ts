@@ -28,7 +28,7 @@ export async function resolveJob(options: CliOptions, environment: Environment):
   const sink = await resolveSink(context, source.part);
   const offsets = await resolveState(context, source.part, sink.part);
   return deepFreeze({
-    config: context.named?.name ?? nameAfter(source.part),
+    config: context.named?.name ?? (sink.part.kind === 'files' ? FILES_NAME : nameAfter(source.part)),
     source: source.part,
     sink: sink.part.kind === 'topic' ? await addProgress(context, source.part, sink.part, offsets.settings) : sink.part,
     offsets: offsets.settings,
@@ -119,6 +119,9 @@ async function addProgress(
     reload: options.reload ?? false,
   };
 }
+
+/** Of jobs to files that no entry names: those to one folder replace the files of one another. */
+const FILES_NAME = 'files';
 
 /** For a job that no entry names: readable, and another for other sources. */
 function nameAfter(source: JobSource): string {

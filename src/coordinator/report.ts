@@ -37,6 +37,14 @@ export interface OffloadReport {
   readonly plan?: string;
   /** A run that writes to a topic; `bytes` are those of record batches then. Others leave it out. */
   readonly load?: ReportedLoad;
+  /** Files that were read, for a run from files to files. Others leave it out. */
+  readonly sourceFiles?: readonly string[];
+  /** The first rows, for a run to the console: every cell as text, and all of it drawn. Others leave it out. */
+  readonly table?: {
+    readonly columns: readonly string[];
+    readonly rows: readonly (readonly string[])[];
+    readonly drawing: string;
+  };
 }
 
 export interface ReportedLoad {
@@ -73,6 +81,7 @@ const FILES_SHOWN = 10;
  */
 export function formatSummary(report: OffloadReport, columns = 100): string {
   if (report.plan !== undefined) return report.plan.trimEnd();
+  if (report.table) return `${report.table.drawing}\n${describeTable(report)}`;
   const lines = report.recovered.map(
     (past) => `finished run ${past.run}, which had stopped half-way: ${count(past.files.length, 'file')} published`,
   );
@@ -80,11 +89,11 @@ export function formatSummary(report: OffloadReport, columns = 100): string {
   if (report.load) {
     lines.push(describeLoad(report, report.load));
   } else if (report.rows === 0 && report.files.length === 0) {
-    lines.push(`${report.config}: nothing new in ${describeTopics(report.topics)}, no file written (${duration})`);
+    lines.push(`${report.config}: nothing new in ${describeSource(report)}, no file written (${duration})`);
   } else {
     const rate = report.seconds > 0 ? `, ${number(Math.round(report.rows / report.seconds))} rows/s` : '';
     lines.push(
-      `${report.config}: ${count(report.rows, 'row')} of ${describeTopics(report.topics)} in ${count(report.files.length, 'file')}, ` +
+      `${report.config}: ${count(report.rows, 'row')} of ${describeSource(report)} in ${count(report.files.length, 'file')}, ` +
         `${formatSize(report.bytes)}, ${duration}${rate}`,
     );
   }
@@ -100,7 +109,17 @@ export function formatSummary(report: OffloadReport, columns = 100): string {
  */
 export function formatJson(report: OffloadReport): string {
   const offsets = groupByPlace(report.offsets, report.topic === null);
-  return `${JSON.stringify({ ...report, offsets }, null, 2)}\n`;
+  const { drawing: _, ...table } = report.table ?? { drawing: '' };
+  return `${JSON.stringify({ ...report, offsets, ...(report.table && { table }) }, null, 2)}\n`;
+}
+
+function describeSource({ sourceFiles, topics }: OffloadReport): string {
+  return sourceFiles ? count(sourceFiles.length, 'file') : describeTopics(topics);
+}
+
+function describeTable({ rows, sourceFiles, topics }: OffloadReport): string {
+  if (sourceFiles) return `the first ${count(rows, 'row')} of ${count(sourceFiles.length, 'file')}`;
+  return `${count(rows, 'row')} of ${describeTopics(topics)}, from where the next run begins; offsets were not saved`;
 }
 
 function describeFiles(files: readonly ReportedFile[]): string[] {

@@ -1,6 +1,6 @@
 import type { Job } from '../config/job.ts';
 import { OffloadError } from '../errors.ts';
-import { isOffload } from './jobs.ts';
+import { isConvert, isFileLoad, isOffload, isShow, isTopicToTopic } from './jobs.ts';
 import type { OffloadReport } from './report.ts';
 import type { RunUi } from './ui.ts';
 
@@ -15,5 +15,9 @@ import type { RunUi } from './ui.ts';
 export async function runJob(job: Job, ui: RunUi, signal: AbortSignal): Promise<OffloadReport> {
   for (const warning of job.warnings) ui.log.warn(warning);
   if (isOffload(job)) return (await import('./offload.ts')).offload(job, ui, signal);
+  if (isConvert(job)) return (await import('./convert/convert.ts')).convert(job, ui, signal);
+  if (isTopicToTopic(job)) return (await import('./load/topicToTopic.ts')).copyTopics(job, ui, signal);
+  if (isFileLoad(job)) return (await import('./load/filesToTopic.ts')).loadFiles(job, ui, signal);
+  if (isShow(job)) return (await import('./show.ts')).show(job, signal);
   throw new OffloadError('INTERNAL', `no way from ${job.source.kind} to ${job.sink.kind}`);
 }

@@ -4,7 +4,7 @@ import type { RunSession } from '../commit/types.ts';
 import { DEFAULTS } from '../config/defaults.ts';
 import { encoderMemory } from '../encode/memory.ts';
 import { planMemory } from '../plan/memory.ts';
-import type { TaskPlan } from '../plan/tasks.ts';
+import type { FetchTask, TaskPlan } from '../plan/tasks.ts';
 import type { StagedLayout } from '../stage/segments.ts';
 import { createTurns, takeTurns } from '../stage/turns.ts';
 import type { TaskResult, WorkerSettings } from './fetchTask.ts';
@@ -14,6 +14,9 @@ import type { ProgressSink } from './progress.ts';
 import { createSharedState } from './sharedState.ts';
 import { type StagedFiles, stageFiles } from './staging.ts';
 
+/** Threads that fetch. */
+export type FetchPool = WorkerPool<FetchTask, WorkerSettings, TaskResult>;
+
 export type StagedRows = StagedFiles<TaskResult>;
 
 /** @throws OffloadError: whatever a worker met; TARGET_UNSUITABLE if the target cannot take these columns. */
@@ -21,7 +24,7 @@ export async function stageRows(
   job: OffloadJob,
   session: RunSession,
   plan: TaskPlan,
-  pool: WorkerPool,
+  pool: FetchPool,
   progress: ProgressSink,
   signal: AbortSignal,
 ): Promise<StagedRows> {
@@ -32,7 +35,9 @@ export async function stageRows(
     write: ({ layout, mark, isOrdered }) => {
       const tasks = isOrdered ? takeTurns(plan.tasks) : plan.tasks;
       const turns = isOrdered ? createTurns(tasks.length) : null;
-      return pool.run(tasks, { ...workerSettings(job, layout), mark, turns }, progress, signal);
+      const settings = { ...workerSettings(job, layout), mark, turns };
+      const restOf = (task: FetchTask, { rest }: TaskResult) => rest && { ...task, range: rest };
+      return pool.run({ tasks, settings, restOf, progress, signal });
     },
   });
 }

@@ -1,0 +1,118 @@
+/** What a worker does with one file that is read: decode, encode, stage. */
+import type { RecordBatch } from 'apache-arrow';
+import type { InputFormat } from '../../config/readerOptions.ts';
+import type { OutputFormat } from '../../config/writerOptions.ts';
+import type { BatchEncoder } from '../../encode/encoder.ts';
+import { loadFileFormat } from '../../encode/fileFormat.ts';
+import { OffloadError, type PlainError, toPlainError } from '../../errors.ts';
+import { nodeFileSystem } from '../../io.ts';
+import { type FileSchema, openFile } from '../../sources/files/fileReader.ts';
+import { type Segment, SegmentWriter, type StagedLayout } from '../../stage/segments.ts';
+import { endTurn, type Turn, type TurnFlags, waitForTurn } from '../../stage/turns.ts';
+import { joinWorker, type SharedState } from '../sharedState.ts';
+
+/** One file of the source. */
+export interface ConvertTask {
+  /** Place in the list of files. */
+  readonly number: number;
+  readonly path: string;
+  readonly bytes: number;
+  /** Index of the staged file its rows go to; null: whichever is smallest at the moment. */
+  readonly file: number | null;
+  readonly turn?: Turn;
+}
+
+/** The same for every file of a run. Plain data. */
+export interface ConvertSettings {
+  readonly input: InputFormat;
+  readonly schema: FileSchema;
+  readonly output: OutputFormat;
+  readonly mark: Uint8Array;
+  /** Rows and bytes of a batch. */
+  readonly batchRows: number;
+  readonly batchBytes: number;
+  /** For the reader's own buffers. */
+  readonly readerBytes: number;
+  readonly layout: StagedLayout;
+  readonly turns: TurnFlags | null;
+  readonly shared: SharedState;
+}
+
+export interface ConvertResult {
+  readonly ok: true;
+  readonly worker: number;
+  readonly segments: readonly Segment[];
+  readonly rows: number;
+  /** Bad rows that were left out. */
+  readonly dropped: number;
+  readonly encoders: readonly string[];
+}
+
+export type ConvertOutcome = ConvertResult | { readonly ok: false; readonly error: PlainError };
+
+export class ConvertTaskRunner {
+  readonly #settings: ConvertSettings;
+  readonly #counters: ReturnType<typeof joinWorker>;
+  #encoder: BatchEncoder | undefined;
+
+  constructor(settings: ConvertSettings) {
+    this.#settings = settings;
+    this.#counters = joinWorker(settings.shared);
+  }
+
+  /** Never throws: an error that crosses threads loses its class, so it is returned as data. */
+  async run(task: ConvertTask): Promise<ConvertOutcome> {
+    const writer = new SegmentWriter(nodeFileSystem, this.#settings.layout);
+    try {
+      return await this.#convert(task, writer);
+    } catch (error) {
+      return { ok: false, error: toPlainError(error) };
+    } finally {
+      await writer.close();
+    }
+  }
+
+  async #convert(task: ConvertTask, writer: SegmentWriter): Promise<ConvertResult> {
+    const { input, schema, batchRows, batchBytes, readerBytes, turns } = this.#settings;
+    const segments: Segment[] = [];
+    let rows = 0;
+    let dropped = 0;
+    const options = { startRow: 0, batchRows, batchBytes, memoryLimitBytes: readerBytes, schema };
+    for await (const found of openFile(input, task.path, options)) {
+      dropped += found.dropped;
+      rows += found.batch.numRows;
+      segments.push(...(await this.#write(task, found.batch, found.firstRow, writer)));
+      this.#counters.advance(found.batch.numRows, 0, 0);
+      this.#checkStopped();
+    }
+    this.#counters.advance(0, task.bytes, task.bytes);
+    if (turns && task.turn) endTurn(turns, task.turn);
+    const { worker } = this.#counters;
+    return { ok: true, worker, segments, rows, dropped, encoders: this.#encoder?.usedEncoders() ?? [] };
+  }
+
+  async #write(task: ConvertTask, batch: RecordBatch, firstRow: number, writer: SegmentWriter): Promise<Segment[]> {
+    const { output, mark, turns } = this.#settings;
+    const segments: Segment[] = [];
+    this.#encoder ??= (await loadFileFormat(output)).createEncoder(mark);
+    for (let row = 0, end = 0; row < batch.numRows; row = end) {
+      const encoded = await this.#encoder.encode(row === 0 ? batch : batch.slice(row, batch.numRows));
+      end = row + encoded.rows;
+      if (turns && task.turn) await waitForTurn(turns, task.turn, () => this.#checkStopped());
+      const written = await writer.write(task.file, encoded.body);
+      // A file stands for a topic of one partition, its row numbers for offsets.
+      const range = {
+        topic: task.path,
+        partition: task.number,
+        startOffset: firstRow + row,
+        endOffset: firstRow + end,
+      };
+      segments.push({ ...written, rows: encoded.rows, footer: encoded.footer, range });
+    }
+    return segments;
+  }
+
+  #checkStopped(): void {
+    if (this.#counters.isStopped()) throw new OffloadError('INTERNAL', 'the run is stopping');
+  }
+}

@@ -1,0 +1,103 @@
+/** Anything -> console: the first rows, read in this thread. Opens no run, saves nothing, reads little more than it shows. */
+import { readSavedState } from '../commit/session.ts';
+import type { FileSource, TopicSource } from '../config/job.ts';
+import { Cluster } from '../kafka/cluster.ts';
+import { formatTable, TableCollector } from '../sinks/console.ts';
+import type { ShowJob } from './jobs.ts';
+import { lookUpRanges } from './lookup.ts';
+import type { OffloadReport } from './report.ts';
+import { findTopics, namedTopics, plainTopicOf } from './topics.ts';
+
+/** For the buffers of a file's reader. */
+const READER_BYTES = 64 * 1024 ** 2;
+const BATCH_BYTES = 4 * 1024 ** 2;
+
+/**
+ * Begins where a run to files would begin now, whether one is under way or not.
+ *
+ * @returns The report with its table; `rows` is how many are in it.
+ * @throws OffloadError as a run to files would, but for what has to do with writing.
+ */
+export async function show(job: ShowJob, signal: AbortSignal): Promise<OffloadReport> {
+  const startedAtMs = performance.now();
+  const { source, sink, config } = job;
+  const collector = new TableCollector(sink.numRows);
+  const topics = source.kind === 'topic' ? namedTopics(source.selection) : [];
+  const report = {
+    ...{ config, topics, committed: false, run: null, bytes: 0, files: [], offsets: [], workers: [] },
+    topic: source.kind === 'topic' ? plainTopicOf(source.selection) : null,
+    warnings: [],
+    recovered: [],
+  };
+  if (job.dryRun) {
+    const what = source.kind === 'topic' ? `topic ${topics.join(', ')}` : source.paths.join(', ');
+    const plan = `plan: the first ${sink.numRows} rows of ${what} to the console\nnothing was read, written or committed`;
+    return { ...report, rows: 0, seconds: 0, plan };
+  }
+  const sourceFiles = source.kind === 'files' ? await showFiles(source, collector, signal) : null;
+  if (source.kind === 'topic') await showTopics({ ...job, source }, collector, signal);
+  const { table } = collector;
+  const drawing = await formatTable(table, sink.truncate);
+  const seconds = (performance.now() - startedAtMs) / 1000;
+  const shown = { ...report, rows: table.rows.length, seconds, table: { ...table, drawing } };
+  return sourceFiles ? { ...shown, sourceFiles } : shown;
+}
+
+async function showTopics(
+  job: ShowJob & { readonly source: TopicSource },
+  collector: TableCollector,
+  signal: AbortSignal,
+): Promise<void> {
+  const { source } = job;
+  const cluster = new Cluster(source.kafka.connection, signal);
+  const offsetsCluster = job.offsets.kafka ? new Cluster(job.offsets.kafka.connection, signal) : cluster;
+  try {
+    const selected = await findTopics(cluster, source.selection, job.offsets);
+    const saved = await readSavedState({
+      config: job.config,
+      topics: selected.topics.map(({ topic }) => topic),
+      plainTopic: selected.plainTopic,
+      offsets: job.offsets,
+      reader: async (topic, options) => {
+        const { readTopicCommitted } = await import('../kafka/topicReader.ts');
+        return readTopicCommitted(offsetsCluster, topic, options);
+      },
+    });
+    const { plan } = await lookUpRanges(cluster, selected, job, saved);
+    const { readFirstRows } = await import('../sources/firstRows.ts');
+    for await (const batch of readFirstRows(cluster, plan.ranges, source)) {
+      collector.add(batch);
+      if (collector.missing === 0) break;
+    }
+  } finally {
+    cluster.close();
+    if (offsetsCluster !== cluster) offsetsCluster.close();
+  }
+}
+
+/** @returns The files of the source, read or not. */
+async function showFiles(
+  { paths, input }: FileSource,
+  collector: TableCollector,
+  signal: AbortSignal,
+): Promise<string[]> {
+  const [{ listSourceFiles }, { openFile }] = await Promise.all([
+    import('../sources/files/listFiles.ts'),
+    import('../sources/files/fileReader.ts'),
+  ]);
+  const filter = 'pathGlobFilter' in input ? input.pathGlobFilter : null;
+  const files = (await listSourceFiles(paths, '/', filter)).map(({ path }) => path);
+  for (const path of files) {
+    const options = {
+      startRow: 0,
+      batchRows: collector.missing,
+      batchBytes: BATCH_BYTES,
+      memoryLimitBytes: READER_BYTES,
+    };
+    for await (const { batch } of openFile(input, path, { ...options, signal })) {
+      collector.add(batch);
+      if (collector.missing === 0) return files;
+    }
+  }
+  return files;
+}
