@@ -149,7 +149,7 @@ describe('files to files', () => {
     await query(`COPY (SELECT ${columns} FROM range(1000) t(i)) TO '${folder}/${source}' (FORMAT parquet)`);
     const target = ['--write-path', `out.${format}`, '--write-format', format, '--write-coalesce', '1'];
     expect((await run('--path', source, ...target, ...more)).rows).toBe(1_000);
-    const select = 'SELECT id, name, amount, flag, big, day FROM';
+    const select = 'SELECT id::BIGINT AS id, name, amount, flag, big, day FROM';
     const found = await query(`${select} ${read.replace('FOLDER', folder)} ORDER BY id`);
     expect(found).toEqual(await query(`${select} '${folder}/${source}' ORDER BY id`));
   });
