@@ -119,12 +119,12 @@ function makeBatch(makeValue: MakeValue): { readonly batch: RecordBatch; readonl
 }
 
 function strings(values: readonly string[]) {
-  const makeValuefsets = new Int32Array(values.length + 1);
+  const valueOffsets = new Int32Array(values.length + 1);
   for (const [index, value] of values.entries())
-    makeValuefsets[index + 1] = (makeValuefsets[index] ?? 0) + value.length;
+    valueOffsets[index + 1] = (valueOffsets[index] ?? 0) + value.length;
   const bytes = Buffer.from(values.join(''), 'latin1');
   return {
-    data: makeData({ type: new Utf8(), length: values.length, nullCount: 0, makeValuefsets, data: bytes }),
+    data: makeData({ type: new Utf8(), length: values.length, nullCount: 0, valueOffsets, data: bytes }),
     bytes: bytes.length,
   };
 }

@@ -13,7 +13,7 @@ import type { SealBlock } from '../output/rowEncoder.ts';
 import type { AvroType } from './avroSchema.ts';
 import { putInt } from './varint.ts';
 
-export const AVRO_MAGIC = Buffer.from('Obj\u0001');
+const AVRO_MAGIC = Buffer.from('Obj\u0001');
 export const SYNC_BYTES = 16;
 const ZSTD_LEVEL = 3;
 

@@ -30,7 +30,7 @@ export function cutColumn(chunks: readonly Data[], wholeBytes: number, pieceByte
 }
 
 /** Bytes of a column: values and their offsets. */
-export function columnBytes(chunks: readonly Data[]): number {
+function columnBytes(chunks: readonly Data[]): number {
   return chunks.reduce((sum, chunk) => sum + bytesOfRows(chunk, 0, chunk.length), 0);
 }
 

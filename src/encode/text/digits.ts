@@ -10,7 +10,7 @@ const STEP = 1_000_000_000;
 const STEP_DIGITS = 9;
 
 /** A whole number from 0 to 2^53. */
-export function putDigits(out: ByteWriter, value: number): void {
+function putDigits(out: ByteWriter, value: number): void {
   let digits = 1;
   for (let limit = 10; value >= limit; limit *= 10) digits++;
   putPadded(out, value, digits);

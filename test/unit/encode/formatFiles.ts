@@ -29,6 +29,6 @@ export async function fileOf(
   return Buffer.concat(pieces);
 }
 
-export function readable(file: Buffer, path = '/out/old'): ReadableFile {
+function readable(file: Buffer, path = '/out/old'): ReadableFile {
   return { path, bytes: file.length, read: async (position, length) => file.subarray(position, position + length) };
 }
