@@ -124,7 +124,7 @@ function describeOthers(
   const hint = `run kafkaload offsets reset --config ${config} to begin anew`;
   const remade = topics.flatMap(({ topic, topicId }) => {
     const before = state.topicIds[topic];
-    const isSaved = state.offsets.some((entry) => entry.topic === topic);
+    const isSaved = allOf(state).some((entry) => entry.topic === topic);
     if (!isSaved || topicId === null || before === undefined || before === topicId) return [];
     return [`the saved offsets are those of a topic ${topic} that was deleted (topic id ${before}): ${hint}`];
   });
