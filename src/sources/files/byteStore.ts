@@ -28,7 +28,8 @@ export class ByteStore {
     // A batch rarely fills what grew by doubling; a quarter more is cheaper than a copy.
     const taken =
       this.bytes.length - length > length >>> 2 ? copyOf(this.bytes, length) : this.bytes.subarray(0, length);
-    this.bytes = Buffer.allocUnsafeSlow(Math.max(FIRST_BYTES, length));
+    // The next batch is about as large; room for a little more spares growing, which copies it all.
+    this.bytes = Buffer.allocUnsafeSlow(Math.max(FIRST_BYTES, length + (length >>> 3)));
     this.length = 0;
     return taken;
   }

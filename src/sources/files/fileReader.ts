@@ -37,8 +37,7 @@ export async function readSchema(
   if (input.schema !== null) return { columns: input.schema };
   const found: ColumnsOfFile[] = [];
   if (input.format === 'parquet' || input.format === 'json') {
-    for await (const columns of duckdbColumns(input, files, options.memoryLimitBytes)) {
-      options.signal?.throwIfAborted();
+    for await (const columns of duckdbColumns(input, files, options)) {
       found.push(columns);
     }
     return { columns: unifyColumns(input, found) };

@@ -17,20 +17,27 @@ type DuckdbInput = ParquetInput | JsonInput;
 export async function* duckdbColumns(
   input: DuckdbInput,
   files: readonly string[],
-  memoryLimitBytes: number,
+  options: Pick<OpenFileOptions, 'memoryLimitBytes' | 'signal'>,
 ): AsyncGenerator<{ file: string; columns: ColumnField[] }, void, undefined> {
+  const { memoryLimitBytes, signal } = options;
   const database = await openDatabase(memoryLimitBytes);
+  const interrupt = (): void => database.connection.interrupt();
+  signal?.addEventListener('abort', interrupt, { once: true });
   try {
     for (const file of files) {
-      const columns = await (input.format === 'parquet'
-        ? parquetColumns(database, file)
-        : jsonColumns(database, input, file, memoryLimitBytes)
-      ).catch((error: unknown) => {
+      signal?.throwIfAborted();
+      const found =
+        input.format === 'parquet'
+          ? parquetColumns(database, file)
+          : jsonColumns(database, input, file, memoryLimitBytes);
+      const columns = await found.catch((error: unknown) => {
+        signal?.throwIfAborted();
         throw readError(input, file, error);
       });
       yield { file, columns: columns.map(({ name, type }) => ({ name, type })) };
     }
   } finally {
+    signal?.removeEventListener('abort', interrupt);
     database.close();
   }
 }
