@@ -15,8 +15,6 @@ export type TextEncoding = 'utf-8' | 'utf-16le' | 'utf-16be' | 'latin1';
 /** Which files of a folder are read, and whether all must have the same columns. */
 interface AnyInput {
   readonly pathGlobFilter: string | null;
-  /** True: `a=1` in the name of a folder is a name like any other. */
-  readonly recursiveFileLookup: boolean;
   readonly mergeSchema: boolean;
   /** The columns asked for; null takes those of the files. */
   readonly schema: readonly ColumnField[] | null;
@@ -88,8 +86,8 @@ const ANY_FORMAT: readonly OptionDescription[] = [
   { name: 'pathGlobFilter', default: '', meaning: 'only files whose name fits this glob' },
   {
     name: 'recursiveFileLookup',
-    default: 'false',
-    meaning: '`true`: folders named `a=1` give no column `a`; folders are read to any depth either way',
+    default: 'true',
+    meaning: 'only `true`: folders are read to any depth, and those named `a=1` give no column',
   },
 ];
 const MERGE: OptionDescription = {
@@ -215,9 +213,9 @@ const MODES: Readonly<Record<string, BadRows>> = {
  */
 export function parseReaderOptions(format: FileFormat, options: Readonly<Record<string, string>>): InputFormat {
   const values = new OptionValues(format, options);
+  values.choice('recursiveFileLookup', { true: true });
   const any: AnyInput = {
     pathGlobFilter: values.text('pathGlobFilter') || null,
-    recursiveFileLookup: values.flag('recursiveFileLookup'),
     mergeSchema: values.flag('mergeSchema'),
     schema: values.has('schema') ? parseSparkSchema(values.text('schema')) : null,
   };

@@ -7,7 +7,7 @@ import type { FileFormat } from '../../../src/config/formats.ts';
 import { parseReaderOptions } from '../../../src/config/readerOptions.ts';
 import { type OpenFileOptions, openFile, readSchema, toArrowSchema } from '../../../src/sources/files/fileReader.ts';
 
-export const MEMORY_BYTES = 128 * 1024 * 1024;
+const MEMORY_BYTES = 128 * 1024 * 1024;
 export const WHOLE: OpenFileOptions = {
   startRow: 0,
   batchRows: 1000,
@@ -82,7 +82,7 @@ export async function schemaOf(
 }
 
 /** Plain values: 64-bit integers as bigint, nested ones as arrays and objects. */
-export function rowsOf(batch: RecordBatch): Row[] {
+function rowsOf(batch: RecordBatch): Row[] {
   const table = new Table([batch]);
   const names = table.schema.fields.map(({ name }) => name);
   return Array.from({ length: table.numRows }, (_, row) =>
