@@ -21,8 +21,8 @@ import { partitionForKey } from '../encode/records/partitioner.ts';
 import { messageOf, OffloadError } from '../errors.ts';
 import {
   createTopic,
+  LOAD_TRANSACTION_TIMEOUT_MS,
   TRANSACTION_SWEEP_MS,
-  TRANSACTION_TIMEOUT_MS,
   TransactionalProducer,
   type TransactionResult,
 } from '../kafka/client.ts';
@@ -59,7 +59,7 @@ import type { DiscardedRun, Intent, RunSession, SavedState } from './types.ts';
 import { type Heartbeat, startHeartbeat, watchRun } from './watch.ts';
 
 /** Another config's producer that died holds readers up until its coordinator notices; some seconds more for the trip. */
-const STABLE_WAIT_MS = TRANSACTION_TIMEOUT_MS + TRANSACTION_SWEEP_MS + 5_000;
+const STABLE_WAIT_MS = LOAD_TRANSACTION_TIMEOUT_MS + TRANSACTION_SWEEP_MS + 5_000;
 const NEW_TOPIC_WAIT_MS = 15_000;
 const NEW_TOPIC_LOOK_MS = 200;
 

@@ -8,7 +8,9 @@ import type { KafkaSettings } from '../config/job.ts';
 import { type ErrorCode, messageOf, OffloadError } from '../errors.ts';
 
 /** A transaction that nobody ends is aborted by its coordinator after this, and readers go on. */
-export const TRANSACTION_TIMEOUT_MS = 10_000;
+const TRANSACTION_TIMEOUT_MS = 10_000;
+/** The same for a load, whose transactions hold records: they have to be sent in this time. */
+export const LOAD_TRANSACTION_TIMEOUT_MS = 30_000;
 /** How often a coordinator looks for such transactions by default; they may stay open for this much longer. */
 export const TRANSACTION_SWEEP_MS = 10_000;
 

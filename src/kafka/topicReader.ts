@@ -20,6 +20,11 @@ export interface TopicRecord {
   readonly value: Buffer | null;
 }
 
+export interface ReadOptions {
+  readonly waitForStableMs: number;
+  readonly orStopThere?: boolean;
+}
+
 const FETCH: FetchSettings = {
   isolationLevel: 'read_committed',
   maxBytes: 1024 ** 2,
@@ -43,13 +48,14 @@ const EMPTY_ANSWERS_ARE_A_GAP = 3;
  * committed since. It is waited for.
  *
  * @param options.waitForStableMs How long an open transaction is waited for.
+ * @param options.orStopThere True: if it stays open, what is before it is all that is given. For a first look alone.
  * @returns Null if the topic does not exist.
  * @throws OffloadError BROKER_TIMEOUT naming both offsets if the transaction stays open.
  */
 export async function readTopicCommitted(
   cluster: Cluster,
   topic: string,
-  options: { readonly waitForStableMs: number },
+  options: ReadOptions,
 ): Promise<TopicRecord[] | null> {
   const info = await cluster.findTopic(topic);
   if (!info) return null;
@@ -60,7 +66,7 @@ export async function readTopicCommitted(
   const parts = await Promise.all(
     info.partitions.map((partition) => {
       const range = { topic, partition, startOffset: starts.get(partition) ?? 0, endOffset: ends.get(partition) ?? 0 };
-      return readPartition(cluster, range, options.waitForStableMs);
+      return readPartition(cluster, range, options);
     }),
   );
   return parts.flat();
@@ -69,7 +75,7 @@ export async function readTopicCommitted(
 async function readPartition(
   cluster: Cluster,
   range: { topic: string; partition: number; startOffset: number; endOffset: number },
-  waitForStableMs: number,
+  { waitForStableMs, orStopThere }: ReadOptions,
 ): Promise<TopicRecord[]> {
   const { topic, partition, endOffset } = range;
   const found: TopicRecord[] = [];
@@ -111,6 +117,7 @@ async function readPartition(
     } else if (response.lastStableOffset < endOffset) {
       heldSinceMs ??= performance.now();
       const heldMs = performance.now() - heldSinceMs;
+      if (heldMs > waitForStableMs && orStopThere) break;
       if (heldMs > waitForStableMs) throw heldBack(range, response.lastStableOffset, heldMs);
       await sleep(WAIT_FOR_STABLE_PAUSE_MS);
     } else if (++emptyAnswers === EMPTY_ANSWERS_ARE_A_GAP) {

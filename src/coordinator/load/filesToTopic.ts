@@ -14,6 +14,7 @@ import { aliveError, describeOwner, formatOwner, markEnded, markRunning, type Ow
 import { watchRun } from '../../commit/watch.ts';
 import { OffloadError } from '../../errors.ts';
 import { systemClock } from '../../io.ts';
+import { LOAD_TRANSACTION_TIMEOUT_MS } from '../../kafka/client.ts';
 import { Cluster } from '../../kafka/cluster.ts';
 import { TransactionalProducer } from '../../kafka/transactionalProducer.ts';
 import { planLoadMemory } from '../../plan/loadMemory.ts';
@@ -32,7 +33,7 @@ import { describeLoad } from './loadPlan.ts';
 import type { LoadTask } from './loadTask.ts';
 import { type ProgressRecord, ProgressTopic, progressKey, readProgress } from './progressTopic.ts';
 import { compacted, ensureTopic } from './targetTopic.ts';
-import { closeProducer, LOAD_TRANSACTION_TIMEOUT_MS, type LoadCounts, transact, writeChunks } from './transactions.ts';
+import { closeProducer, type LoadCounts, transact, writeChunks } from './transactions.ts';
 
 interface LoadContext {
   readonly job: FileLoadJob;

@@ -12,11 +12,20 @@ import { Int32, Table, Utf8, vectorFromArray } from 'apache-arrow';
 import { partitionForKey } from '../../encode/records/partitioner.ts';
 import type { EncodedRecordBatch } from '../../encode/records/recordBatch.ts';
 import { DEFAULT_MAX_BATCH_BYTES, RecordEncoder } from '../../encode/records/recordEncoder.ts';
+import { LOAD_TRANSACTION_TIMEOUT_MS, TRANSACTION_SWEEP_MS } from '../../kafka/client.ts';
 import type { Cluster } from '../../kafka/cluster.ts';
-import { readTopicCommitted, type TopicRecord } from '../../kafka/topicReader.ts';
-import { STABLE_WAIT_MS } from './transactions.ts';
+import { type ReadOptions, readTopicCommitted, type TopicRecord } from '../../kafka/topicReader.ts';
 
 const PREFIX = '_kafkaload.progress/';
+/** Another config's load that died holds readers up until its coordinator notices; some seconds more for the trip. */
+const WAIT_FOR_STABLE: ReadOptions = {
+  waitForStableMs: LOAD_TRANSACTION_TIMEOUT_MS + TRANSACTION_SWEEP_MS + 5_000,
+};
+/**
+ * Before the own producer is opened. What holds readers up for longer than this is a load that died, most likely the one
+ * that is about to be taken over: then what stands before it is enough, since all is read again after that.
+ */
+const FIRST_LOOK: ReadOptions = { waitForStableMs: 3_000, orStopThere: true };
 
 export interface ProgressRecord {
   readonly value: string;
@@ -56,7 +65,7 @@ export class ProgressTopic {
 
   /** Records of these keys that have a value, by key. To be called once the producer is open, and none before is. */
   async read(cluster: Cluster, isWanted: (key: string) => boolean): Promise<Map<string, ProgressRecord>> {
-    const { found, places } = await readProgress(cluster, this.#topic, isWanted);
+    const { found, places } = await readProgress(cluster, this.#topic, isWanted, WAIT_FOR_STABLE);
     for (const [key, partitions] of places) this.#places.set(key, new Set(partitions));
     return found;
   }
@@ -97,14 +106,14 @@ export class ProgressTopic {
   }
 }
 
-/** As `ProgressTopic.read`, for whoever only looks: a topic that is not there holds nothing. */
+/** As `ProgressTopic.read`, for a first look: a topic that is not there holds nothing. */
 export async function readProgress(
   cluster: Cluster,
   topic: string,
   isWanted: (key: string) => boolean,
-  waitForStableMs = STABLE_WAIT_MS,
+  options: ReadOptions = FIRST_LOOK,
 ): Promise<{ found: Map<string, ProgressRecord>; places: Map<string, number[]> }> {
-  const records = (await readTopicCommitted(cluster, topic, { waitForStableMs })) ?? [];
+  const records = (await readTopicCommitted(cluster, topic, options)) ?? [];
   const newest = new Map<string, Map<number, TopicRecord>>();
   for (const record of records) {
     const key = record.key?.toString('utf8') ?? '';

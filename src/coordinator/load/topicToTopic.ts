@@ -11,6 +11,7 @@
 import { openRun, readSavedState } from '../../commit/session.ts';
 import type { RunSession, SavedState } from '../../commit/types.ts';
 import { OffloadError, toOffloadError } from '../../errors.ts';
+import { LOAD_TRANSACTION_TIMEOUT_MS } from '../../kafka/client.ts';
 import { Cluster } from '../../kafka/cluster.ts';
 import { TransactionalProducer } from '../../kafka/transactionalProducer.ts';
 import { planLoadMemory } from '../../plan/loadMemory.ts';
@@ -28,11 +29,12 @@ import type { LoadSettings, TopicUnit, UnitEnd } from './chunks.ts';
 import { Lanes, type Taken } from './lanes.ts';
 import { describeCopy } from './loadPlan.ts';
 import type { LoadTask } from './loadTask.ts';
+import { isHeldByDeadRun } from './ownTransaction.ts';
 import { ProgressTopic, type ProgressWrite, readProgress } from './progressTopic.ts';
 import { compacted, ensureTopic } from './targetTopic.ts';
 import { checkNoLoop } from './topicLoop.ts';
 import { formatPartitionProgress, isOwnKey, partitionKey, resumedOffsets } from './topicProgress.ts';
-import { closeProducer, LOAD_TRANSACTION_TIMEOUT_MS, type LoadCounts, transact, writeChunks } from './transactions.ts';
+import { closeProducer, type LoadCounts, transact, writeChunks } from './transactions.ts';
 
 interface CopyContext {
   readonly job: TopicToTopicJob;
@@ -83,8 +85,17 @@ async function dryRun(context: CopyContext): Promise<OffloadReport> {
 
 async function run(context: CopyContext, threads: WorkerThreads<LoadTask, void>): Promise<OffloadReport> {
   const { job, ui, target } = context;
+  const producerOptions = {
+    transactionalId: `kafkaload.copy/${job.sink.progress.topic}/${job.config}/${job.sink.config}`,
+    transactionTimeoutMs: LOAD_TRANSACTION_TIMEOUT_MS,
+  };
+  const options = await sessionOptions(context);
+  if (await isHeldByDeadRun(job, options, context.offsetsCluster, target)) {
+    const { signal } = context;
+    await closeProducer(await TransactionalProducer.open(target, { ...producerOptions, signal }));
+  }
   const session = await openRun({
-    ...(await sessionOptions(context)),
+    ...options,
     root: null,
     clusterId: await context.source.clusterId(),
     kafka: job.offsets.kafka ?? job.source.kafka,
@@ -97,11 +108,7 @@ async function run(context: CopyContext, threads: WorkerThreads<LoadTask, void>)
     const signal = AbortSignal.any([context.signal, session.signal]);
     const partitions = await ensureTopic(target, sink.kafka, { ...sink.create, topic: sink.topic });
     const progressPartitions = await ensureTopic(target, sink.kafka, compacted(sink.progress));
-    producer = await TransactionalProducer.open(target, {
-      transactionalId: `kafkaload.copy/${sink.progress.topic}/${job.config}/${sink.config}`,
-      transactionTimeoutMs: LOAD_TRANSACTION_TIMEOUT_MS,
-      signal,
-    });
+    producer = await TransactionalProducer.open(target, { ...producerOptions, signal });
     const progress = new ProgressTopic(sink.progress.topic, progressPartitions);
     return await copy({ ...context, signal }, { session, producer, progress, threads, partitions });
   } finally {

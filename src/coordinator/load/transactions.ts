@@ -5,11 +5,6 @@ import type { LoadUnit, UnitEnd } from './chunks.ts';
 import type { Lanes, Taken } from './lanes.ts';
 import { STOP_WITHIN_MS, untilStopped, withinMs } from './stopping.ts';
 
-/** A transaction that nobody ends is aborted by its coordinator after this: a chunk may take that long to be sent. */
-export const LOAD_TRANSACTION_TIMEOUT_MS = 60_000;
-/** How often a coordinator looks for such transactions by default, and some seconds for the trip. */
-export const STABLE_WAIT_MS = LOAD_TRANSACTION_TIMEOUT_MS + 15_000;
-
 export interface LoadCounts {
   rows: number;
   /** Of record batches, as written. */
