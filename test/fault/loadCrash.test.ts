@@ -1,0 +1,95 @@
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { type KafkaCluster, startKafka } from '../helpers/broker.ts';
+import { LoadJob } from '../helpers/loads.ts';
+import { readTopic } from '../helpers/producers.ts';
+import { delay } from '../helpers/wait.ts';
+import { OFFSETS_MODES, query, sorted, Workspace } from '../helpers/workspace.ts';
+
+/**
+ * Loads are killed with SIGKILL at random moments and started again, until one comes to its end. The oracle: under
+ * `read_committed` each row is in the topic exactly once.
+ */
+const KILLS = 10;
+const FILE_ROWS = 60_000;
+const TOPIC_ROWS = 30_000;
+const PARTITIONS = 3;
+/** Small chunks: most moments of a run lie within one, or between two. */
+const SINK = { partitions: PARTITIONS, chunkRecords: 500 };
+
+let workspace: Workspace;
+let other: KafkaCluster;
+
+beforeAll(async () => {
+  workspace = await Workspace.open(inject('bootstrapServers'));
+  other = await startKafka();
+});
+
+afterAll(async () => {
+  await workspace.close();
+  await other.stop();
+});
+
+async function progressOf(job: LoadJob): Promise<number> {
+  if (!(await job.topics.exists(job.to))) return 0;
+  return (await job.topics.endOffsets(job.to)).reduce((sum, end) => sum + end, 0);
+}
+
+/**
+ * Starts runs and kills each a random time after it began to write; then lets one come to its end.
+ *
+ * @param rows In all; a run that has written most of them is left to end.
+ */
+async function killAndRestart(job: LoadJob, args: readonly string[], rows: number): Promise<void> {
+  const killed: string[] = [];
+  for (let kill = 0; kill < KILLS; kill++) {
+    const before = await progressOf(job);
+    const run = job.start(...args);
+    const isOver = (): boolean => run.child.exitCode !== null;
+    // Some before they write anything, most while they do.
+    const isEarly = kill % 5 === 4;
+    while (!isEarly && !isOver() && (await progressOf(job)) === before) await delay(5);
+    const waitMs = Math.random() * (isEarly ? 1_500 : 120);
+    await delay(waitMs);
+    run.child.kill('SIGKILL');
+    const { code, stderr } = await run.result;
+    killed.push(`killed after ${Math.round(waitMs)} ms at ${await progressOf(job)}, exit ${code}`);
+    expect([null, 0], `${killed.join('\n')}\n${stderr}`).toContain(code);
+  }
+  const last = await job.run(...args);
+  expect(last.code, `${killed.join('\n')}\n${last.stderr}`).toBe(0);
+  const found = (await readTopic(job.bootstrapServers, job.to)).map(({ value }) => value?.toString() ?? '');
+  expect(new Set(found).size, killed.join('\n')).toBe(rows);
+  expect(found.length, killed.join('\n')).toBe(rows);
+}
+
+describe.each([
+  ['one cluster', false],
+  ['two clusters', true],
+] as const)('killed ten times, %s', (_, isApart) => {
+  const target = (): { target?: string } => (isApart ? { target: other.bootstrapServers } : {});
+
+  test('a load of files writes each row once', async () => {
+    const job = await LoadJob.make(workspace, { sink: SINK, ...target() });
+    const paths = [0, 1, 2].map((file) => join(job.folder, `part-${file}.parquet`));
+    for (const [file, path] of paths.entries()) {
+      const first = file * (FILE_ROWS / paths.length);
+      const rows = `SELECT i::VARCHAR AS key, 'value ' || i AS value FROM range(${first}, ${first + FILE_ROWS / paths.length}) t(i)`;
+      await query(`COPY (${rows}) TO '${path}' (FORMAT parquet, ROW_GROUP_SIZE 2048)`);
+    }
+    await killAndRestart(job, ['--path', job.folder, '--options', 'pathGlobFilter=*.parquet'], FILE_ROWS);
+    const again = await job.report('--path', job.folder, '--options', 'pathGlobFilter=*.parquet');
+    expect(again.load.alreadyLoaded).not.toBeNull();
+  });
+
+  test.each(OFFSETS_MODES)('from topic to topic each record is written once, offsets in mode %s', async (mode) => {
+    const from = await workspace.topics.create('crash-source', { partitions: 2 });
+    const values = await workspace.send(from, TOPIC_ROWS, [0, 1]);
+    const job = await LoadJob.make(workspace, { mode, from, sink: SINK, ...target() });
+    await killAndRestart(job, [], TOPIC_ROWS);
+    expect(await job.values()).toEqual(sorted(values));
+    const more = await workspace.send(from, 100, [0]);
+    expect(await job.report()).toMatchObject({ rows: 100 });
+    expect(await job.values()).toEqual(sorted([...values, ...more]));
+  });
+});
