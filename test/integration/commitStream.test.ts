@@ -6,9 +6,11 @@ import { afterAll, afterEach, beforeEach, describe, expect, inject, test } from 
 import { readSavedState } from '../../src/commit/session.ts';
 import type { RunSession } from '../../src/commit/types.ts';
 import { TestTopics } from '../helpers/topics.ts';
+import { sorted } from '../helpers/workspace.ts';
 import {
   CONFIG,
   closeSession,
+  crashPreparedOfTwoTopics,
   expectedRows,
   type LoadOptions,
   load,
@@ -98,6 +100,33 @@ async function writeInOpenTransaction(producer: rdkafka.Producer, key: string, v
 }
 
 describe('one run after another', () => {
+  test('a run of two topics is finished whole by one that reads one of them', async () => {
+    await load({ ...options, highWatermark: 2 });
+    await crashPreparedOfTwoTopics(options, 'clicks');
+    expect(await load({ ...options, highWatermark: 5 })).toMatchObject({ outcome: 'ok', rows: 0, warnings: [] });
+    expect(await valuesByKey()).toMatchObject({
+      ...{ [`${CONFIG}/clicks/0`]: '3', [`${CONFIG}/${TOPIC}/0`]: '5', [`${CONFIG}/${TOPIC}/1`]: '5' },
+      ...{ [`${CONFIG}/0`]: null, [`${CONFIG}/1`]: null },
+    });
+    expect(await load({ ...options, highWatermark: 7 })).toMatchObject({ outcome: 'ok', rows: 4 });
+    expect(await valuesByKey()).toMatchObject({
+      ...{ [`${CONFIG}/clicks/0`]: '3', [`${CONFIG}/${TOPIC}/0`]: null, [`${CONFIG}/${TOPIC}/1`]: null },
+      ...{ [`${CONFIG}/0`]: '7', [`${CONFIG}/1`]: '7' },
+    });
+    expect(await visibleRows(options)).toEqual(expectedRows(0, 7));
+  });
+
+  test('a run that was told not to commit is finished like any other, and saves nothing', async () => {
+    await load({ ...options, highWatermark: 2 });
+    const onStep = (name: string): void => {
+      if (name === 'prepare.after') throw new Error('crash');
+    };
+    await expect(load({ ...options, commit: false }, { onStep })).rejects.toThrow('crash');
+    expect(await load(options)).toMatchObject({ outcome: 'ok', rows: 6, warnings: [] });
+    expect(await visibleRows(options)).toEqual(sorted([...expectedRows(0, 5), ...expectedRows(2, 5)]));
+    expect(await valuesByKey()).toMatchObject({ [`${CONFIG}/0`]: '5', [`${CONFIG}/1`]: '5' });
+  });
+
   test('the first run creates the topic and saves decimal text; later runs take only what is new', async () => {
     expect(await look()).toEqual({ offsets: [], others: [], topicIds: {}, previousRun: null });
     expect(await reader(offsetsTopic, { waitForStableMs: 0 })).toBeNull();

@@ -6,6 +6,7 @@ import { readSavedState } from '../../../src/commit/session.ts';
 import type { RunSession } from '../../../src/commit/types.ts';
 import {
   CONFIG,
+  crashPreparedOfTwoTopics,
   expectedRows,
   folders,
   type LoadOptions,
@@ -101,6 +102,15 @@ describe('one run after another', () => {
     expect(second.previousRun.run).toBe(first.run);
     expect(state.previousRun?.run).toBe(second.run);
     expect(state.topicIds).toEqual({ [TOPIC]: 'topic-id-1' });
+  });
+
+  test('a run of two topics is finished whole by one that reads one of them', async () => {
+    await load({ ...options, highWatermark: 2 });
+    await crashPreparedOfTwoTopics(options, 'clicks');
+    expect(await savedText(options)).toBe('- "0,2"\n- "1,2"\n');
+    expect(await load({ ...options, highWatermark: 7 })).toMatchObject({ outcome: 'ok', rows: 4, warnings: [] });
+    expect(await savedText(options)).toBe('- "clicks,0,3"\n- "0,7"\n- "1,7"\n');
+    expect(await visibleRows(options)).toEqual(expectedRows(0, 7));
   });
 
   test('Overwrite leaves the new rows alone, in a folder and in an exact file', async () => {

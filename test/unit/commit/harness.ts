@@ -100,6 +100,8 @@ export interface SessionHooks {
   readonly onStep?: (name: string) => void | Promise<void>;
   readonly log?: (line: string) => void;
   readonly takeOver?: boolean;
+  /** Default: the one topic. */
+  readonly topics?: readonly string[];
   /** As `kafkaload offsets` opens a run: it has no staging. `discard` gives the ranges of a prepared run back. */
   readonly command?: { readonly discard: boolean };
 }
@@ -110,7 +112,7 @@ export async function openSession(options: LoadOptions, hooks: SessionHooks = {}
   try {
     const session = await openRun({
       config: CONFIG,
-      topics: [TOPIC],
+      topics: hooks.topics ?? [TOPIC],
       offsets: offsetsSettings(options),
       root: hooks.command ? null : folders(options.base).root,
       clusterId: 'cluster-1',
@@ -222,6 +224,28 @@ export async function stage(
     previousRun: session.saved.previousRun,
     createdAtMs: 1_800_000_000_000,
   };
+}
+
+/** Prepares a run that reads another topic as well, up to offset 3 of its partition 0, and crashes. */
+export async function crashPreparedOfTwoTopics(options: LoadOptions, other: string): Promise<void> {
+  const onStep = (name: string): void => {
+    if (name === 'prepare.after') throw new Error('crash');
+  };
+  const session = await openSession(options, { topics: [TOPIC, other], onStep });
+  try {
+    const intent = await stage(session, options);
+    if (!intent) throw new Error('nothing to stage');
+    const place = { topic: other, partition: 0 };
+    await session.finish({
+      ...intent,
+      previous: [{ ...place, offset: null }, ...intent.previous],
+      next: [{ ...place, offset: 3 }, ...intent.next],
+    });
+  } catch (error) {
+    if ((error as Error).message !== 'crash') throw error;
+  } finally {
+    await closeSession(session);
+  }
 }
 
 function rowsOf({ partition, startOffset, endOffset }: OffsetRange): string {

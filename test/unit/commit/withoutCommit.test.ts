@@ -18,7 +18,7 @@ afterEach(() => remove());
 class Crash extends Error {}
 
 function sortedRows(...rows: readonly (readonly string[])[]): string[] {
-  return rows.flat().sort();
+  return rows.flat().toSorted((left, right) => (left < right ? -1 : Number(left > right)));
 }
 
 test('a run without a commit leaves the saved offsets to the byte as they are', async () => {
