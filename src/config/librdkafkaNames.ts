@@ -12,22 +12,30 @@ export interface KnownProperty {
   readonly scope: 'client' | 'other';
 }
 
+/** Read once: source, target and offsets of one job each ask for them. */
+let known: Promise<ReadonlyMap<string, KnownProperty>> | null = null;
+
 /** @returns The properties by name; the first scope that has a name wins. */
-export async function readKnownProperties(): Promise<ReadonlyMap<string, KnownProperty>> {
+export function readKnownProperties(): Promise<ReadonlyMap<string, KnownProperty>> {
+  known ??= parseTypings();
+  return known;
+}
+
+async function parseTypings(): Promise<ReadonlyMap<string, KnownProperty>> {
   const typings = await readFile(createRequire(import.meta.url).resolve('node-rdkafka/config.d.ts'), 'utf8');
-  const known = new Map<string, KnownProperty>();
+  const properties = new Map<string, KnownProperty>();
   let scope: KnownProperty['scope'] = 'client';
   for (const line of typings.split('\n')) {
     const opened = /^export interface (\w+)/.exec(line);
     if (opened !== null) scope = opened[1] === 'GlobalConfig' ? 'client' : 'other';
     const [, name, type] = /^\s+"([^"]+)"\?: (.+);$/.exec(line) ?? [];
-    if (name === undefined || type === undefined || known.has(name)) continue;
-    known.set(name, {
+    if (name === undefined || type === undefined || properties.has(name)) continue;
+    properties.set(name, {
       scope,
       type: /_cb$|_data$|^ssl_|_conf$|^opaque$|^interceptors$/.test(name) ? 'callback' : readType(type),
     });
   }
-  return known;
+  return properties;
 }
 
 function readType(type: string): KnownProperty['type'] {

@@ -111,14 +111,15 @@ export function readCreateOptions({ entry, where }: Omit<NamedEntry, 'name'>): T
   return Object.fromEntries([...properties].map(([key, { value }]) => [key, value]));
 }
 
-/** Whether two settings begin at the same brokers, which is all that can be known without asking them. */
+/**
+ * Whether two settings name a broker in common, which is all that can be known without asking them. A list that grows
+ * by a broker stays the same cluster.
+ */
 export function isSameCluster(left: KafkaSettings, right: KafkaSettings): boolean {
   const brokers = ({ connection }: KafkaSettings) =>
-    connection.bootstrap
-      .map(({ host, port }) => `${host.toLowerCase()}:${port}`)
-      .sort()
-      .join();
-  return brokers(left) === brokers(right);
+    connection.bootstrap.map(({ host, port }) => `${host.toLowerCase()}:${port}`);
+  const others = new Set(brokers(right));
+  return brokers(left).some((broker) => others.has(broker));
 }
 
 function invalid(message: string): OffloadError {

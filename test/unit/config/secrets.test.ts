@@ -3,6 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { checkConfig } from '../../../src/config/checkConfig.ts';
 import { resolveJob } from '../../../src/config/resolveJob.ts';
 import { OffloadError } from '../../../src/errors.ts';
 import { describeError } from '../../../src/main.ts';
@@ -48,7 +49,10 @@ async function said(file: string): Promise<string> {
   await writeFile(join(folder, 'kafkaload.yml'), file);
   try {
     const job = await resolveJob({ config: 'orders', path: 'out', verbose: true }, environment());
-    return job.notes.join('\n');
+    const checked = await Promise.all(
+      ['text', 'json'].map((report) => checkConfig({ report, verbose: true }, environment())),
+    );
+    return [...job.notes, ...checked].join('\n');
   } catch (error) {
     // An error of another class would be a bug of ours: it must not carry the secret either.
     return `${describeError(error, true)}\n${JSON.stringify(error instanceof OffloadError ? error.context : null)}`;
@@ -56,7 +60,7 @@ async function said(file: string): Promise<string> {
 }
 
 describe('secrets', () => {
-  it('never show in an error, its causes, its context or a note', async () => {
+  it('never show in an error, its causes, its context, a note or the tree that config check prints', async () => {
     await fc.assert(
       fc.asyncProperty(
         secret,
