@@ -120,8 +120,7 @@ function makeBatch(makeValue: MakeValue): { readonly batch: RecordBatch; readonl
 
 function strings(values: readonly string[]) {
   const valueOffsets = new Int32Array(values.length + 1);
-  for (const [index, value] of values.entries())
-    valueOffsets[index + 1] = (valueOffsets[index] ?? 0) + value.length;
+  for (const [index, value] of values.entries()) valueOffsets[index + 1] = (valueOffsets[index] ?? 0) + value.length;
   const bytes = Buffer.from(values.join(''), 'latin1');
   return {
     data: makeData({ type: new Utf8(), length: values.length, nullCount: 0, valueOffsets, data: bytes }),

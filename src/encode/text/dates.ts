@@ -4,10 +4,13 @@ import type { ByteWriter } from '../output/byteWriter.ts';
 import { putInteger, putPadded } from './digits.ts';
 
 const SECONDS_PER_DAY = 86_400;
+/** Of `03:04:05`. */
+const CLOCK_BYTES = 8;
 const DASH = 0x2d;
 const PLUS = 0x2b;
 const COLON = 0x3a;
 const POINT = 0x2e;
+const ZERO = 0x30;
 const LETTER_T = 0x54;
 const LETTER_Z = 0x5a;
 /** The Gregorian calendar repeats itself after so many days: 400 years. */
@@ -49,14 +52,25 @@ function dayOf(days: number): Day {
   };
 }
 
+/** The date written last: the next row is mostly of the same day. */
+let lastDays = Number.NaN;
+let lastDate = Buffer.alloc(0);
+
 /** `2024-01-02`; years before 0 and beyond 9999 with their sign. */
 export function putDate(out: ByteWriter, days: number): void {
+  if (days === lastDays) {
+    out.put(lastDate);
+    return;
+  }
+  const start = out.position;
   const { year, month, day } = dayOf(days);
   putYear(out, year, 4);
   out.putByte(DASH);
   putPadded(out, month, 2);
   out.putByte(DASH);
   putPadded(out, day, 2);
+  lastDays = days;
+  lastDate = Buffer.from(out.bytes.subarray(start, out.position));
 }
 
 function putYear(out: ByteWriter, year: number, width: number): void {
@@ -68,11 +82,20 @@ function putYear(out: ByteWriter, year: number, width: number): void {
 
 /** `03:04:05.678`, with as many digits of a second, in threes, as there are; at least `leastDigits`. */
 export function putTime(out: ByteWriter, secondOfDay: number, { fraction, digits }: Moment, leastDigits: number): void {
-  putPadded(out, Math.floor(secondOfDay / 3600), 2);
-  out.putByte(COLON);
-  putPadded(out, Math.floor(secondOfDay / 60) % 60, 2);
-  out.putByte(COLON);
-  putPadded(out, secondOfDay % 60, 2);
+  out.reserve(CLOCK_BYTES);
+  const { bytes, position } = out;
+  const hour = (secondOfDay / 3600) | 0;
+  const minute = ((secondOfDay / 60) | 0) % 60;
+  const second = secondOfDay % 60;
+  bytes[position] = ZERO + ((hour / 10) | 0);
+  bytes[position + 1] = ZERO + (hour % 10);
+  bytes[position + 2] = COLON;
+  bytes[position + 3] = ZERO + ((minute / 10) | 0);
+  bytes[position + 4] = ZERO + (minute % 10);
+  bytes[position + 5] = COLON;
+  bytes[position + 6] = ZERO + ((second / 10) | 0);
+  bytes[position + 7] = ZERO + (second % 10);
+  out.position = position + CLOCK_BYTES;
   let rest = fraction;
   let shown = digits;
   for (; shown > leastDigits && rest % 1000 === 0; shown -= 3) rest /= 1000;

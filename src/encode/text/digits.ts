@@ -76,6 +76,12 @@ function divideUint64(low: number, high: number, divisor: number): { quotient: n
 
 /** Divides a signed integer of 64 bits, rounding down: the remainder is never negative. */
 export function floorDivide64(low: number, high: number, divisor: number): { quotient: number; remainder: number } {
+  // Below 2^52 the quotient of two doubles is never rounded up to the next whole number.
+  if (high < 0x10_0000 && high >= -0x10_0000) {
+    const value = high * TWO_32 + (low >>> 0);
+    const quotient = Math.floor(value / divisor);
+    return { quotient, remainder: value - quotient * divisor };
+  }
   if (high >= 0) return divideUint64(low >>> 0, high, divisor);
   const negatedLow = -low >>> 0;
   const { quotient, remainder } = divideUint64(negatedLow, (~high + (negatedLow === 0 ? 1 : 0)) >>> 0, divisor);
