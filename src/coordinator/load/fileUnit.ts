@@ -19,6 +19,7 @@ export async function sendFileUnit(unit: FileUnit, context: FileUnitContext): Pr
   const endRow = unit.endRow ?? Number.MAX_SAFE_INTEGER;
   const batches = openFile(source.input, path, {
     startRow,
+    ...(unit.endRow === null ? {} : { endRow }),
     batchRows: Math.min(limits.chunkRows, endRow - startRow),
     batchBytes: limits.chunkBytes,
     memoryLimitBytes: source.memoryLimitBytes,

@@ -10,6 +10,8 @@ export interface FileSchema {
 export interface OpenFileOptions {
   /** Rows that are not given, counted from 0 as the file has them without those left out. */
   readonly startRow: number;
+  /** Row of a Parquet file before which to stop, so that no row group behind it is looked at; left out: the file's end. */
+  readonly endRow?: number;
   /** A batch ends at so many rows, or once it holds so many bytes. */
   readonly batchRows: number;
   readonly batchBytes: number;

@@ -55,7 +55,7 @@ export async function* readDuckdbFile(
   try {
     const scan =
       input.format === 'parquet'
-        ? await parquetQuery(database, file, columns, options.startRow)
+        ? await parquetQuery(database, file, columns, options)
         : jsonQuery(input, file, columns, options.startRow, options.memoryLimitBytes);
     yield* batches(database, scan, input, file, columns, options);
   } catch (error) {

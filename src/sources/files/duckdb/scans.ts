@@ -3,6 +3,7 @@ import type { JsonInput } from '../../../config/readerOptions.ts';
 import type { ColumnField, ColumnType } from '../../../config/sparkSchema.ts';
 import { quoteName, quoteText, sameType, sqlType } from '../columnTypes.ts';
 import { compressionOf } from '../compression.ts';
+import type { OpenFileOptions } from '../fileTypes.ts';
 import { unsuitable } from '../rowErrors.ts';
 import { type Database, exportedType, literalPath } from './database.ts';
 
@@ -39,7 +40,7 @@ export async function parquetQuery(
   database: Database,
   file: string,
   wanted: readonly ColumnField[],
-  startRow: number,
+  { startRow, endRow }: Pick<OpenFileOptions, 'startRow' | 'endRow'>,
 ): Promise<Scan> {
   const present = new Map((await parquetColumns(database, file)).map((column) => [column.name, column]));
   const expressions = wanted.map(({ name, type }) => {
@@ -50,9 +51,11 @@ export async function parquetQuery(
   });
   const list = expressions.length === 0 ? 'NULL' : expressions.join(', ');
   // DuckDB skips row groups by the row number it makes up, unless the file has a column of that name.
+  const limit = endRow === undefined ? '' : ` LIMIT ${endRow - startRow}`;
+  const before = endRow === undefined ? '' : ` AND file_row_number < ${endRow}`;
   const sql = [...present.keys()].some((name) => name.toLowerCase() === 'file_row_number')
-    ? `SELECT ${list} FROM ${parquetScan(file, '')} OFFSET ${startRow}`
-    : `SELECT ${list} FROM ${parquetScan(file, ', file_row_number = true')} WHERE file_row_number >= ${startRow}`;
+    ? `SELECT ${list} FROM ${parquetScan(file, '')}${limit} OFFSET ${startRow}`
+    : `SELECT ${list} FROM ${parquetScan(file, ', file_row_number = true')} WHERE file_row_number >= ${startRow}${before}`;
   return { sql, castHere: new Map(), countDropped: null };
 }
 
