@@ -12,28 +12,39 @@ import { didYouMean } from './nearest.ts';
  */
 export function parsePairs(text: string, where: string): Record<string, string> {
   const pairs = new Map<string, string>();
-  const pattern =
-    /\s*([^=,\s]+)\s*=\s*(?:"((?:[^"]|"")*)"|'((?:[^']|'')*)'|(?=([{[]))|([^,"'{[][^,"']*|))\s*(?:,|$|(?=[{[]))/y;
-  while (pattern.lastIndex < text.length) {
-    const at = pattern.lastIndex;
-    const match = pattern.exec(text);
-    if (match === null) throw unreadable(where, at);
-    const [, name = '', double, single, bracket, bare = ''] = match;
-    let value = double?.replaceAll('""', '"') ?? single?.replaceAll("''", "'") ?? bare.trim();
-    if (bracket !== undefined) {
-      const end = endOfJson(text, pattern.lastIndex);
-      if (end === null) throw unreadable(where, pattern.lastIndex);
-      value = text.slice(pattern.lastIndex, end.value);
-      pattern.lastIndex = end.next;
-    }
-    if (pairs.has(name)) throw usage(`${name} stands twice in ${where}`);
-    pairs.set(name, value);
+  for (let at = 0; at < text.length; ) {
+    const name = matchAt(/\s*([^=,\s]+)\s*=\s*/y, text, at);
+    if (name === null) throw unreadable(where, at);
+    const key = name[1] ?? '';
+    const value = readValue(text, at + name[0].length);
+    const separator = value && matchAt(/\s*(?:,|$)/y, text, value.end);
+    if (!value || !separator) throw unreadable(where, at);
+    if (pairs.has(key)) throw usage(`${key} stands twice in ${where}`);
+    pairs.set(key, value.text);
+    at = value.end + separator[0].length;
   }
   return Object.fromEntries(pairs);
 }
 
-/** Where a JSON object or list ends, and where the next pair begins; null when it does not end, or more follows it. */
-function endOfJson(text: string, start: number): { value: number; next: number } | null {
+interface Value {
+  readonly text: string;
+  /** Where reading goes on. */
+  readonly end: number;
+}
+
+/** Null for a quotation or a bracket that is never closed. Each character is looked at once or twice. */
+function readValue(text: string, start: number): Value | null {
+  const first = text[start];
+  if (first === '{' || first === '[') return readJson(text, start);
+  if (first === '"' || first === "'") {
+    const quoted = matchAt(first === '"' ? /"((?:[^"]|"")*)"/y : /'((?:[^']|'')*)'/y, text, start);
+    return quoted && { text: (quoted[1] ?? '').replaceAll(first + first, first), end: start + quoted[0].length };
+  }
+  const bare = matchAt(/[^,"']*/y, text, start)?.[0] ?? '';
+  return { text: bare.trim(), end: start + bare.length };
+}
+
+function readJson(text: string, start: number): Value | null {
   let depth = 0;
   let isText = false;
   for (let at = start; at < text.length; at += 1) {
@@ -44,11 +55,14 @@ function endOfJson(text: string, start: number): { value: number; next: number }
     } else if (character === '"') isText = true;
     else if (character === '{' || character === '[') depth += 1;
     else if (character === '}' || character === ']') depth -= 1;
-    if (depth > 0 || isText) continue;
-    const rest = /^\s*(?:,|$)/.exec(text.slice(at + 1));
-    return rest === null ? null : { value: at + 1, next: at + 1 + rest[0].length };
+    if (depth === 0 && !isText) return { text: text.slice(start, at + 1), end: at + 1 };
   }
   return null;
+}
+
+function matchAt(pattern: RegExp, text: string, at: number): RegExpExecArray | null {
+  pattern.lastIndex = at;
+  return pattern.exec(text);
 }
 
 /**

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parsePairs } from '../../../src/config/optionPairs.ts';
+import { OffloadError } from '../../../src/errors.ts';
 import { errorOf } from './workspace.ts';
 
 describe('parsePairs', () => {
@@ -23,11 +24,23 @@ describe('parsePairs', () => {
     ['a=1,b', 'cannot read --options at character 5'],
     ['=1', 'cannot read --options at character 1'],
     ['a="1', 'cannot read --options at character 1'],
-    ['a={"b":1', 'cannot read --options at character 3'],
-    ['a={}x', 'cannot read --options at character 3'],
+    ['a={"b":1', 'cannot read --options at character 1'],
+    ['a={}x', 'cannot read --options at character 1'],
+    ['a=x"y"', 'cannot read --options at character 1'],
     ['a=1,a=2', 'a stands twice in --options'],
   ])('refuses %s', async (text, message) => {
     expect(await errorOf(() => parsePairs(text, '--options'))).toContain(`USAGE: ${message}`);
+  });
+
+  it('reads or refuses long texts at once', () => {
+    const texts = ['a="x', "a='", 'a= ', 'a={', 'a', 'a=b ', ' ', 'a="",'].map((piece) => piece.repeat(20_000));
+    for (const text of [...texts, `a=${' '.repeat(100_000)}"`, `a="${'""'.repeat(100_000)}"`]) {
+      try {
+        parsePairs(text, '--options');
+      } catch (error) {
+        expect(error).toBeInstanceOf(OffloadError);
+      }
+    }
   });
 
   it('reads any values that are quoted', () => {
