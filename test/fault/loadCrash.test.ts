@@ -59,8 +59,11 @@ async function killAndRestart(job: LoadJob, args: readonly string[], rows: numbe
   const last = await job.run(...args);
   expect(last.code, `${killed.join('\n')}\n${last.stderr}`).toBe(0);
   const found = (await readTopic(job.bootstrapServers, job.to)).map(({ value }) => value?.toString() ?? '');
-  expect(new Set(found).size, killed.join('\n')).toBe(rows);
-  expect(found.length, killed.join('\n')).toBe(rows);
+  const seen = new Set(found);
+  const missing = Array.from({ length: rows }, (_, row) => `value ${row}`).filter((value) => !seen.has(value));
+  const story = `${killed.join('\n')}\n${last.stdout}\nmissing: ${missing.length}, ${missing.slice(0, 3)} ... ${missing.slice(-3)}`;
+  expect(seen.size, story).toBe(rows);
+  expect(found.length, story).toBe(rows);
 }
 
 describe.each([
