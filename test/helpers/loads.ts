@@ -70,7 +70,13 @@ export class LoadJob {
       ...QUICK,
       topics: {
         source: { topicName: from, ...source },
-        sink: { topicName: to, ...sink, accessOptions: { 'bootstrap.servers': target } },
+        // Timestamps are kept, and retention goes by them: records from the past would be gone at the broker's next look.
+        sink: {
+          topicName: to,
+          createOptions: { 'retention.ms': '-1' },
+          ...sink,
+          accessOptions: { 'bootstrap.servers': target },
+        },
         comet_offsets: { topicName: offsets },
       },
     };
