@@ -1,6 +1,7 @@
-import type { Schema } from 'apache-arrow';
+import { type Field, type Schema, Type } from 'apache-arrow';
 import type { ParquetOutput } from '../../config/writerOptions.ts';
 import { OffloadError } from '../../errors.ts';
+import { cannotHold } from '../arrow/access.ts';
 import { type FileFormat, NOTHING, type ReadableFile } from '../fileFormat.ts';
 import {
   columnNames,
@@ -19,8 +20,12 @@ import { ParquetEncoder } from './parquetEncoder.ts';
 export function parquetFiles({ compression }: ParquetOutput): FileFormat {
   return {
     isOrdered: false,
-    start: async () => ({ head: MAGIC, mark: NOTHING }),
+    async start(schema) {
+      checkTypes(schema.fields, '');
+      return { head: MAGIC, mark: NOTHING };
+    },
     async readOld(file, schema) {
+      checkTypes(schema.fields, '');
       const { footer, footerStart, footerBytes } = await readFooter(file);
       checkColumns(file, footer, schema, compression);
       const { rows } = footer;
@@ -30,6 +35,17 @@ export function parquetFiles({ compression }: ParquetOutput): FileFormat {
       fileTail(joinFooters(parts.map(({ footer, position }) => ({ footer, delta: position - MAGIC.length })))),
     createEncoder: () => new ParquetEncoder(compression),
   };
+}
+
+/** The INTERVAL of Parquet has no nanoseconds, and parquet-wasm writes none of months, days and nanoseconds. */
+function checkTypes(fields: readonly Field[], path: string): void {
+  for (const { name, type } of fields) {
+    const column = `${path}${name}`;
+    if (type.typeId === Type.Interval || type.typeId === Type.Union) {
+      throw cannotHold('parquet', column, type, 'leave the column out, or cast it');
+    }
+    checkTypes(type.children ?? [], `${column}.`);
+  }
 }
 
 async function readFooter(
