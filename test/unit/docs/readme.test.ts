@@ -1,8 +1,7 @@
 /**
  * The tables of the README against the code. Those of the options of formats are written by this test with
- * KAFKALOAD_UPDATE_README=1; all others are written by hand and only compared.
+ * KAFKALOAD_UPDATE_README=1; all others here are written by hand and only compared.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { commandNames, commandOf } from '../../../src/config/commandLine.ts';
 import { CONSOLE_OPTIONS } from '../../../src/config/consoleSink.ts';
@@ -13,24 +12,7 @@ import { connectionShape, kafkaShape, topicShape } from '../../../src/config/sch
 import { WRITER_OPTIONS } from '../../../src/config/writerOptions.ts';
 import { ERROR_CODES, OffloadError } from '../../../src/errors.ts';
 import { allowedCasts } from '../../../src/transform/casts.ts';
-
-const FILE = new URL('../../../README.md', import.meta.url);
-const readme = readFileSync(FILE, 'utf8');
-
-/** Rows of the first table after a text, as cells; a `|` in a cell is written `\|`. */
-function tableAfter(text: string, from = readme): string[][] {
-  const at = from.indexOf(text);
-  if (at === -1) throw new Error(`README has no "${text}"`);
-  const lines = from.slice(at).split('\n').slice(1);
-  const start = lines.findIndex((line) => line.startsWith('| '));
-  const end = lines.findIndex((line, index) => index > start && !line.startsWith('|'));
-  return lines.slice(start + 2, end).map((line) =>
-    line
-      .slice(1, -1)
-      .split(/(?<!\\)\|/)
-      .map((cell) => cell.trim()),
-  );
-}
+import { expectTable, formatTable, readme, tableAfter } from './readme.ts';
 
 /** Everything in backticks in the first column. */
 const names = (table: readonly (readonly string[])[]) =>
@@ -43,7 +25,7 @@ interface Described {
 }
 
 /** One row for what an option means in several formats alike. */
-function formatTable(options: Readonly<Record<string, readonly Described[]>>): string {
+function optionTable(options: Readonly<Record<string, readonly Described[]>>): string {
   const rows = new Map<string, { option: Described; formats: string[] }>();
   for (const [format, described] of Object.entries(options)) {
     for (const option of described) {
@@ -53,24 +35,12 @@ function formatTable(options: Readonly<Record<string, readonly Described[]>>): s
       rows.set(key, row);
     }
   }
-  const lines = [...rows.values()].map(({ option, formats }) => {
-    const meaning = option.meaning.charAt(0).toUpperCase() + option.meaning.slice(1);
+  const cells = [...rows.values()].map(({ option, formats }) => {
     const where = formats.length === FILE_FORMATS.length ? 'all' : formats.join(', ');
-    return `| \`${option.name}\` | ${where} | ${option.default === '' ? '' : `\`${option.default}\``} | ${meaning.replaceAll('|', '\\|')} |`;
+    const meaning = option.meaning.charAt(0).toUpperCase() + option.meaning.slice(1);
+    return [`\`${option.name}\``, where, option.default === '' ? '' : `\`${option.default}\``, meaning];
   });
-  return ['| Option | Formats | Default | Meaning |', '| --- | --- | --- | --- |', ...lines].join('\n');
-}
-
-/** The table after a text is this one; with KAFKALOAD_UPDATE_README it is made so. */
-function expectTable(text: string, table: string): void {
-  if (process.env.KAFKALOAD_UPDATE_README) {
-    const current = readFileSync(FILE, 'utf8');
-    const start = current.indexOf('| Option |', current.indexOf(text));
-    const end = current.indexOf('\n\n', start);
-    writeFileSync(FILE, current.slice(0, start) + table + current.slice(end));
-  }
-  const now = readFileSync(FILE, 'utf8');
-  expect(now.slice(now.indexOf('| Option |', now.indexOf(text))).split('\n\n')[0]).toBe(table);
+  return formatTable(['Option', 'Formats', 'Default', 'Meaning'], cells);
 }
 
 describe('the README', () => {
@@ -109,8 +79,8 @@ describe('the README', () => {
   });
 
   it('has the options of every format, as the readers and writers have them', () => {
-    expectTable('\nReading (`--options`):', formatTable(READER_OPTIONS));
-    expectTable('\nWriting (`--write-options`):', formatTable({ ...WRITER_OPTIONS, console: CONSOLE_OPTIONS }));
+    expectTable('\nReading (`--options`):', optionTable(READER_OPTIONS));
+    expectTable('\nWriting (`--write-options`):', optionTable({ ...WRITER_OPTIONS, console: CONSOLE_OPTIONS }));
   });
 
   it('lists every key of the configuration, and no other', () => {
