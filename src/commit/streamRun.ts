@@ -22,8 +22,8 @@ import { messageOf, OffloadError } from '../errors.ts';
 import {
   createTopic,
   LOAD_TRANSACTION_TIMEOUT_MS,
+  OffsetsProducer,
   TRANSACTION_SWEEP_MS,
-  TransactionalProducer,
   type TransactionResult,
 } from '../kafka/client.ts';
 import { offsetKey } from '../plan/places.ts';
@@ -74,7 +74,7 @@ export class StreamRun implements RunSession {
   readonly #fenced = new AbortController();
   readonly #recovered: RecoveredRun[] = [];
   readonly #discarded: DiscardedRun[] = [];
-  #producer: TransactionalProducer | null = null;
+  #producer: OffsetsProducer | null = null;
   #partitions = 1;
   #heartbeat: Heartbeat | null = null;
   /** Runs before this one whose staging is still to be removed. */
@@ -130,7 +130,7 @@ export class StreamRun implements RunSession {
     this.#staging = 'made';
     await makeStaging(this.#context);
     await step('open.stagingMade');
-    this.#producer = await TransactionalProducer.connect(this.#kafka, `kafkaload/${offsets.name}/${config}`);
+    this.#producer = await OffsetsProducer.connect(this.#kafka, `kafkaload/${offsets.name}/${config}`);
     await this.#findPartitions(this.#producer, before.exists);
     markRunning(this.run);
     await this.#producer.fenceOthers();
@@ -178,7 +178,7 @@ export class StreamRun implements RunSession {
   }
 
   /** A topic made a moment ago is not known to every broker at once. */
-  async #findPartitions(producer: TransactionalProducer, isOld: boolean): Promise<void> {
+  async #findPartitions(producer: OffsetsProducer, isOld: boolean): Promise<void> {
     const { offsets, clock } = this.#context;
     for (let waitedMs = 0; ; waitedMs += NEW_TOPIC_LOOK_MS) {
       this.#partitions = await producer.countPartitions(offsets.name);

@@ -85,7 +85,7 @@ export type TransactionResult =
   | { readonly outcome: 'fenced' | 'unknown'; readonly cause: OffloadError };
 
 /** One transactional id, one transaction at a time: calls wait for one another. */
-export class TransactionalProducer {
+export class OffsetsProducer {
   readonly #producer: Producer;
   readonly #kafka: KafkaSettings;
   readonly #transactionalId: string;
@@ -100,7 +100,7 @@ export class TransactionalProducer {
   }
 
   /** Connects; fences nobody yet. @throws OffloadError BROKER_UNREACHABLE, BROKER_TIMEOUT, NOT_AUTHORIZED */
-  static async connect(kafka: KafkaSettings, transactionalId: string): Promise<TransactionalProducer> {
+  static async connect(kafka: KafkaSettings, transactionalId: string): Promise<OffsetsProducer> {
     const { default: rdkafka } = await import('node-rdkafka');
     const producer = new rdkafka.Producer({
       ...kafka.rdkafka,
@@ -123,7 +123,7 @@ export class TransactionalProducer {
       throw describe(lastError ?? error, `connect producer ${transactionalId}`, kafka);
     }
     producer.setPollInterval(POLL_INTERVAL_MS);
-    return new TransactionalProducer(producer, kafka, transactionalId);
+    return new OffsetsProducer(producer, kafka, transactionalId);
   }
 
   /** Fences every other producer of this id and ends the transaction it left open. */
