@@ -7,13 +7,6 @@ export const RECORD_COMPRESSIONS = ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as 
 /** Ordered by their numbers in the attributes of a record batch. */
 export type RecordCompression = (typeof RECORD_COMPRESSIONS)[number];
 
-/**
- * Makes events half as large and costs little. One core, JSON events in sections of 1 MiB, most of them repeating
- * (November 2026): lz4 431 MB/s to 41%, snappy 437 MB/s to 43%, zstd 182 MB/s to 23%, gzip 59 MB/s to 24%. With the
- * transaction (bench/produce.ts) lz4 and snappy are as fast as one another, and none is not faster.
- */
-export const DEFAULT_RECORD_COMPRESSION: RecordCompression = 'lz4';
-
 export interface CompressedSection {
   readonly codec: number;
   readonly bytes: Uint8Array;
