@@ -1,7 +1,6 @@
 import { OffloadError, toOffloadError } from '../errors.ts';
 import { connectionType, readConnection } from './connections.ts';
 import { OFFSETS_ENTRY } from './defaults.ts';
-import { namedTopics } from './jobParts.ts';
 import { isMapping } from './keySpellings.ts';
 import { type LoadedConfig, loadConfig } from './loadConfig.ts';
 import { maskSecrets } from './maskSecrets.ts';
@@ -9,6 +8,7 @@ import { resolveOffsets } from './offsetsSettings.ts';
 import type { CheckOptions, Environment } from './options.ts';
 import { parseReport } from './runOptions.ts';
 import { findEntry, reachKafka, readProperties, topicNameOf } from './topicEntry.ts';
+import { namedTopics } from './topicSelection.ts';
 import { resolveTopicSink } from './topicSink.ts';
 import { resolveTopicSource } from './topicSource.ts';
 

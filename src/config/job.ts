@@ -76,6 +76,8 @@ export interface OffsetsSettings {
   readonly partitions: number;
   readonly replicationFactor: number;
   readonly createOptions: Readonly<Record<string, string>>;
+  /** Where loads keep progress that cannot be kept in the topic of saved offsets; no pattern matches it. */
+  readonly progressTopic: string;
   /** How often a run renews its record. */
   readonly heartbeatMs: number;
   /** How long a run record is watched before its owner counts as dead. */

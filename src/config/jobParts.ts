@@ -3,12 +3,13 @@ import { OffloadError } from '../errors.ts';
 import type { Connection } from './connections.ts';
 import { resolveConsole } from './consoleSink.ts';
 import { resolveFileSource } from './fileSource.ts';
-import type { ConsoleSink, FileSink, FileSource, TopicSelection, TopicSink, TopicSource } from './job.ts';
+import type { ConsoleSink, FileSink, FileSource, TopicSink, TopicSource } from './job.ts';
 import { connectionOf, entryUnder, fileOptions, type JobContext, topLayer } from './jobContext.ts';
 import { resolveTarget } from './target.ts';
 import { type PathValues, resolvePath } from './templates.ts';
 import { findEntry, isSameCluster, readProperties, topicNameOf } from './topicEntry.ts';
 import { compileTopicPattern } from './topicPattern.ts';
+import { namedTopics } from './topicSelection.ts';
 import { resolveTopicSink } from './topicSink.ts';
 import { resolveTopicSource } from './topicSource.ts';
 
@@ -98,12 +99,6 @@ export async function resolveSink(context: JobContext, source: JobSource): Promi
   });
   checkNoLoop(source, resolved.sink);
   return { part: resolved.sink, notes: resolved.notes, warnings: [] };
-}
-
-/** The topics whose names are known before a cluster is asked. */
-export function namedTopics(selection: TopicSelection): readonly string[] {
-  if (selection.kind === 'pattern') return [];
-  return selection.kind === 'topics' ? selection.topics : Object.keys(selection.partitions);
 }
 
 /** A path as it was written; relative ones are taken from the base path of the connection, if there is one. */

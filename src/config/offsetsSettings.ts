@@ -47,6 +47,7 @@ export async function resolveOffsets(
       partitions: entry.partitions ?? DEFAULTS.offsetsPartitions,
       replicationFactor: entry.replicationFactor ?? DEFAULTS.offsetsReplicationFactor,
       createOptions: { ...DEFAULTS.offsetsCreateOptions, ...readCreateOptions({ entry, where: WHERE }) },
+      progressTopic: readProgressTopic(kafka),
       ...times,
       ...(own && { kafka: own.settings }),
     },
@@ -54,14 +55,19 @@ export async function resolveOffsets(
   };
 }
 
-/** For a job whose offsets nobody saves: a folder for its lock and its intents. */
-export function lockFolder(path: string): OffsetsSettings {
+/**
+ * For a job whose offsets nobody saves: a folder for its lock and its intents.
+ *
+ * @param kafka Null: there is no configuration file.
+ */
+export function lockFolder(path: string, kafka: ConfigTree['kafka'] | null): OffsetsSettings {
   return {
     mode: 'FILE',
     name: path,
     partitions: DEFAULTS.offsetsPartitions,
     replicationFactor: DEFAULTS.offsetsReplicationFactor,
     createOptions: DEFAULTS.offsetsCreateOptions,
+    progressTopic: readProgressTopic(kafka),
     heartbeatMs: DEFAULTS.heartbeatMs,
     takeOverAfterMs: DEFAULTS.takeOverAfterMs,
   };
@@ -79,6 +85,10 @@ async function reachOffsets(
     { where: `${WHERE}.accessOptions`, tree: accessOptions },
   ]);
   return reachKafka(properties, { cwd, side: 'source' });
+}
+
+function readProgressTopic(kafka: ConfigTree['kafka'] | null): string {
+  return checkTopicName({ value: kafka?.progressTopic ?? DEFAULTS.progressTopic, where: 'kafka.progressTopic' });
 }
 
 function invalid(message: string): OffloadError {

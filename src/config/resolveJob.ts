@@ -3,13 +3,14 @@ import { basename, dirname, resolve } from 'node:path';
 import { OffloadError } from '../errors.ts';
 import type { Job, KafkaSettings, OffsetsJob, OffsetsSettings, TopicSink } from './job.ts';
 import { type JobContext, prepareJob } from './jobContext.ts';
-import { type JobSink, type JobSource, namedTopics, resolveSink, resolveSource } from './jobParts.ts';
+import { type JobSink, type JobSource, resolveSink, resolveSource } from './jobParts.ts';
 import { loadConfig } from './loadConfig.ts';
 import { parseOffsetsOption } from './offsetSpecs.ts';
 import { lockFolder, resolveOffsets } from './offsetsSettings.ts';
 import type { CliOptions, Environment, OffsetsAction, OffsetsOptions } from './options.ts';
 import { resolveRunOptions } from './runOptions.ts';
 import { findEntry, reachKafka, readProperties, topicNameOf } from './topicEntry.ts';
+import { namedTopics } from './topicSelection.ts';
 import { resolveProgress } from './topicSink.ts';
 import { resolveTopicSource } from './topicSource.ts';
 
@@ -95,7 +96,7 @@ async function resolveState(
   }
   const target = sink.kind === 'files' ? sink.target : null;
   const root = target === null ? cwd : target.kind === 'file' ? dirname(target.path) : target.path;
-  return { settings: lockFolder(resolve(root, '_kafkaload', 'locks')), notes: [] };
+  return { settings: lockFolder(resolve(root, '_kafkaload', 'locks'), loaded?.tree.kafka ?? null), notes: [] };
 }
 
 async function addProgress(
@@ -104,7 +105,6 @@ async function addProgress(
   sink: Extract<JobSink, { kind: 'topic' }>,
   offsets: OffsetsSettings,
 ): Promise<TopicSink> {
-  const kafka = loaded?.tree.kafka ?? null;
   const readKafka = source.kind === 'topic' ? source.kafka : null;
   let offsetsKafka: KafkaSettings | null = offsets.kafka ?? readKafka;
   // A load: the offsets topic, if there is one, is behind the server options alone.
@@ -115,7 +115,7 @@ async function addProgress(
   }
   return {
     ...sink,
-    progress: resolveProgress(sink, kafka, offsets, offsetsKafka),
+    progress: resolveProgress(sink, offsets, offsetsKafka),
     reload: options.reload ?? false,
   };
 }

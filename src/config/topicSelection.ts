@@ -41,6 +41,12 @@ export function checkTopicName({ value, where }: Property): string {
   throw invalid(`${where} "${value}" is no topic name: up to 249 letters, digits, ".", "_" and "-"`);
 }
 
+/** The topics a selection names, before a cluster is asked; none for a pattern. */
+export function namedTopics(selection: TopicSelection): readonly string[] {
+  if (selection.kind === 'pattern') return [];
+  return selection.kind === 'topics' ? selection.topics : Object.keys(selection.partitions);
+}
+
 function readSubscribe({ value, where }: Property): string[] {
   const names = value
     .split(',')

@@ -3,7 +3,6 @@ import { DEFAULTS } from './defaults.ts';
 import type { KafkaSettings, OffsetsSettings, RecordCompression, TopicSink } from './job.ts';
 import { didYouMean } from './nearest.ts';
 import type { Properties } from './properties.ts';
-import type { ConfigTree } from './schema.ts';
 import { isSameCluster, type NamedEntry, reachKafka, readCreateOptions, topicNameOf } from './topicEntry.ts';
 import { checkTopicName } from './topicSelection.ts';
 
@@ -54,7 +53,6 @@ export async function resolveTopicSink(
  */
 export function resolveProgress(
   sink: Pick<TopicSink, 'kafka' | 'topic'>,
-  kafka: ConfigTree['kafka'] | null,
   offsets: OffsetsSettings,
   offsetsKafka: KafkaSettings | null,
 ): TopicSink['progress'] {
@@ -62,10 +60,12 @@ export function resolveProgress(
   if (offsets.mode === 'STREAM' && offsetsKafka !== null && isSameCluster(offsetsKafka, sink.kafka)) {
     return { topic: offsets.name, partitions, replicationFactor, createOptions };
   }
-  const where = 'kafka.progressTopic';
-  const topic = checkTopicName({ value: kafka?.progressTopic ?? DEFAULTS.progressTopic, where });
+  const topic = offsets.progressTopic;
   if (topic === sink.topic) {
-    throw new OffloadError('CONFIG_INVALID', `${where} is ${topic}, the topic that is written to; name another`);
+    throw new OffloadError(
+      'CONFIG_INVALID',
+      `kafka.progressTopic is ${topic}, the topic that is written to; name another`,
+    );
   }
   return { topic, partitions: 1, replicationFactor, createOptions: DEFAULTS.offsetsCreateOptions };
 }

@@ -4,6 +4,7 @@
  */
 import { openRun, readSavedState } from '../commit/session.ts';
 import type { Intent, RunSession } from '../commit/types.ts';
+import { namedTopics } from '../config/topicSelection.ts';
 import { OffloadError } from '../errors.ts';
 import { nodeFileSystem as fs, unlessAbsent } from '../io.ts';
 import { Cluster } from '../kafka/cluster.ts';
@@ -18,7 +19,7 @@ import { WorkerPool } from './pool.ts';
 import type { OffloadReport, ReportedOffset } from './report.ts';
 import { type FetchPool, type StagedRows, stageRows } from './stageRows.ts';
 import { checkTarget, rootOf } from './target.ts';
-import { findTopics, keptTopicIds, namedTopics, plainTopicOf, type SelectedTopics } from './topics.ts';
+import { findTopics, keptTopicIds, plainTopicOf, type SelectedTopics } from './topics.ts';
 import type { RunUi } from './ui.ts';
 
 /** What the steps of one run share. */

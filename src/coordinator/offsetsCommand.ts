@@ -7,6 +7,7 @@ import { checkDiscard } from '../commit/discard.ts';
 import { type OpenRunOptions, openRun, readSavedState, type VisibleState } from '../commit/session.ts';
 import type { RunSession, SavedState } from '../commit/types.ts';
 import type { OffsetsJob } from '../config/job.ts';
+import { namedTopics } from '../config/topicSelection.ts';
 import { OffloadError, toOffloadError } from '../errors.ts';
 import { nodeFileSystem as fs } from '../io.ts';
 import { Cluster } from '../kafka/cluster.ts';
@@ -18,7 +19,7 @@ import type { Log } from './log.ts';
 import { lookUpBounds, resolveOffsets } from './lookup.ts';
 import { type Change, decideSet, listChanges, listMoves } from './offsetChanges.ts';
 import type { OffsetsReport, ShownPartition } from './offsetsReport.ts';
-import { findTopics, namedTopics, plainTopicOf, type SelectedTopic } from './topics.ts';
+import { findTopics, plainTopicOf, type SelectedTopic } from './topics.ts';
 
 interface Context {
   readonly job: OffsetsJob;

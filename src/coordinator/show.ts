@@ -1,12 +1,13 @@
 /** Anything -> console: the first rows, read in this thread. Opens no run, saves nothing, reads little more than it shows. */
 import { readSavedState } from '../commit/session.ts';
 import type { FileSource, TopicSource } from '../config/job.ts';
+import { namedTopics } from '../config/topicSelection.ts';
 import { Cluster } from '../kafka/cluster.ts';
 import { formatTable, TableCollector } from '../sinks/console.ts';
 import type { ShowJob } from './jobs.ts';
 import { lookUpRanges } from './lookup.ts';
 import type { OffloadReport } from './report.ts';
-import { findTopics, namedTopics, plainTopicOf } from './topics.ts';
+import { findTopics, plainTopicOf } from './topics.ts';
 
 /** For the buffers of a file's reader. */
 const READER_BYTES = 64 * 1024 ** 2;

@@ -1,8 +1,8 @@
 /** Which topics and partitions a selection stands for, as the cluster has them now. */
 import type { SavedState } from '../commit/types.ts';
-import { DEFAULTS } from '../config/defaults.ts';
 import type { Job, TopicSelection } from '../config/job.ts';
 import { compileTopicPattern } from '../config/topicPattern.ts';
+import { namedTopics } from '../config/topicSelection.ts';
 import { OffloadError } from '../errors.ts';
 import type { Cluster, TopicInfo } from '../kafka/cluster.ts';
 
@@ -21,7 +21,7 @@ export interface SelectedTopics {
 /**
  * Finds the topics of a selection. Looks only: none is created.
  *
- * @param offsets A topic that holds saved offsets never matches a pattern, nor do the broker's internal ones.
+ * @param offsets A topic that holds saved offsets or progress never matches a pattern, nor do the broker's internal ones.
  * @throws OffloadError TOPIC_UNKNOWN for a topic that is not there, and for a pattern that no topic matches;
  *   CONFIG_INVALID for an assigned partition that is not there.
  */
@@ -37,12 +37,6 @@ export async function findTopics(
     topics: topics.sort((a, b) => (a.topic < b.topic ? -1 : 1)),
     plainTopic: plainTopicOf(selection),
   };
-}
-
-/** The topics a selection names; none for a pattern. */
-export function namedTopics(selection: TopicSelection): readonly string[] {
-  if (selection.kind === 'pattern') return [];
-  return selection.kind === 'topics' ? selection.topics : Object.keys(selection.partitions);
 }
 
 /** The one topic that a selection can mean. A pattern can match others tomorrow, however many it matches today. */
@@ -71,7 +65,7 @@ async function findTopic(cluster: Cluster, topic: string): Promise<TopicInfo> {
 /** As `exclude.internal.topics` of the Java consumer has it by default, and without the topics that hold our own state. */
 async function findMatching(cluster: Cluster, pattern: string, offsets: Job['offsets']): Promise<TopicInfo[]> {
   const matcher = compileTopicPattern(pattern);
-  const own = [DEFAULTS.progressTopic, ...(offsets.mode === 'STREAM' ? [offsets.name] : [])];
+  const own = [offsets.progressTopic, ...(offsets.mode === 'STREAM' ? [offsets.name] : [])];
   const found = await cluster.findTopics((topic) => matcher.test(topic) && !own.includes(topic));
   if (found.length > 0) return found;
   throw new OffloadError(

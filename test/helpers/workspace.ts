@@ -39,6 +39,8 @@ export interface JobOptions {
   readonly mode?: OffsetsMode;
   /** Topic or folder of saved offsets; default: one of its own. */
   readonly offsets?: string;
+  /** Topic of the progress of loads. */
+  readonly progressTopic?: string;
   /** Name of the config; default `orders`. */
   readonly config?: string;
   /** More keys of the topic's entry, such as `maxRead` and `accessOptions`. */
@@ -72,14 +74,14 @@ export class Workspace {
 
   /** A config for a topic, with saved offsets of its own. */
   async job(options: JobOptions): Promise<OffloadJob> {
-    const { mode = 'FILE', config = 'orders' } = options;
+    const { mode = 'FILE', config = 'orders', progressTopic } = options;
     const name = randomName('job');
     const folder = join(this.path, name);
     await mkdir(folder);
     const offsets = options.offsets ?? (mode === 'FILE' ? join(folder, 'offsets') : this.topics.reserve('offsets'));
     const confPath = await writeConfig(folder, {
       bootstrapServers: options.bootstrapServers ?? this.bootstrapServers,
-      ...{ mode, offsets, more: QUICK },
+      ...{ mode, offsets, more: { ...QUICK, ...(progressTopic !== undefined && { progressTopic }) } },
       topics: { [config]: { topicName: options.topic, fields: FIELDS, ...options.entry } },
     });
     return new OffloadJob(this, { folder, confPath, config, mode, offsets });

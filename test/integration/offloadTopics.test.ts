@@ -195,7 +195,7 @@ describe.each(OFFSETS_MODES)('several topics, offsets in mode %s', (mode) => {
     expect(await job.saved()).toEqual(saved);
   });
 
-  test('a pattern that nothing matches is named; topics of the brokers and of saved offsets never match', async () => {
+  test('a pattern that nothing matches is named; topics of the brokers, of saved offsets and of progress never match', async () => {
     const none = await jobOf({ subscribePattern: 'no-such-topic-[0-9]+' }, { mode });
     const result = await none.run();
     expect(result.code).toBe(2);
@@ -209,7 +209,10 @@ describe.each(OFFSETS_MODES)('several topics, offsets in mode %s', (mode) => {
       topic: 'unused',
       ...{ mode, entry: { fields, accessOptions: { subscribePattern: `${prefix}.*|__.*` } } },
       ...(offsets ? { offsets } : {}),
+      progressTopic: `${prefix}.progress`,
     });
+    await work.topics.createNamed(`${prefix}.progress`);
+    await work.send(`${prefix}.progress`, 3);
     for (const rows of [5, 0]) expect((await job.report()).rows).toBe(rows);
     expect(await job.saved()).toEqual({ [`${topics[0]}/0`]: 5 });
   });

@@ -55,7 +55,16 @@ export function offsetsSettings(options: LoadOptions): OffsetsSettings {
   const mode = stream ? 'STREAM' : 'FILE';
   const name = stream?.topic ?? folders(options.base).offsets;
   const partitions = stream?.partitions ?? 1;
-  return { mode, name, partitions, replicationFactor: 1, createOptions: {}, heartbeatMs, takeOverAfterMs };
+  return {
+    mode,
+    name,
+    partitions,
+    replicationFactor: 1,
+    createOptions: {},
+    progressTopic: 'progress',
+    heartbeatMs,
+    takeOverAfterMs,
+  };
 }
 
 function kafkaSettings(bootstrapServers: string): KafkaSettings {

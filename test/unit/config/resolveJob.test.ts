@@ -33,6 +33,7 @@ describe('resolveJob', () => {
         partitions: 1,
         replicationFactor: 1,
         createOptions: { 'cleanup.policy': 'compact' },
+        progressTopic: '_kafkaload_progress',
         heartbeatMs: 5_000,
         takeOverAfterMs: 15_000,
       },
