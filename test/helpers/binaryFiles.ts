@@ -1,4 +1,5 @@
 import { readFile, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { decompress } from '@mongodb-js/zstd';
 import avro from 'avsc';
@@ -13,8 +14,10 @@ import snappy from 'snappy';
 export async function binaryToLines(path: string, format: 'avro' | 'msgpack'): Promise<string> {
   const rows = format === 'avro' ? await readAvro(path) : await readMsgpack(path);
   const lines = rows.map((row) => JSON.stringify(row, (_name, value) => plain(value)));
-  await writeFile(`${path}.lines`, lines.map((line) => `${line}\n`).join(''));
-  return `${path}.lines`;
+  // No reader of the folder sees a name that begins so.
+  const beside = join(dirname(path), `_${basename(path)}.lines`);
+  await writeFile(beside, lines.map((line) => `${line}\n`).join(''));
+  return beside;
 }
 
 /** `JSON.stringify` has made of a Buffer what it makes of any by itself. */

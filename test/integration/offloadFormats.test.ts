@@ -28,16 +28,16 @@ interface Variant {
 }
 
 const VARIANTS: readonly Variant[] = [
-  { format: 'json', options: 'compression=none', extension: '.json' },
   { format: 'json', options: 'compression=gzip,ignoreNullFields=false', extension: '.json.gz' },
   { format: 'json', options: 'compression=zstd', extension: '.json.zst' },
   { format: 'csv', options: `escape='"'`, extension: '.csv' },
   { format: 'csv', options: `escape='"',compression=gzip,quoteAll=true`, extension: '.csv.gz' },
   { format: 'avro', options: 'compression=snappy', extension: '.avro' },
-  { format: 'avro', options: 'compression=zstandard', extension: '.avro' },
-  { format: 'msgpack', options: 'compression=none', extension: '.msgpack' },
   { format: 'msgpack', options: 'compression=gzip', extension: '.msgpack.gz' },
 ];
+
+/** One that is read line by line, and one that has a header and blocks. */
+const IN_SEVERAL_FILES: readonly OracleFormat[] = ['csv', 'avro'];
 
 const bootstrapServers = inject('bootstrapServers');
 let work: Workspace;
@@ -104,7 +104,7 @@ async function readableNames(files: readonly string[], extension: string): Promi
 }
 
 async function pathsOf(job: OffloadJob, extension: string): Promise<string[]> {
-  const names = (await job.files()).filter((name) => !name.startsWith('_kafkaload') && !name.endsWith('.lines'));
+  const names = (await job.files()).filter((name) => !name.startsWith('_'));
   for (const name of names) expect(name).toMatch(/^part-\d{5}-[^.]+(\.\w+)+$/);
   expect(names.map((name) => name.slice(name.indexOf('.')))).toEqual(names.map(() => extension));
   return names.map((name) => join(job.out, name));
@@ -118,9 +118,11 @@ test('what was produced is in the files of each format once: a folder, three fil
     expect((await folder.report(...writing(target))).rows).toBe(FIRST);
     await expectRows(await pathsOf(folder, extension), target, FIRST);
 
-    const three = await work.job({ topic, entry: { fields: FIELDS } });
-    await three.report(...writing(target), '--write-coalesce', '3');
-    await expectRows(await pathsOf(three, extension), target, FIRST);
+    if (IN_SEVERAL_FILES.includes(target.format)) {
+      const three = await work.job({ topic, entry: { fields: FIELDS } });
+      await three.report(...writing(target), '--write-coalesce', '3');
+      await expectRows(await pathsOf(three, extension), target, FIRST);
+    }
 
     await exact.report(...writing(target), '--write-coalesce', '1', '--write-path', file);
     await expectRows([file], target, FIRST);
@@ -139,9 +141,7 @@ test('what was produced is in the files of each format once: a folder, three fil
     const write = ['--write-format', format, '--write-options', options, '--write-mode', 'Overwrite'];
     expect((await folder.report(...write)).rows).toBe(third.length);
     expect((await exact.report(...write, '--write-coalesce', '1', '--write-path', file)).rows).toBe(third.length);
-    expect(
-      (await folder.files()).filter((name) => name.startsWith('part-')).filter((n) => !n.endsWith('.lines')),
-    ).toHaveLength(1);
+    expect((await folder.files()).filter((name) => name.startsWith('part-'))).toHaveLength(1);
   }
 }, 600_000);
 
