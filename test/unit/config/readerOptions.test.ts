@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { FILE_FORMATS } from '../../../src/config/formats.ts';
 import { timeParser } from '../../../src/config/javaPatterns.ts';
-import { parseReaderOptions, READER_OPTIONS } from '../../../src/config/readerOptions.ts';
+import { parseReaderOptions } from '../../../src/config/readerOptions.ts';
+import { READER_OPTIONS } from '../../../src/config/readerOptionTable.ts';
 import { parseSparkSchema } from '../../../src/config/sparkSchema.ts';
 
 describe('options of readers', () => {

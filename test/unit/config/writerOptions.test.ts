@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { FileFormat } from '../../../src/config/formats.ts';
-import { parseWriterOptions, WRITER_OPTIONS } from '../../../src/config/writerOptions.ts';
+import { parseWriterOptions } from '../../../src/config/writerOptions.ts';
+import { WRITER_OPTIONS } from '../../../src/config/writerOptionTable.ts';
 
 function refused(format: FileFormat, options: Record<string, string>): string {
   try {
