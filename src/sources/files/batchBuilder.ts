@@ -1,6 +1,7 @@
 import { type Data, makeData, RecordBatch, type Schema, Struct } from 'apache-arrow';
 import type { ColumnField } from '../../config/sparkSchema.ts';
-import { type ColumnBuilder, columnBuilder } from './columnBuilder.ts';
+import type { ColumnBuilder } from './columns/builder.ts';
+import { columnBuilder } from './columns/columnBuilder.ts';
 import { toArrowSchema } from './columnTypes.ts';
 import type { FileBatch, OpenFileOptions } from './fileTypes.ts';
 

@@ -2,7 +2,7 @@
 import type { Data, Utf8 } from 'apache-arrow';
 import { timeParser } from '../../config/javaPatterns.ts';
 import type { ColumnType } from '../../config/sparkSchema.ts';
-import { columnBuilder } from './columnBuilder.ts';
+import { columnBuilder } from './columns/columnBuilder.ts';
 import { integerRange } from './integers.ts';
 import { invalidRow, isNot, OTHER_MODES } from './rowErrors.ts';
 

@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import type { TextInput } from '../../config/readerOptions.ts';
 import type { ColumnField } from '../../config/sparkSchema.ts';
 import { BatchBuilder } from './batchBuilder.ts';
-import type { BytesBuilder } from './columnBuilder.ts';
+import type { BytesBuilder } from './columns/bytes.ts';
 import { asUtf8, fileBytes } from './fileBytes.ts';
 import type { FileBatch, OpenFileOptions } from './fileTypes.ts';
 import { invalidRow } from './rowErrors.ts';

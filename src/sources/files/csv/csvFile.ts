@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import type { CsvInput } from '../../../config/readerOptions.ts';
 import type { ColumnField, ColumnType } from '../../../config/sparkSchema.ts';
 import { BatchBuilder } from '../batchBuilder.ts';
-import type { BytesBuilder } from '../columnBuilder.ts';
+import type { BytesBuilder } from '../columns/bytes.ts';
 import { asUtf8, fileBytes } from '../fileBytes.ts';
 import type { FileBatch, OpenFileOptions } from '../fileTypes.ts';
 import { type BadRow, invalidRow, isNot, OTHER_MODES, unsuitable } from '../rowErrors.ts';
