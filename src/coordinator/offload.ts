@@ -16,8 +16,9 @@ import { countGaps } from './gaps.ts';
 import type { OffloadJob } from './jobs.ts';
 import { estimateBytesPerOffset, lookUpRanges } from './lookup.ts';
 import { WorkerPool } from './pool.ts';
-import type { OffloadReport, ReportedOffset } from './report.ts';
+import { emptyReport, type OffloadReport, type ReportedOffset } from './report.ts';
 import { type FetchPool, type StagedRows, stageRows } from './stageRows.ts';
+import { intentOfFiles } from './staging.ts';
 import { checkTarget, rootOf } from './target.ts';
 import { findTopics, keptTopicIds, plainTopicOf, type SelectedTopics } from './topics.ts';
 import type { RunUi } from './ui.ts';
@@ -153,32 +154,18 @@ function readOffsets({ ranges }: RangePlan): ReportedOffset[] {
 }
 
 function makeIntent({ job, selected }: RunContext, session: RunSession, plan: RangePlan, staged: StagedRows): Intent {
-  const { target } = job.sink;
   const { commit } = job.source;
   // Without a commit they are what is saved, and nothing moves.
   const previous = commit ? plan.previous : plan.previous.filter(({ offset }) => offset !== null);
   const ids = selected.topics.flatMap(({ topic, topicId }) => (topicId === null ? [] : [[topic, topicId] as const]));
   return {
-    version: 1,
-    config: job.config,
-    run: session.run,
-    stagingPath: session.stagingPath,
-    target:
-      target.kind === 'file'
-        ? { kind: 'file', path: target.path, old: staged.replacedState }
-        : { kind: 'folder', path: target.path },
-    writeMode: target.mode === 'Overwrite' ? 'Overwrite' : 'Append',
+    ...intentOfFiles({ config: job.config, target: job.sink.target }, session, staged),
     commit,
     previous,
     next: commit ? plan.next : previous,
-    files: staged.files,
-    replaced: staged.replaced,
     ranges: plan.ranges,
     gaps: countGaps(plan, staged.results),
     topicIds: commit ? { ...keptTopicIds(session.saved), ...Object.fromEntries(ids) } : session.saved.topicIds,
-    root: rootOf(target),
-    previousRun: session.saved.previousRun,
-    createdAtMs: Date.now(),
   };
 }
 
@@ -232,19 +219,6 @@ function sumOffsets({ ranges }: RangePlan): number {
 
 /** @param selected Absent where nobody has looked: a pattern names no topic. */
 function nothingDone({ config, source }: OffloadJob, selected?: SelectedTopics): OffloadReport {
-  return {
-    config,
-    topic: plainTopicOf(source.selection),
-    topics: selected ? selected.topics.map(({ topic }) => topic) : namedTopics(source.selection),
-    committed: source.commit,
-    run: null,
-    rows: 0,
-    bytes: 0,
-    seconds: 0,
-    files: [],
-    offsets: [],
-    workers: [],
-    warnings: [],
-    recovered: [],
-  };
+  const topics = selected ? selected.topics.map(({ topic }) => topic) : namedTopics(source.selection);
+  return emptyReport({ config, topic: plainTopicOf(source.selection), topics, committed: source.commit });
 }

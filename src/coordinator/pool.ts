@@ -7,6 +7,7 @@
 import { fromPlainError, type PlainError } from '../errors.ts';
 import type { ProgressSink } from './progress.ts';
 import { readCounters, requestStop, type SharedState } from './sharedState.ts';
+import { STOP_WITHIN_MS, withinMs } from './stopping.ts';
 import { rejectOnAbort, type ThreadEntry, WorkerThreads } from './threads.ts';
 
 const PROGRESS_EVERY_MS = 200;
@@ -24,7 +25,7 @@ export interface PoolRun<Task, Settings, Result> {
   /** What a worker left of its task, as a task; null: nothing. */
   readonly restOf?: (task: Task, result: Result) => Task | null;
   readonly progress: ProgressSink;
-  /** Stops the run: its reason is thrown at once, whatever the workers are doing. */
+  /** Stops the run: its reason is thrown once the workers have left their tasks, or have taken too long to. */
   readonly signal: AbortSignal;
 }
 
@@ -60,10 +61,16 @@ export class WorkerPool<Task, Settings extends WithShared, Result> {
     };
     const report = progressReporter(settings, this.#threads.count, progress);
     const ticker = setInterval(report, PROGRESS_EVERY_MS);
+    const lanes = Promise.all(Array.from({ length: this.#threads.count }, lane));
     try {
-      await Promise.race([Promise.all(Array.from({ length: this.#threads.count }, lane)), rejectOnAbort(signal)]);
+      await Promise.race([lanes, rejectOnAbort(signal)]);
     } catch (error) {
       fail(error);
+      // A thread that is ended while it reads a file takes the whole process with it (DuckDB, seen with 1.5.5).
+      await withinMs(
+        lanes.catch(() => {}),
+        STOP_WITHIN_MS,
+      );
     } finally {
       clearInterval(ticker);
     }

@@ -47,6 +47,22 @@ export interface OffloadReport {
   };
 }
 
+/** Of a run that has done nothing yet. */
+export function emptyReport(job: Pick<OffloadReport, 'config' | 'topic' | 'topics' | 'committed'>): OffloadReport {
+  return {
+    ...job,
+    run: null,
+    rows: 0,
+    bytes: 0,
+    seconds: 0,
+    files: [],
+    offsets: [],
+    workers: [],
+    warnings: [],
+    recovered: [],
+  };
+}
+
 export interface ReportedLoad {
   /** Files or topics that rows came from. */
   readonly sources: readonly string[];

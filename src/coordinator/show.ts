@@ -6,7 +6,7 @@ import { Cluster } from '../kafka/cluster.ts';
 import { formatTable, TableCollector } from '../sinks/console.ts';
 import type { ShowJob } from './jobs.ts';
 import { lookUpRanges } from './lookup.ts';
-import type { OffloadReport } from './report.ts';
+import { emptyReport, type OffloadReport } from './report.ts';
 import { findTopics, plainTopicOf } from './topics.ts';
 
 /** For the buffers of a file's reader. */
@@ -24,16 +24,12 @@ export async function show(job: ShowJob, signal: AbortSignal): Promise<OffloadRe
   const { source, sink, config } = job;
   const collector = new TableCollector(sink.numRows);
   const topics = source.kind === 'topic' ? namedTopics(source.selection) : [];
-  const report = {
-    ...{ config, topics, committed: false, run: null, bytes: 0, files: [], offsets: [], workers: [] },
-    topic: source.kind === 'topic' ? plainTopicOf(source.selection) : null,
-    warnings: [],
-    recovered: [],
-  };
+  const topic = source.kind === 'topic' ? plainTopicOf(source.selection) : null;
+  const report = emptyReport({ config, topic, topics, committed: false });
   if (job.dryRun) {
     const what = source.kind === 'topic' ? `topic ${topics.join(', ')}` : source.paths.join(', ');
     const plan = `plan: the first ${sink.numRows} rows of ${what} to the console\nnothing was read, written or committed`;
-    return { ...report, rows: 0, seconds: 0, plan };
+    return { ...report, plan };
   }
   const sourceFiles = source.kind === 'files' ? await showFiles(source, collector, signal) : null;
   if (source.kind === 'topic') await showTopics({ ...job, source }, collector, signal);

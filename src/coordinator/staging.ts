@@ -1,7 +1,7 @@
 /** Stages files, whatever their rows come from. Nothing of it is visible to anybody yet. */
 import { join } from 'node:path';
 import type { Schema } from 'apache-arrow';
-import type { FileState, RunSession } from '../commit/types.ts';
+import type { FileState, Intent, RunSession } from '../commit/types.ts';
 import type { TargetSettings } from '../config/job.ts';
 import { extensionOf } from '../encode/extensions.ts';
 import { loadFileFormat } from '../encode/fileFormat.ts';
@@ -12,6 +12,7 @@ import { copyOldFile, readOldStart, startOfNewRows } from '../stage/oldFile.ts';
 import { createLayout, type Segment, type StagedLayout, startAt } from '../stage/segments.ts';
 import { closeStagedFiles, createStagedFiles, fileNumber } from '../stage/stagedFiles.ts';
 import type { StagedFile } from '../tasks.ts';
+import { rootOf } from './target.ts';
 
 export interface StagedFiles<Result> {
   readonly files: readonly StagedFile[];
@@ -40,6 +41,30 @@ export interface StagingRequest<Result> {
   readonly fileCount: number;
   /** Has the rows written; its results hold the segments. */
   readonly write: (staging: Staging) => Promise<readonly (Result & { readonly segments: readonly Segment[] })[]>;
+}
+
+type IntentOfFiles = Omit<Intent, 'commit' | 'previous' | 'next' | 'ranges' | 'gaps' | 'topicIds'>;
+
+/** What an intent says of the files that are about to be published; the rest of it is of offsets. */
+export function intentOfFiles(
+  { config, target }: Pick<StagingRequest<unknown>, 'config' | 'target'>,
+  { run, stagingPath, saved }: RunSession,
+  { files, replaced, replacedState }: StagedFiles<unknown>,
+): IntentOfFiles {
+  const { kind, path } = target;
+  return {
+    version: 1,
+    config,
+    run,
+    stagingPath,
+    target: kind === 'file' ? { kind, path, old: replacedState } : { kind, path },
+    writeMode: target.mode === 'Overwrite' ? 'Overwrite' : 'Append',
+    files,
+    replaced,
+    root: rootOf(target),
+    previousRun: saved.previousRun,
+    createdAtMs: Date.now(),
+  };
 }
 
 /** @throws OffloadError: whatever a worker met; TARGET_UNSUITABLE if the target cannot take these columns. */

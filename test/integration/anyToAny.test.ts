@@ -1,9 +1,10 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
-import { type JsonReport, offloadReport, runCommand, writeConfig } from '../helpers/command.ts';
+import { type JsonReport, offloadReport, runCommand, startCommand, writeConfig } from '../helpers/command.ts';
 import { readTopic } from '../helpers/producers.ts';
 import { randomName } from '../helpers/topics.ts';
+import { waitFor } from '../helpers/wait.ts';
 import { OFFSETS_MODES, type OffsetsMode, query, sorted, Workspace } from '../helpers/workspace.ts';
 
 /** From any source to any sink, by the command as its users write it. */
@@ -188,6 +189,20 @@ describe('files to files', () => {
     await run('--path', 'in1.csv', ...move, '--write-mode', 'overwrite');
     expect(await ids()).toBe(500);
   });
+
+  test('stopped by SIGTERM in the middle: exit status 143, nothing half, and the next run does all', async () => {
+    const { folder, conf, run } = await placeFor('FILE', {});
+    await query(`COPY (SELECT i AS id, repeat(md5(i::VARCHAR), 4) AS text FROM range(1000000) t(i))
+      TO '${folder}/large.parquet' (FORMAT parquet)`);
+    const args = ['--path', 'large.parquet', '--write-path', 'out', '--write-format', 'csv'];
+    const { child, result } = startCommand(['--conf', conf, ...args], { cwd: folder });
+    await waitFor('rows to be staged', async () => (await stagedBytes(join(folder, 'out'))) > 0);
+    child.kill('SIGTERM');
+    expect(await result).toMatchObject({ code: 143, stdout: '' });
+    expect((await readdir(join(folder, 'out'))).filter((name) => !name.startsWith('_'))).toEqual([]);
+    expect((await run(...args)).rows).toBe(1_000_000);
+    expect(await query(`SELECT count(*)::INT AS n FROM '${folder}/out/*.csv'`)).toEqual([{ n: 1_000_000 }]);
+  });
 });
 
 describe('console', () => {
@@ -259,6 +274,14 @@ describe('without an entry', () => {
     ]);
   });
 });
+
+/** Of what a run has staged below a target so far. */
+async function stagedBytes(target: string): Promise<number> {
+  const entries = await readdir(target, { recursive: true, withFileTypes: true }).catch(() => []);
+  const staged = entries.filter((entry) => entry.isFile() && entry.name.endsWith('.staged'));
+  const sizes = await Promise.all(staged.map((entry) => stat(join(entry.parentPath, entry.name))));
+  return sizes.reduce((sum, { size }) => sum + size, 0);
+}
 
 function hoconConfiguration(mode: OffsetsMode, topic: string, offsets: string): string {
   return `

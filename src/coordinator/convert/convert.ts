@@ -15,9 +15,9 @@ import { listSourceFiles, type SourceFile } from '../../sources/files/listFiles.
 import { createTurns } from '../../stage/turns.ts';
 import type { ConvertJob } from '../jobs.ts';
 import { WorkerPool } from '../pool.ts';
-import type { OffloadReport } from '../report.ts';
+import { emptyReport, type OffloadReport } from '../report.ts';
 import { createSharedState } from '../sharedState.ts';
-import { type StagedFiles, stageFiles } from '../staging.ts';
+import { intentOfFiles, type StagedFiles, stageFiles } from '../staging.ts';
 import { checkTarget, rootOf } from '../target.ts';
 import type { RunUi } from '../ui.ts';
 import type { ConvertResult, ConvertSettings, ConvertTask } from './convertTask.ts';
@@ -165,28 +165,14 @@ function shareMemory(
 }
 
 function makeIntent(job: ConvertJob, session: RunSession, staged: StagedFiles<ConvertResult>): Intent {
-  const { target } = job.sink;
   return {
-    version: 1,
-    config: job.config,
-    run: session.run,
-    stagingPath: session.stagingPath,
-    target:
-      target.kind === 'file'
-        ? { kind: 'file', path: target.path, old: staged.replacedState }
-        : { kind: 'folder', path: target.path },
-    writeMode: target.mode === 'Overwrite' ? 'Overwrite' : 'Append',
+    ...intentOfFiles({ config: job.config, target: job.sink.target }, session, staged),
     commit: true,
     previous: [],
     next: [],
-    files: staged.files,
-    replaced: staged.replaced,
     ranges: staged.files.flatMap((file) => file.ranges),
     gaps: [],
     topicIds: {},
-    root: rootOf(target),
-    previousRun: session.saved.previousRun,
-    createdAtMs: Date.now(),
   };
 }
 
@@ -211,21 +197,6 @@ function sum(staged: StagedFiles<ConvertResult>, count: (result: ConvertResult) 
   return staged.results.reduce((total, result) => total + count(result), 0);
 }
 
-function nothingDone(job: ConvertJob): OffloadReport {
-  return {
-    config: job.config,
-    topic: null,
-    topics: [],
-    committed: true,
-    sourceFiles: [],
-    run: null,
-    rows: 0,
-    bytes: 0,
-    seconds: 0,
-    files: [],
-    offsets: [],
-    workers: [],
-    warnings: [],
-    recovered: [],
-  };
+function nothingDone({ config }: ConvertJob): OffloadReport {
+  return { ...emptyReport({ config, topic: null, topics: [], committed: true }), sourceFiles: [] };
 }

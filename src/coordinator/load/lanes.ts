@@ -5,6 +5,7 @@
  */
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { fromPlainError, OffloadError } from '../../errors.ts';
+import { STOP_WITHIN_MS, withinMs } from '../stopping.ts';
 import type { WorkerThreads } from '../threads.ts';
 import {
   CHUNKS_IN_HAND,
@@ -16,7 +17,6 @@ import {
   type UnitMessage,
 } from './chunks.ts';
 import type { LoadTask } from './loadTask.ts';
-import { STOP_WITHIN_MS, withinMs } from './stopping.ts';
 
 /** One worker: how many of its chunks are not committed yet, and whom to tell when they are. */
 interface Lane {

@@ -1,9 +1,9 @@
 /** Chunk after chunk into the target: one transaction each, with the progress that it makes. */
 import type { EncodedRecordBatch } from '../../encode/records/recordBatch.ts';
 import type { TransactionalProducer } from '../../kafka/transactionalProducer.ts';
+import { STOP_WITHIN_MS, untilStopped, withinMs } from '../stopping.ts';
 import type { LoadUnit, UnitEnd } from './chunks.ts';
 import type { Lanes, Taken } from './lanes.ts';
-import { STOP_WITHIN_MS, untilStopped, withinMs } from './stopping.ts';
 
 export interface LoadCounts {
   rows: number;
