@@ -2,6 +2,7 @@
  * The tables of the README against the code. Those of the options of formats are written by this test with
  * KAFKALOAD_UPDATE_README=1; all others here are written by hand and only compared.
  */
+import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { commandNames, commandOf } from '../../../src/config/commandLine.ts';
 import { CONSOLE_OPTIONS } from '../../../src/config/consoleSink.ts';
@@ -13,6 +14,8 @@ import { WRITER_OPTIONS } from '../../../src/config/writerOptionTable.ts';
 import { ERROR_CODES, OffloadError } from '../../../src/errors.ts';
 import { allowedCasts } from '../../../src/transform/casts.ts';
 import { expectTable, formatTable, readme, tableAfter } from './readme.ts';
+
+const ROOT = new URL('../../../', import.meta.url);
 
 /** Everything in backticks in the first column. */
 const names = (table: readonly (readonly string[])[]) =>
@@ -103,6 +106,23 @@ describe('the README', () => {
       Number(status),
     ]);
     expect(rows).toEqual(ERROR_CODES.map((code) => [code, new OffloadError(code, '').exitStatus]));
+  });
+
+  it('names files, folders and tests that are there', () => {
+    const inside = readme.slice(readme.indexOf('## Internals'));
+    const paths = [...inside.matchAll(/`((?:src|test|workers|bench|bin|scripts)\/[\w./]*)`/g)].map(
+      ([, path = '']) => path,
+    );
+    expect(paths.length).toBeGreaterThan(20);
+    expect(paths.filter((path) => !existsSync(new URL(path, ROOT)))).toEqual([]);
+  });
+
+  it('lists every bench', () => {
+    const index = readFileSync(new URL('bench/index.ts', ROOT), 'utf8');
+    const benches = [...index.matchAll(/^ {2}(\w+): (?:run|\(\))/gm)].map(([, name = '']) => name);
+    expect(benches).toContain('load');
+    const row = readme.split('\n').find((line) => line.startsWith('| `npm run bench`'));
+    for (const name of benches) expect(row).toContain(`\`${name}\``);
   });
 
   it('lists the types of every column of a message', () => {
