@@ -15,6 +15,11 @@ export function makeRunId(nowMs: number): string {
   return `${time}Z-${randomBytes(4).toString('hex')}`;
 }
 
+/** When a run began, as ISO 8601 in UTC. */
+export function startOfRun(run: string): string {
+  return run.slice(0, 16).replace(/^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/, '$1-$2-$3T$4:$5:$6Z');
+}
+
 export function isRunId(text: string): boolean {
   return RUN_ID.test(text);
 }

@@ -8,9 +8,12 @@ export interface FoundFile {
   readonly crc32c: number;
 }
 
+/** Files of earlier loads that a config remembers: the list is written with each transaction. */
+const MAX_REMEMBERED = 2_000;
+
 /** What a load has before it. */
 export interface FileChoice {
-  /** In the order in which they are loaded. */
+  /** In the order in which they are loaded; before them, with the runs that loaded them, files of earlier loads. */
   readonly files: readonly LoadedFile[];
   readonly position: FilePosition;
   /** Rows that an earlier run has loaded of these. */
@@ -35,18 +38,36 @@ export function chooseFiles(
   reload: boolean,
 ): FileChoice | null {
   const wanted = found.filter(({ path }) => asked.has(path));
-  if (reload || earlier === null) return begin(wanted, new Map());
+  if (earlier === null) return begin(wanted, new Map(), []);
+  if (reload) return begin(wanted, new Map(), earlier.state === 'done' ? rememberedFiles(wanted, earlier) : []);
   if (earlier.state === 'running') return resume(wanted, found, earlier);
-  const done = new Map(earlier.files.map((file) => [fingerprint(file), file.loadedBy ?? earlier.run]));
-  return wanted.every((file) => done.has(fingerprint(file))) ? null : begin(wanted, done);
+  const done = loadedFiles(earlier);
+  if (wanted.every((file) => done.has(fingerprint(file)))) return null;
+  return begin(wanted, done, rememberedFiles(wanted, earlier));
 }
 
-function begin(wanted: readonly FoundFile[], done: ReadonlyMap<string, string>): FileChoice {
+/** The run that loaded a file, by fingerprint. */
+export function loadedFiles(done: FileProgress): Map<string, string> {
+  return new Map(done.files.map((file) => [fingerprint(file), file.loadedBy ?? done.run]));
+}
+
+/** Of what was loaded before, the newest files that are not asked for now. */
+function rememberedFiles(wanted: readonly FoundFile[], done: FileProgress): LoadedFile[] {
+  const paths = new Set(wanted.map(({ path }) => path));
+  const others = done.files.filter(({ path }) => !paths.has(path));
+  return others.slice(-MAX_REMEMBERED).map((file) => ({ ...file, loadedBy: file.loadedBy ?? done.run }));
+}
+
+function begin(
+  wanted: readonly FoundFile[],
+  done: ReadonlyMap<string, string>,
+  remembered: readonly LoadedFile[],
+): FileChoice {
   const files = wanted.map((file) => ({ ...file, loadedBy: done.get(fingerprint(file)) ?? null }));
   const remarks = files.flatMap(({ path, loadedBy }) =>
     loadedBy === null ? [] : [`${path} was loaded by run ${loadedBy} and has not changed since: left out`],
   );
-  return { files, position: { file: 0, row: 0 }, rows: 0, startedAtMs: null, remarks };
+  return { files: [...remembered, ...files], position: { file: 0, row: 0 }, rows: 0, startedAtMs: null, remarks };
 }
 
 /** Goes on with the files of the run that died, and then takes those that it did not know. */
@@ -81,6 +102,6 @@ function checkUnchanged(file: LoadedFile, now: FoundFile | undefined, { run, row
   );
 }
 
-function fingerprint({ path, bytes, crc32c }: FoundFile): string {
+export function fingerprint({ path, bytes, crc32c }: FoundFile): string {
   return `${path}\n${bytes}\n${crc32c}`;
 }

@@ -9,7 +9,7 @@
  *    next run goes on after the last.
  * 4. Writes that it is done. A crash before: the next run finds nothing left and does that.
  */
-import { makeRunId } from '../../commit/names.ts';
+import { makeRunId, startOfRun } from '../../commit/names.ts';
 import { aliveError, describeOwner, formatOwner, markEnded, markRunning, type Owner } from '../../commit/owner.ts';
 import { watchRun } from '../../commit/watch.ts';
 import { OffloadError } from '../../errors.ts';
@@ -24,7 +24,7 @@ import type { OffloadReport, ReportedLoad } from '../report.ts';
 import { WorkerThreads } from '../threads.ts';
 import type { RunUi } from '../ui.ts';
 import type { FileUnit, LoadSettings } from './chunks.ts';
-import { chooseFiles, type FileChoice } from './fileChoice.ts';
+import { chooseFiles, type FileChoice, fingerprint, loadedFiles } from './fileChoice.ts';
 import { type FilePosition, type FileProgress, FileProgressFormat, parseFileProgress } from './fileProgress.ts';
 import { fileUnits } from './fileUnits.ts';
 import { checkUnchanged, type FoundFiles, findFiles } from './foundFiles.ts';
@@ -62,7 +62,7 @@ async function load(context: LoadContext, threads: WorkerThreads<LoadTask, void>
   const files = await findFiles(job.source, before?.progress ?? null);
   const choice = choose(job, files, before?.progress ?? null);
   const isFresh = before?.progress.state !== 'running';
-  if (choice === null && before && isFresh) return alreadyLoaded(job, before.progress);
+  if (choice === null && before && isFresh) return alreadyLoaded(job, files, before.progress);
   if (threads === null) {
     const existing = await target.findTopic(job.sink.topic);
     const plan = await describeLoad({ job, choice, existing, progress: before?.progress ?? null });
@@ -110,11 +110,11 @@ async function loadOpened(context: LoadContext, opened: Opened): Promise<Offload
   const earlier = record ? parseFileProgress(key, record.value) : null;
   // Another run may have done it all meanwhile.
   const choice = choose(job, files, earlier);
-  if (choice === null && earlier) return alreadyLoaded(job, earlier);
+  if (choice === null && earlier) return alreadyLoaded(job, files, earlier);
   if (choice === null) throw new OffloadError('INTERNAL', 'no files are left to load, and none were loaded');
   for (const remark of choice.remarks) ui.log.info(remark);
   const { rows, bytes, transactions } = await writeFiles(context, opened, choice);
-  const sources = choice.files.map(({ path }) => path);
+  const sources = choice.files.flatMap(({ path, loadedBy }) => (loadedBy === null ? [path] : []));
   return {
     ...emptyReport(job, { sources, target: job.sink.topic, transactions, alreadyLoaded: null }),
     run,
@@ -243,9 +243,16 @@ function keyOf({ sink }: FileLoadJob): string {
   return progressKey(sink.config);
 }
 
-function alreadyLoaded(job: FileLoadJob, { run, endedAtMs, files }: FileProgress): OffloadReport {
-  const at = new Date(endedAtMs ?? 0).toISOString();
-  const sources = files.map(({ path }) => path);
+function alreadyLoaded(job: FileLoadJob, { found, asked }: FoundFiles, done: FileProgress): OffloadReport {
+  const wanted = found.filter(({ path }) => asked.has(path));
+  const sources = wanted.map(({ path }) => path);
+  const loaded = loadedFiles(done);
+  // Of several runs the last: with it the last of these files was there.
+  const [run = done.run] = wanted
+    .flatMap((file) => loaded.get(fingerprint(file)) ?? [])
+    .sort()
+    .reverse();
+  const at = run === done.run ? new Date(done.endedAtMs ?? 0).toISOString() : startOfRun(run);
   return emptyReport(job, { sources, target: job.sink.topic, transactions: 0, alreadyLoaded: { run, at } });
 }
 

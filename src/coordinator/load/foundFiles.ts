@@ -19,7 +19,8 @@ export interface FoundFiles {
 export async function findFiles(source: FileSource, earlier: FileProgress | null): Promise<FoundFiles> {
   const listed = await listSourceFiles(source.paths, '/', source.input.pathGlobFilter);
   const asked = new Set(listed.map(({ path }) => path));
-  const begun = earlier?.state === 'running' ? earlier.files.filter(({ path }) => !asked.has(path)) : [];
+  const unfinished = earlier?.state === 'running' ? earlier.files.filter(({ loadedBy }) => loadedBy === null) : [];
+  const begun = unfinished.filter(({ path }) => !asked.has(path));
   const found: (SourceFile & FoundFile)[] = [];
   for (const file of [...listed, ...(await Promise.all(begun.map(({ path }) => lookAt(path)))).flat()]) {
     const sum = await checksumFile(fs, file.path);

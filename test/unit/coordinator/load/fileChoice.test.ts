@@ -39,6 +39,19 @@ describe('files of a load', () => {
     expect(choice?.remarks).toHaveLength(1);
   });
 
+  test('of earlier loads are remembered, with the runs that loaded them', () => {
+    const asked = new Set([C.path]);
+    const second = chooseFiles([C], asked, left('done'), false);
+    expect(second?.files.map(({ path, loadedBy }) => [path, loadedBy])).toEqual([
+      [A.path, 'R1'],
+      [B.path, 'R1'],
+      [C.path, null],
+    ]);
+    const done: FileProgress = { ...left('done'), run: 'R2', files: second?.files ?? [] };
+    expect(chooseFiles([A, B], all, done, false)).toBeNull();
+    expect(chooseFiles([A, B], all, done, true)?.files.map(({ loadedBy }) => loadedBy)).toEqual(['R2', null, null]);
+  });
+
   test('go on where a run stopped, with its own list, and then with what it did not know', () => {
     // The first file is loaded: whatever became of it does not matter.
     const choice = chooseFiles([B, C], all, left('running'), false);
