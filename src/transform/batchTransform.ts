@@ -1,0 +1,59 @@
+/** What is done with each batch of rows in a worker, between decoding and encoding. */
+import type { RecordBatch, Schema } from 'apache-arrow';
+
+export interface BatchTransform {
+  /** Columns of every result, in order. */
+  readonly schema: Schema;
+  /**
+   * @param batch Rows of the input schema. Only read, and must not change before the promise settles.
+   * @returns Rows of `schema`: as many as the batch has, fewer, none or more. Valid until the next call.
+   * @throws OffloadError TRANSFORM_FAILED naming the rows.
+   */
+  apply(batch: RecordBatch, place: RowPlace): Promise<RecordBatch>;
+  close(): Promise<void>;
+}
+
+/** Names rows of a batch in messages. */
+export interface RowPlace {
+  /** `orders/3` for a partition, the path of a file. */
+  readonly source: string;
+  /** `orders/3 at offset 12`, `row 3 of /data/a.json`; rows of the batch count from 0. */
+  rowName(row: number): string;
+}
+
+/** SQL over each batch, which it sees as the table `messages`. */
+export interface SqlSettings {
+  readonly kind: 'sql';
+  /** One SELECT, as it was given or as it was made of `fields`. */
+  readonly statement: string;
+  /** Where it stands: `--transform`, `orders.fields`. */
+  readonly where: string;
+  /** What becomes of bytes that are not UTF-8 where the statement wants text of a binary column. */
+  readonly invalidUtf8: 'fail' | 'replace' | 'null';
+}
+
+/** Plain data: it crosses threads. */
+export type TransformSettings = SqlSettings;
+
+export interface OpenTransformOptions {
+  /** What the transform may hold beside the batch and its result. */
+  readonly memoryBytes: number;
+}
+
+/**
+ * Loads what the transform needs and checks it against the columns it will get.
+ *
+ * @throws OffloadError TRANSFORM_INVALID
+ */
+export async function openTransform(
+  settings: TransformSettings,
+  input: Schema,
+  options: OpenTransformOptions,
+): Promise<BatchTransform> {
+  switch (settings.kind) {
+    case 'sql': {
+      const { openSqlTransform } = await import('./sql/sqlTransform.ts');
+      return openSqlTransform(settings, input, options);
+    }
+  }
+}
