@@ -19,7 +19,14 @@ export interface RowPlace {
   readonly source: string;
   /** `orders/3 at offset 12`, `row 3 of /data/a.json`; rows of the batch count from 0. */
   rowName(row: number): string;
+  /** The same as data, for user code. */
+  readonly origin: RowOrigin;
 }
+
+/** Where the first row of a batch stands: `offset` in a partition, or row of a file, counted from 0. */
+export type RowOrigin =
+  | { readonly topic: string; readonly partition: number; readonly offset: number }
+  | { readonly file: string; readonly row: number };
 
 /** SQL over each batch, which it sees as the table `messages`. */
 export interface SqlSettings {
