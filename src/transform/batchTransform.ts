@@ -39,8 +39,21 @@ export interface SqlSettings {
   readonly invalidUtf8: 'fail' | 'replace' | 'null';
 }
 
+/** A module that turns one Arrow table into another. */
+export interface ModuleSettings {
+  readonly kind: 'module';
+  /** URL of the file. */
+  readonly url: string;
+  /** What names it: `--transform ./x.mjs`. */
+  readonly where: string;
+  /** Name of the entry, which user code is told. */
+  readonly config: string;
+  /** An empty table with the columns of every result, as Arrow IPC; null until `sampleModule` has found them. */
+  readonly columns: Uint8Array | null;
+}
+
 /** Plain data: it crosses threads. */
-export type TransformSettings = SqlSettings;
+export type TransformSettings = SqlSettings | ModuleSettings;
 
 export interface OpenTransformOptions {
   /** What the transform may hold beside the batch and its result. */
@@ -61,6 +74,10 @@ export async function openTransform(
     case 'sql': {
       const { openSqlTransform } = await import('./sql/sqlTransform.ts');
       return openSqlTransform(settings, input, options);
+    }
+    case 'module': {
+      const { openModuleTransform } = await import('./module/moduleTransform.ts');
+      return openModuleTransform(settings);
     }
   }
 }
