@@ -1,5 +1,6 @@
 import type { Field } from './fields.ts';
 import type { OffsetsAction } from './options.ts';
+import type { PartitionColumn } from './partitionBy.ts';
 import type { InputFormat } from './readerOptions.ts';
 import type { OutputFormat } from './writerOptions.ts';
 
@@ -88,8 +89,10 @@ export interface TargetSettings {
   /** `file`: exactly this file (`--write-coalesce 1`). */
   readonly kind: 'folder' | 'file';
   readonly mode: WriteMode;
-  /** Number of files; null: one for each task. */
+  /** Number of files, of each folder where `partitionBy` makes folders; null: as sizes suggest. */
   readonly coalesce: number | null;
+  /** Folders below the path, outermost first; none: all files lie in it. Only in a folder. */
+  readonly partitionBy: readonly PartitionColumn[];
   /** Format and options of the files. */
   readonly output: OutputFormat;
 }

@@ -79,6 +79,7 @@ export async function resolveSink(context: JobContext, source: JobSource): Promi
         mode: byConnection || options.writeMode,
         modeWhere: byConnection ? `connections.${connection.name}.mode` : '--write-mode',
         coalesce: options.writeCoalesce,
+        partitionBy: options.writePartitionBy,
         options: fileOptions(context, 'sink'),
       },
       values,

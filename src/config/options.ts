@@ -17,6 +17,7 @@ export interface CliOptions {
   readonly writePath?: string;
   readonly writeMode?: string;
   readonly writeCoalesce?: string;
+  readonly writePartitionBy?: string;
   readonly writeOptions?: string;
   readonly reload?: boolean;
   readonly conf?: string;

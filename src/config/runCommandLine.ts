@@ -97,6 +97,10 @@ export function buildRunCommand(configure: Configure): Command {
       '--write-coalesce <n>',
       'number of files; 1 is exactly the file named (default: as many as there are pieces)',
     )
+    .option(
+      '--write-partition-by <columns>',
+      'folders by values of columns, as country,date(timestamp); --write-coalesce is then the files of each folder',
+    )
     .option('--reload', 'load files again that were loaded already')
     .optionsGroup('Run:')
     .option('--connectionRef <name>', 'entry under connections for the side that is not named otherwise')

@@ -11,12 +11,13 @@ import { describePlan } from '../plan/describe.ts';
 import type { PartitionBounds, RangePlan } from '../plan/ranges.ts';
 import { cutTasks, type FetchTask, type TaskPlan, TURN_TASK_BYTES } from '../plan/tasks.ts';
 import type { TaskResult, WorkerSettings } from './fetchTask.ts';
+import { checkFolders } from './folders.ts';
 import { countGaps } from './gaps.ts';
 import type { OffloadJob } from './jobs.ts';
 import { estimateBytesPerOffset, lookUpRanges } from './lookup.ts';
 import { WorkerPool } from './pool.ts';
 import type { OffloadReport, ReportedOffset } from './report.ts';
-import { type FetchPool, type StagedRows, stageRows } from './stageRows.ts';
+import { type FetchPool, loadSchema, type StagedRows, stageRows } from './stageRows.ts';
 import { checkTarget, rootOf } from './target.ts';
 import { findTopics, keptTopicIds, namedTopics, plainTopicOf, type SelectedTopics } from './topics.ts';
 import type { RunUi } from './ui.ts';
@@ -44,6 +45,7 @@ export async function offload(job: OffloadJob, ui: RunUi, signal: AbortSignal): 
   const startedAtMs = performance.now();
   const seconds = (): number => (performance.now() - startedAtMs) / 1000;
   if ((await checkTarget(fs, job.sink.target)) === 'skip') return { ...nothingDone(job), seconds: seconds() };
+  await checkFolders(job.sink.target, () => loadSchema(job));
   // Threads take half a second to load: they do it while the run is opened and planned.
   const pool = job.dryRun ? null : new WorkerPool<FetchTask, WorkerSettings, TaskResult>('offload', job.workers);
   const cluster = new Cluster(job.source.kafka.connection, signal);
@@ -188,8 +190,10 @@ async function planTasks(
 ): Promise<TaskPlan> {
   const bytesPerOffset = await estimateBytesPerOffset(cluster, bounds, plan.ranges, job.source);
   const { target } = job.sink;
-  const fileCount = target.kind === 'file' ? 1 : target.coalesce;
-  const isInTurn = target.output.format !== 'parquet';
+  // Files of folders are put together in the end, whoever wrote their rows and when.
+  const isDivided = target.partitionBy.length > 0;
+  const fileCount = target.kind === 'file' ? 1 : isDivided ? null : target.coalesce;
+  const isInTurn = target.output.format !== 'parquet' && !isDivided;
   return cutTasks(plan.ranges, bytesPerOffset, job.workers, fileCount, {
     ...(isInTurn && { mostBytes: TURN_TASK_BYTES }),
     minTasks: job.source.minPartitions ?? 0,

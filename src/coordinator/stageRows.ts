@@ -44,14 +44,14 @@ export async function stageRows(
 
 function workerSettings(job: OffloadJob, layout: StagedLayout): Omit<WorkerSettings, 'mark' | 'turns'> {
   const { source } = job;
-  const { output } = job.sink.target;
+  const { output, partitionBy } = job.sink.target;
   const rowGroup = output.format === 'parquet' ? output : DEFAULTS;
   const memory = planMemory({
     maxMemoryBytes: job.maxMemoryBytes,
     workers: job.workers,
     rowGroupBytes: rowGroup.rowGroupBytes,
     fetchBytes: source.kafka.fetch.maxBytes,
-    encoder: encoderMemory(output.format),
+    encoder: encoderMemory(output.format, partitionBy.length > 0),
   });
   return {
     connection: source.kafka.connection,
@@ -60,6 +60,7 @@ function workerSettings(job: OffloadJob, layout: StagedLayout): Omit<WorkerSetti
     fields: source.fields,
     invalidUtf8: source.invalidUtf8,
     output,
+    partitionBy,
     rowGroupRows: rowGroup.rowGroupRows,
     rowGroupBytes: memory.rowGroupBytes,
     layout,
@@ -68,7 +69,7 @@ function workerSettings(job: OffloadJob, layout: StagedLayout): Omit<WorkerSetti
 }
 
 /** Imported here: planning needs no Arrow, and loading it takes time. */
-async function loadSchema(job: OffloadJob): Promise<Schema> {
+export async function loadSchema(job: OffloadJob): Promise<Schema> {
   const { arrowSchema } = await import('../transform/schema.ts');
   return arrowSchema(job.source.fields);
 }

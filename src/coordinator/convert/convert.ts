@@ -13,6 +13,7 @@ import { FILE_BYTES } from '../../plan/tasks.ts';
 import { type FileSchema, readSchema, toArrowSchema } from '../../sources/files/fileReader.ts';
 import { listSourceFiles, type SourceFile } from '../../sources/files/listFiles.ts';
 import { createTurns } from '../../stage/turns.ts';
+import { checkFolders } from '../folders.ts';
 import type { ConvertJob } from '../jobs.ts';
 import { WorkerPool } from '../pool.ts';
 import type { OffloadReport } from '../report.ts';
@@ -52,6 +53,7 @@ export async function convert(job: ConvertJob, ui: RunUi, signal: AbortSignal): 
       files.map(({ path }) => path),
       { memoryLimitBytes: READER_BYTES, signal },
     );
+    await checkFolders(target, async () => toArrowSchema(schema.columns));
     const session = await openRun({
       ...{ config: job.config, topics: [], offsets: job.offsets, root: rootOf(target), clusterId: NO_CLUSTER },
       takeOver: job.takeOver,
@@ -98,7 +100,7 @@ async function convertOpened(job: ConvertJob, opened: OpenedRun): Promise<Offloa
     write: ({ layout, mark, isOrdered }) => {
       const tasks = planTasks(files, target, isOrdered);
       const settings = {
-        ...{ input: job.source.input, schema, output: target.output, layout, mark },
+        ...{ input: job.source.input, schema, output: target.output, partitionBy: target.partitionBy, layout, mark },
         ...shareMemory(job, files.length),
         turns: isOrdered ? createTurns(tasks.length) : null,
         shared: createSharedState(job.workers),
@@ -153,7 +155,7 @@ function shareMemory(
 ): Pick<ConvertSettings, 'batchRows' | 'batchBytes' | 'readerBytes'> {
   const { output } = job.sink.target;
   const rowGroup = output.format === 'parquet' ? output : DEFAULTS;
-  const encoder = encoderMemory(output.format);
+  const encoder = encoderMemory(output.format, job.sink.target.partitionBy.length > 0);
   const memory = planMemory({
     maxMemoryBytes: job.maxMemoryBytes,
     workers: Math.min(job.workers, files),

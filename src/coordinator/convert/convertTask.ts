@@ -1,5 +1,6 @@
 /** What a worker does with one file that is read: decode, encode, stage. */
 import type { RecordBatch } from 'apache-arrow';
+import type { PartitionColumn } from '../../config/partitionBy.ts';
 import type { InputFormat } from '../../config/readerOptions.ts';
 import type { OutputFormat } from '../../config/writerOptions.ts';
 import type { BatchEncoder } from '../../encode/encoder.ts';
@@ -7,8 +8,11 @@ import { loadFileFormat } from '../../encode/fileFormat.ts';
 import { OffloadError, type PlainError, toPlainError } from '../../errors.ts';
 import { nodeFileSystem } from '../../io.ts';
 import { type FileSchema, openFile } from '../../sources/files/fileReader.ts';
+import type { FolderEncoder, FolderSegment } from '../../stage/folderSegments.ts';
 import { type Segment, SegmentWriter, type StagedLayout } from '../../stage/segments.ts';
 import { endTurn, type Turn, type TurnFlags, waitForTurn } from '../../stage/turns.ts';
+import { fileRowPlace } from '../../transform/places.ts';
+import { openFolders } from '../folders.ts';
 import { joinWorker, type SharedState } from '../sharedState.ts';
 
 /** One file of the source. */
@@ -27,6 +31,8 @@ export interface ConvertSettings {
   readonly input: InputFormat;
   readonly schema: FileSchema;
   readonly output: OutputFormat;
+  /** Folders below the target. */
+  readonly partitionBy: readonly PartitionColumn[];
   readonly mark: Uint8Array;
   /** Rows and bytes of a batch. */
   readonly batchRows: number;
@@ -42,6 +48,7 @@ export interface ConvertResult {
   readonly ok: true;
   readonly worker: number;
   readonly segments: readonly Segment[];
+  readonly folders: readonly FolderSegment[];
   readonly rows: number;
   /** Bad rows that were left out. */
   readonly dropped: number;
@@ -54,6 +61,7 @@ export class ConvertTaskRunner {
   readonly #settings: ConvertSettings;
   readonly #counters: ReturnType<typeof joinWorker>;
   #encoder: BatchEncoder | undefined;
+  #folders: FolderEncoder | undefined;
 
   constructor(settings: ConvertSettings) {
     this.#settings = settings;
@@ -74,27 +82,40 @@ export class ConvertTaskRunner {
 
   async #convert(task: ConvertTask, writer: SegmentWriter): Promise<ConvertResult> {
     const { input, schema, batchRows, batchBytes, readerBytes, turns } = this.#settings;
-    const segments: Segment[] = [];
+    const written: { segments: Segment[]; folders: FolderSegment[] } = { segments: [], folders: [] };
     let rows = 0;
     let dropped = 0;
     const options = { startRow: 0, batchRows, batchBytes, memoryLimitBytes: readerBytes, schema };
     for await (const found of openFile(input, task.path, options)) {
       dropped += found.dropped;
       rows += found.batch.numRows;
-      segments.push(...(await this.#write(task, found.batch, found.firstRow, writer)));
+      await this.#write(task, found.batch, found.firstRow, writer, written);
       this.#counters.advance(found.batch.numRows, 0, 0);
       this.#checkStopped();
     }
     this.#counters.advance(0, task.bytes, task.bytes);
     if (turns && task.turn) endTurn(turns, task.turn);
     const { worker } = this.#counters;
-    return { ok: true, worker, segments, rows, dropped, encoders: this.#encoder?.usedEncoders() ?? [] };
+    return { ok: true, worker, ...written, rows, dropped, encoders: this.#encoder?.usedEncoders() ?? [] };
   }
 
-  async #write(task: ConvertTask, batch: RecordBatch, firstRow: number, writer: SegmentWriter): Promise<Segment[]> {
-    const { output, mark, turns } = this.#settings;
-    const segments: Segment[] = [];
+  async #write(
+    task: ConvertTask,
+    batch: RecordBatch,
+    firstRow: number,
+    writer: SegmentWriter,
+    { segments, folders }: { segments: Segment[]; folders: FolderSegment[] },
+  ): Promise<void> {
+    const { output, partitionBy, batchRows, mark, turns } = this.#settings;
     this.#encoder ??= (await loadFileFormat(output)).createEncoder(mark);
+    if (partitionBy.length > 0) {
+      this.#folders ??= await openFolders({ encoder: this.#encoder, mostRows: batchRows, partitionBy }, batch.schema);
+      const { rowName } = fileRowPlace(task.path, firstRow);
+      const rows = { startOffset: firstRow, endOffset: firstRow + batch.numRows };
+      const range = { topic: task.path, partition: task.number, ...rows };
+      folders.push(...(await this.#folders.write(batch, range, writer, rowName)));
+      return;
+    }
     for (let row = 0, end = 0; row < batch.numRows; row = end) {
       const encoded = await this.#encoder.encode(row === 0 ? batch : batch.slice(row, batch.numRows));
       end = row + encoded.rows;
@@ -109,7 +130,6 @@ export class ConvertTaskRunner {
       };
       segments.push({ ...written, rows: encoded.rows, footer: encoded.footer, range });
     }
-    return segments;
   }
 
   #checkStopped(): void {

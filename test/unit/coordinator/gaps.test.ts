@@ -16,6 +16,7 @@ function result(partition: number, counts: Partial<TaskResult>): TaskResult {
     worker: 0,
     range: range(partition, 0, 0),
     segments: [],
+    folders: [],
     rest: null,
     rows: 0,
     control: 0,

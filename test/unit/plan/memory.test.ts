@@ -3,7 +3,7 @@ import { encoderMemory } from '../../../src/encode/memory.ts';
 import { planMemory } from '../../../src/plan/memory.ts';
 
 const MIB = 1024 ** 2;
-const encoder = encoderMemory('parquet');
+const encoder = encoderMemory('parquet', false);
 
 describe('planMemory', () => {
   it('gives each worker of the default memory row groups of some 40 MiB', () => {
