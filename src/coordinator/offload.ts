@@ -9,7 +9,7 @@ import { nodeFileSystem as fs, unlessAbsent } from '../io.ts';
 import { Cluster } from '../kafka/cluster.ts';
 import { describePlan } from '../plan/describe.ts';
 import type { PartitionBounds, RangePlan } from '../plan/ranges.ts';
-import { cutTasks, type FetchTask, type TaskPlan, TURN_TASK_BYTES } from '../plan/tasks.ts';
+import { cutTasks, DIVIDED_TASK_BYTES, type FetchTask, type TaskPlan, TURN_TASK_BYTES } from '../plan/tasks.ts';
 import type { TaskResult, WorkerSettings } from './fetchTask.ts';
 import { checkFolders } from './folders.ts';
 import { countGaps } from './gaps.ts';
@@ -196,6 +196,7 @@ async function planTasks(
   const isInTurn = target.output.format !== 'parquet' && !isDivided;
   return cutTasks(plan.ranges, bytesPerOffset, job.workers, fileCount, {
     ...(isInTurn && { mostBytes: TURN_TASK_BYTES }),
+    ...(isDivided && { leastBytes: DIVIDED_TASK_BYTES }),
     minTasks: job.source.minPartitions ?? 0,
   });
 }
