@@ -37,6 +37,11 @@ export interface SqlSettings {
   readonly where: string;
   /** What becomes of bytes that are not UTF-8 where the statement wants text of a binary column. */
   readonly invalidUtf8: 'fail' | 'replace' | 'null';
+  /**
+   * Of `fields` that has plain columns too: where the columns of the result come from. The batch begins with the plain ones,
+   * which go past the statement; the table `messages` are those behind them. Null: all columns are the statement's.
+   */
+  readonly order: readonly ('plain' | 'sql')[] | null;
 }
 
 /** A module that turns one Arrow table into another. */
@@ -80,4 +85,15 @@ export async function openTransform(
       return openModuleTransform(settings);
     }
   }
+}
+
+/** The columns of the result, found by opening the transform and closing it again. */
+export async function transformedSchema(
+  settings: TransformSettings,
+  input: Schema,
+  options: OpenTransformOptions,
+): Promise<Schema> {
+  const transform = await openTransform(settings, input, options);
+  await transform.close();
+  return transform.schema;
 }

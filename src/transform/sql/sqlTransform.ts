@@ -9,9 +9,11 @@ import type { BatchTransform, OpenTransformOptions, RowPlace, SqlSettings } from
 import { explainFailure } from './failedRow.ts';
 import { InputTable } from './inputTable.ts';
 import { inputType } from './inputTypes.ts';
+import { besidePlainColumns } from './plainColumns.ts';
 import { batchBuilder, ResultReader } from './results.ts';
 import {
   BYTES_TABLE,
+  checkExpression,
   describeQuery,
   inputColumns,
   makeQueries,
@@ -19,6 +21,7 @@ import {
   type Queries,
   readSelect,
   type Select,
+  selectOf,
   TEXT_TABLE,
   textColumn,
   viewOf,
@@ -30,6 +33,16 @@ import { isText, repairedText } from './texts.ts';
  * @throws OffloadError TRANSFORM_INVALID for a statement that is no row-wise SELECT over these columns.
  */
 export async function openSqlTransform(
+  settings: SqlSettings,
+  input: Schema,
+  options: OpenTransformOptions,
+): Promise<BatchTransform> {
+  const { order } = settings;
+  if (order === null) return openStatement(settings, input, options);
+  return besidePlainColumns(order, input, settings.where, (table) => openStatement(settings, table, options));
+}
+
+async function openStatement(
   settings: SqlSettings,
   input: Schema,
   { memoryBytes }: OpenTransformOptions,
@@ -65,12 +78,44 @@ export async function openSqlTransform(
  * @throws OffloadError TRANSFORM_INVALID as `openSqlTransform`.
  */
 export async function namedColumns(settings: SqlSettings, columns: readonly string[]): Promise<ReadonlySet<string>> {
-  const database = await openDatabase(0);
-  try {
-    const { connection } = database;
+  return withConnection(async (connection) => {
     const select = await readSelect(connection, settings.statement, settings.where);
     const input = columns.map((name) => ({ name, isBinary: false }));
     return (await makeQueries(connection, select, input, settings)).named;
+  });
+}
+
+/**
+ * Whether a text is one row-wise SELECT, whatever its columns.
+ *
+ * @throws OffloadError TRANSFORM_INVALID
+ */
+export async function checkStatement({ statement, where }: SqlSettings): Promise<void> {
+  await withConnection((connection) => readSelect(connection, statement, where));
+}
+
+/**
+ * One SELECT of all entries that are expressions, in their order.
+ *
+ * @throws OffloadError TRANSFORM_INVALID naming the entry that is no expression.
+ */
+export async function joinExpressions(
+  entries: readonly string[],
+  isExpression: (entry: string) => boolean,
+  where: string,
+): Promise<string> {
+  await withConnection(async (connection) => {
+    for (const [i, entry] of entries.entries()) {
+      if (isExpression(entry)) await checkExpression(connection, entry, `${where}[${i}]`);
+    }
+  });
+  return selectOf(entries.filter(isExpression));
+}
+
+async function withConnection<Result>(use: (connection: DuckDBConnection) => Promise<Result>): Promise<Result> {
+  const database = await openDatabase(0);
+  try {
+    return await use(database.connection);
   } finally {
     database.close();
   }

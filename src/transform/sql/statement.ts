@@ -41,6 +41,18 @@ export async function readSelect(connection: DuckDBConnection, statement: string
   return { body, names };
 }
 
+/** A statement of expressions; a comment in one of them ends with it. */
+export function selectOf(expressions: readonly string[]): string {
+  return `SELECT ${expressions.join('\n, ')}\nFROM ${TABLE}`;
+}
+
+/** @throws OffloadError TRANSFORM_INVALID for a text that is not one expression. */
+export async function checkExpression(connection: DuckDBConnection, text: string, where: string): Promise<void> {
+  const { body, names } = await readSelect(connection, selectOf([text]), where);
+  if (names.length === 1 && names[0] !== null && body.where_clause === null) return;
+  throw invalid(where, `"${text}" is not one expression; write EXPRESSION or EXPRESSION as NAME`);
+}
+
 /** A query for each of the two tables, and what it needs. */
 export interface Queries {
   /** Columns that the statement names, and those of them of which it wants the text. */

@@ -11,7 +11,7 @@ afterEach(async () => {
 });
 
 async function open(statement: string, invalidUtf8: SqlSettings['invalidUtf8'] = 'fail'): Promise<BatchTransform> {
-  const settings = { kind: 'sql', statement, where: '--transform', invalidUtf8 } as const;
+  const settings = { kind: 'sql', statement, where: '--transform', invalidUtf8, order: null } as const;
   const transform = await openTransform(settings, messageSchema, { memoryBytes: MEMORY });
   opened.push(transform);
   return transform;

@@ -3,7 +3,7 @@ import { openTransform } from '../../../src/transform/batchTransform.ts';
 import { type Message, messageBatch, messageSchema, place } from './messages.ts';
 
 async function refusal(statement: string): Promise<string> {
-  const settings = { kind: 'sql', statement, where: '--transform', invalidUtf8: 'fail' } as const;
+  const settings = { kind: 'sql', statement, where: '--transform', invalidUtf8: 'fail', order: null } as const;
   const transform = await openTransform(settings, messageSchema, { memoryBytes: 64 * 1024 ** 2 }).catch((error) => {
     expect(error).toMatchObject({ code: 'TRANSFORM_INVALID', exitStatus: 2 });
     return (error as Error).message;
@@ -95,7 +95,7 @@ test.each(["getenv('HOME')", "read_text('/etc/passwd')", "query('SELECT 1')"])('
 });
 
 async function failure(statement: string, messages: readonly Message[]): Promise<unknown> {
-  const settings = { kind: 'sql', statement, where: '--transform', invalidUtf8: 'fail' } as const;
+  const settings = { kind: 'sql', statement, where: '--transform', invalidUtf8: 'fail', order: null } as const;
   const transform = await openTransform(settings, messageSchema, { memoryBytes: 64 * 1024 ** 2 });
   try {
     return await transform.apply(messageBatch(messages), place).catch((error: unknown) => error);
@@ -127,6 +127,7 @@ test('goes on with the next batch after a failure', async () => {
     statement: 'SELECT key::INT AS k FROM messages',
     where: 'w',
     invalidUtf8: 'fail',
+    order: null,
   } as const;
   const transform = await openTransform(settings, messageSchema, { memoryBytes: 64 * 1024 ** 2 });
   await expect(transform.apply(messageBatch([{ key: '1' }, { key: 'b' }]), place)).rejects.toThrow('at offset 101');
