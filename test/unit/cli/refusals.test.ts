@@ -66,6 +66,8 @@ const REFUSED: Readonly<Record<string, readonly string[]>> = {
   ],
   'options of one side': [
     '--config orders --write-config clicks --write-coalesce 1',
+    '--config orders --write-config clicks --write-partition-by key',
+    '--config orders --write-path out --write-partition-by upper(key)',
     '--config orders --write-format console --write-coalesce 1',
     '--path in --write-config clicks --write-mode Overwrite',
     '--path in --write-config clicks --write-mode ErrorIfExists',
