@@ -71,6 +71,7 @@ export async function resolveFileTransform(
 }
 
 function sqlSettings(statement: string, invalidUtf8: SqlSettings['invalidUtf8']): SqlSettings {
+  checkNoClass(statement);
   return { kind: 'sql', statement, where: '--transform', invalidUtf8, order: null };
 }
 
@@ -124,4 +125,14 @@ async function inputFields(settings: SqlSettings, plain: readonly Field[] = []):
   const opened = await openTransform(settings, arrowSchema([...plain, ...fields]), { memoryBytes: 0 });
   await opened.close();
   return fields;
+}
+
+/** A class of the JVM, as the JVM tool takes it. @throws OffloadError USAGE */
+function checkNoClass(transform: string): void {
+  if (!/^\s*[\w$]+(\.[\w$]+)*\s*$/.test(transform)) return;
+  throw new OffloadError(
+    'USAGE',
+    `--transform ${transform} is no SQL, and classes of the JVM cannot be run here; write SELECT ... FROM messages WHERE ..., ` +
+      'or name a module, as ./rows.mjs',
+  );
 }

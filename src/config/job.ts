@@ -1,3 +1,4 @@
+import type { TransformSettings } from '../transform/batchTransform.ts';
 import type { Field } from './fields.ts';
 import type { OffsetsAction } from './options.ts';
 import type { PartitionColumn } from './partitionBy.ts';
@@ -178,6 +179,8 @@ export interface Job {
   /** Name of the entry under `kafka.topics` that is read; state is kept by it. Without one: a name made from the source. */
   readonly config: string;
   readonly source: TopicSource | FileSource;
+  /** What is done with the rows on their way; null: they stay as they are. */
+  readonly transform: TransformSettings | null;
   readonly sink: FileSink | TopicSink | ConsoleSink;
   /** Where offsets are saved; for a job that saves none, a folder for its lock and its intents below the target. */
   readonly offsets: OffsetsSettings;

@@ -1,5 +1,7 @@
 import { isAbsolute, sep } from 'node:path';
 import { OffloadError } from '../errors.ts';
+import type { TransformSettings } from '../transform/batchTransform.ts';
+import { resolveFileTransform } from './columns.ts';
 import type { Connection } from './connections.ts';
 import { resolveConsole } from './consoleSink.ts';
 import { resolveFileSource } from './fileSource.ts';
@@ -27,7 +29,9 @@ interface Part<Value> {
  *
  * @throws OffloadError USAGE, CONFIG_INVALID, CONFIG_UNKNOWN, FIELD_INVALID
  */
-export async function resolveSource(context: JobContext): Promise<Part<JobSource>> {
+export async function resolveSource(
+  context: JobContext,
+): Promise<Part<JobSource> & { readonly transform: TransformSettings | null }> {
   const { options, environment, loaded, named, route, reader } = context;
   if (route.source.kind === 'files') {
     const connection = connectionOf(context, 'source', 'FS');
@@ -37,7 +41,9 @@ export async function resolveSource(context: JobContext): Promise<Part<JobSource
       pathValues(context, null),
       environment,
     );
-    return { part, notes: [], warnings: [] };
+    const place = { config: options.writeConfig ?? 'files', cwd: environment.cwd };
+    const transform = await resolveFileTransform(options.transform, place);
+    return { part, transform, notes: [], warnings: [] };
   }
   const under = entryUnder(context, reader, named);
   const properties = readProperties({
@@ -46,14 +52,14 @@ export async function resolveSource(context: JobContext): Promise<Part<JobSource
     connection: connectionOf(context, 'source', 'KAFKA'),
     more: topLayer(reader),
   });
-  const { source, notes, warnings } = await resolveTopicSource(properties, named, options, {
+  const { source, transform, notes, warnings } = await resolveTopicSource(properties, named, options, {
     cwd: environment.cwd,
     topicName: under && topicNameOf(under),
     ...(named === null && { serverWhere: '--options' }),
     forTopic: route.sink.kind === 'topic',
   });
   const commit = named !== null && route.sink.kind !== 'console' && options.noCommit !== true;
-  return { part: { ...source, commit }, notes, warnings };
+  return { part: { ...source, commit }, transform, notes, warnings };
 }
 
 /**

@@ -8,6 +8,7 @@ export interface CliOptions {
   readonly format?: string;
   readonly path?: string;
   readonly options?: string;
+  readonly transform?: string;
   readonly maxRecords?: string;
   readonly startingOffsets?: string;
   readonly endingOffsets?: string;

@@ -30,6 +30,7 @@ export async function resolveJob(options: CliOptions, environment: Environment):
   return deepFreeze({
     config: context.named?.name ?? (sink.part.kind === 'files' ? FILES_NAME : nameAfter(source.part)),
     source: source.part,
+    transform: source.transform,
     sink: sink.part.kind === 'topic' ? await addProgress(context, source.part, sink.part, offsets.settings) : sink.part,
     offsets: offsets.settings,
     takeOver: options.takeOver ?? false,

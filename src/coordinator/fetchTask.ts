@@ -21,6 +21,7 @@ import type { OffsetRange } from '../tasks.ts';
 import { messagePlace } from '../transform/places.ts';
 import { toArrowBatch } from '../transform/toArrow.ts';
 import { openFolders } from './folders.ts';
+import { RowTransform, type TransformPlan } from './rowTransform.ts';
 import { joinWorker, type SharedState } from './sharedState.ts';
 
 /** The same for every task of a run. Plain data. */
@@ -30,6 +31,7 @@ export interface WorkerSettings {
   readonly failOnDataLoss: boolean;
   readonly fields: TopicSource['fields'];
   readonly invalidUtf8: TopicSource['invalidUtf8'];
+  readonly transform: TransformPlan | null;
   readonly output: OutputFormat;
   /** Folders below the target. */
   readonly partitionBy: readonly PartitionColumn[];
@@ -52,7 +54,10 @@ export interface TaskResult {
   readonly folders: readonly FolderSegment[];
   /** What the task did not get to before its byte limit; null: nothing. */
   readonly rest: OffsetRange | null;
+  /** Messages that were read. */
   readonly rows: number;
+  /** Rows made of them: other than `rows` only where a transform makes more or fewer. */
+  readonly rowsWritten: number;
   readonly control: number;
   readonly aborted: number;
   /** Offsets that retention removed while the run was reading. */
@@ -75,6 +80,7 @@ export class FetchTaskRunner {
   readonly #settings: WorkerSettings;
   readonly #cluster: Cluster;
   readonly #columns: MessageColumns;
+  readonly #transform: RowTransform;
   #encoder: BatchEncoder | undefined;
   #folders: FolderEncoder | undefined;
   readonly #counters: ReturnType<typeof joinWorker>;
@@ -83,6 +89,7 @@ export class FetchTaskRunner {
     this.#settings = settings;
     this.#cluster = new Cluster(settings.connection);
     this.#columns = new MessageColumns(settings.fields.map(({ column }) => column));
+    this.#transform = new RowTransform(settings.transform);
     this.#counters = joinWorker(settings.shared);
   }
 
@@ -105,7 +112,7 @@ export class FetchTaskRunner {
     const reader = new KafkaRangeReader(this.#cluster, task.range, { fetch, failOnDataLoss });
     const columns = this.#columns;
     const written: WrittenRows = { segments: [], folders: [] };
-    const counts = { rows: 0, control: 0, aborted: 0, invalidUtf8: 0 };
+    const counts = { rows: 0, rowsWritten: 0, control: 0, aborted: 0, invalidUtf8: 0 };
     let position = startOffset;
     let segmentStart = startOffset;
     let fetchedBytes = 0;
@@ -176,22 +183,26 @@ export class FetchTaskRunner {
     { file, turn }: FetchTask,
     writer: SegmentWriter,
     { segments, folders }: WrittenRows,
-    counts: { invalidUtf8: number },
+    counts: { invalidUtf8: number; rowsWritten: number },
   ): Promise<void> {
     const { fields, invalidUtf8, rowGroupRows, output, partitionBy, mark, turns } = this.#settings;
     const { topic, partition } = range;
     const onInvalidUtf8 = (_column: string, values: number): void => {
       counts.invalidUtf8 += values;
     };
-    const batch = toArrowBatch(this.#columns, fields, { topic, partition, invalidUtf8, onInvalidUtf8 });
+    const read = toArrowBatch(this.#columns, fields, { topic, partition, invalidUtf8, onInvalidUtf8 });
+    const offsetAt = (row: number): number => this.#columns.offsetAt(row);
+    const { batch, place } = await this.#transform.apply(read, messagePlace(topic, partition, offsetAt));
+    counts.rowsWritten += batch.numRows;
+    // Where it is not known which message a row was made of, all offsets are accounted for by the last piece.
+    const offsetOfRow = this.#transform.isNone ? offsetAt : () => range.startOffset;
     this.#encoder ??= (await loadFileFormat(output)).createEncoder(mark);
     if (partitionBy.length > 0) {
       this.#folders ??= await openFolders(
         { encoder: this.#encoder, mostRows: rowGroupRows, partitionBy },
         batch.schema,
       );
-      const { rowName } = messagePlace(topic, partition, (row) => this.#columns.offsetAt(row));
-      folders.push(...(await this.#folders.write(batch, range, writer, rowName)));
+      folders.push(...(await this.#folders.write(batch, range, writer, place.rowName)));
       return;
     }
     for (let row = 0, end = 0; row < batch.numRows; row = end) {
@@ -200,8 +211,8 @@ export class FetchTaskRunner {
       end = row + encoded.rows;
       if (turns && turn) await waitForTurn(turns, turn, () => this.#checkStopped());
       const written = await writer.write(file, encoded.body);
-      const startOffset = row === 0 ? range.startOffset : this.#columns.offsetAt(row);
-      const endOffset = end === batch.numRows ? range.endOffset : this.#columns.offsetAt(end);
+      const startOffset = row === 0 ? range.startOffset : offsetOfRow(row);
+      const endOffset = end === batch.numRows ? range.endOffset : offsetOfRow(end);
       segments.push({
         ...written,
         rows: end - row,

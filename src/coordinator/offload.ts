@@ -129,7 +129,7 @@ async function runOpened(context: RunContext, session: RunSession, pool: FetchPo
   return {
     ...begun,
     warnings,
-    rows: sum(staged, (result) => result.rows),
+    rows: sum(staged, (result) => result.rowsWritten),
     bytes: staged.files.reduce((total, { bytes }) => total + bytes, 0),
     files: staged.files.map(({ targetPath, rows, bytes }) => ({ path: targetPath, rows, bytes })),
     offsets,
@@ -222,7 +222,7 @@ async function sessionOptions({ job, ui, cluster, offsetsCluster, selected }: Ru
 
 function rowsByWorker(job: OffloadJob, staged: StagedRows): { worker: number; rows: number }[] {
   return Array.from({ length: job.workers }, (_, worker) => {
-    return { worker, rows: sum(staged, (result) => (result.worker === worker ? result.rows : 0)) };
+    return { worker, rows: sum(staged, (result) => (result.worker === worker ? result.rowsWritten : 0)) };
   });
 }
 

@@ -3,14 +3,18 @@ import { readSavedState } from '../commit/session.ts';
 import type { FileSource, TopicSource } from '../config/job.ts';
 import { Cluster } from '../kafka/cluster.ts';
 import { formatTable, TableCollector } from '../sinks/console.ts';
+import { fileRowPlace } from '../transform/places.ts';
 import type { ShowJob } from './jobs.ts';
 import { lookUpRanges } from './lookup.ts';
 import type { OffloadReport } from './report.ts';
+import { RowTransform, transformPlan } from './rowTransform.ts';
 import { findTopics, namedTopics, plainTopicOf } from './topics.ts';
 
 /** For the buffers of a file's reader. */
 const READER_BYTES = 64 * 1024 ** 2;
 const BATCH_BYTES = 4 * 1024 ** 2;
+/** Rows read at a time where a transform may leave some out. */
+const FILTERED_ROWS = 2048;
 
 /**
  * Begins where a run to files would begin now, whether one is under way or not.
@@ -34,7 +38,7 @@ export async function show(job: ShowJob, signal: AbortSignal): Promise<OffloadRe
     const plan = `plan: the first ${sink.numRows} rows of ${what} to the console\nnothing was read, written or committed`;
     return { ...report, rows: 0, seconds: 0, plan };
   }
-  const sourceFiles = source.kind === 'files' ? await showFiles(source, collector, signal) : null;
+  const sourceFiles = source.kind === 'files' ? await showFiles({ ...job, source }, collector, signal) : null;
   if (source.kind === 'topic') await showTopics({ ...job, source }, collector, signal);
   const { table } = collector;
   const drawing = await formatTable(table, sink.truncate);
@@ -49,6 +53,7 @@ async function showTopics(
   signal: AbortSignal,
 ): Promise<void> {
   const { source } = job;
+  const rows = new RowTransform(transformPlan(job.transform));
   const cluster = new Cluster(source.kafka.connection, signal);
   const offsetsCluster = job.offsets.kafka ? new Cluster(job.offsets.kafka.connection, signal) : cluster;
   try {
@@ -65,11 +70,12 @@ async function showTopics(
     });
     const { plan } = await lookUpRanges(cluster, selected, job, saved);
     const { readFirstRows } = await import('../sources/firstRows.ts');
-    for await (const batch of readFirstRows(cluster, plan.ranges, source)) {
-      collector.add(batch);
+    for await (const { batch, place } of readFirstRows(cluster, plan.ranges, source)) {
+      collector.add((await rows.apply(batch, place)).batch);
       if (collector.missing === 0) break;
     }
   } finally {
+    await rows.close();
     cluster.close();
     if (offsetsCluster !== cluster) offsetsCluster.close();
   }
@@ -77,7 +83,7 @@ async function showTopics(
 
 /** @returns The files of the source, read or not. */
 async function showFiles(
-  { paths, input }: FileSource,
+  { source, transform }: ShowJob & { readonly source: FileSource },
   collector: TableCollector,
   signal: AbortSignal,
 ): Promise<string[]> {
@@ -85,18 +91,25 @@ async function showFiles(
     import('../sources/files/listFiles.ts'),
     import('../sources/files/fileReader.ts'),
   ]);
+  const { paths, input } = source;
   const filter = 'pathGlobFilter' in input ? input.pathGlobFilter : null;
   const files = (await listSourceFiles(paths, '/', filter)).map(({ path }) => path);
   for (const path of files) {
     const options = {
       startRow: 0,
-      batchRows: collector.missing,
+      batchRows: transform === null ? collector.missing : FILTERED_ROWS,
       batchBytes: BATCH_BYTES,
       memoryLimitBytes: READER_BYTES,
     };
-    for await (const { batch } of openFile(input, path, { ...options, signal })) {
-      collector.add(batch);
-      if (collector.missing === 0) return files;
+    // Columns may differ from file to file.
+    const rows = new RowTransform(transformPlan(transform));
+    try {
+      for await (const { batch, firstRow } of openFile(input, path, { ...options, signal })) {
+        if (batch.numRows > 0) collector.add((await rows.apply(batch, fileRowPlace(path, firstRow))).batch);
+        if (collector.missing === 0) return files;
+      }
+    } finally {
+      await rows.close();
     }
   }
   return files;

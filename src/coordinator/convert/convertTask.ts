@@ -13,6 +13,7 @@ import { type Segment, SegmentWriter, type StagedLayout } from '../../stage/segm
 import { endTurn, type Turn, type TurnFlags, waitForTurn } from '../../stage/turns.ts';
 import { fileRowPlace } from '../../transform/places.ts';
 import { openFolders } from '../folders.ts';
+import { RowTransform, type TransformPlan } from '../rowTransform.ts';
 import { joinWorker, type SharedState } from '../sharedState.ts';
 
 /** One file of the source. */
@@ -30,6 +31,7 @@ export interface ConvertTask {
 export interface ConvertSettings {
   readonly input: InputFormat;
   readonly schema: FileSchema;
+  readonly transform: TransformPlan | null;
   readonly output: OutputFormat;
   /** Folders below the target. */
   readonly partitionBy: readonly PartitionColumn[];
@@ -60,11 +62,13 @@ export type ConvertOutcome = ConvertResult | { readonly ok: false; readonly erro
 export class ConvertTaskRunner {
   readonly #settings: ConvertSettings;
   readonly #counters: ReturnType<typeof joinWorker>;
+  readonly #transform: RowTransform;
   #encoder: BatchEncoder | undefined;
   #folders: FolderEncoder | undefined;
 
   constructor(settings: ConvertSettings) {
     this.#settings = settings;
+    this.#transform = new RowTransform(settings.transform);
     this.#counters = joinWorker(settings.shared);
   }
 
@@ -88,8 +92,7 @@ export class ConvertTaskRunner {
     const options = { startRow: 0, batchRows, batchBytes, memoryLimitBytes: readerBytes, schema };
     for await (const found of openFile(input, task.path, options)) {
       dropped += found.dropped;
-      rows += found.batch.numRows;
-      await this.#write(task, found.batch, found.firstRow, writer, written);
+      if (found.batch.numRows > 0) rows += await this.#write(task, found.batch, found.firstRow, writer, written);
       this.#counters.advance(found.batch.numRows, 0, 0);
       this.#checkStopped();
     }
@@ -99,37 +102,41 @@ export class ConvertTaskRunner {
     return { ok: true, worker, ...written, rows, dropped, encoders: this.#encoder?.usedEncoders() ?? [] };
   }
 
+  /** @returns How many rows were written. */
   async #write(
     task: ConvertTask,
-    batch: RecordBatch,
+    read: RecordBatch,
     firstRow: number,
     writer: SegmentWriter,
     { segments, folders }: { segments: Segment[]; folders: FolderSegment[] },
-  ): Promise<void> {
+  ): Promise<number> {
     const { output, partitionBy, batchRows, mark, turns } = this.#settings;
     this.#encoder ??= (await loadFileFormat(output)).createEncoder(mark);
+    const { batch, place } = await this.#transform.apply(read, fileRowPlace(task.path, firstRow));
+    // A file stands for a topic of one partition, its row numbers for offsets.
+    const range = {
+      topic: task.path,
+      partition: task.number,
+      startOffset: firstRow,
+      endOffset: firstRow + read.numRows,
+    };
     if (partitionBy.length > 0) {
       this.#folders ??= await openFolders({ encoder: this.#encoder, mostRows: batchRows, partitionBy }, batch.schema);
-      const { rowName } = fileRowPlace(task.path, firstRow);
-      const rows = { startOffset: firstRow, endOffset: firstRow + batch.numRows };
-      const range = { topic: task.path, partition: task.number, ...rows };
-      folders.push(...(await this.#folders.write(batch, range, writer, rowName)));
-      return;
+      folders.push(...(await this.#folders.write(batch, range, writer, place.rowName)));
+      return batch.numRows;
     }
+    // Where it is not known which row another was made of, all are accounted for by the last piece.
+    const rowAt = (row: number): number => (this.#transform.isNone ? firstRow + row : firstRow);
     for (let row = 0, end = 0; row < batch.numRows; row = end) {
       const encoded = await this.#encoder.encode(row === 0 ? batch : batch.slice(row, batch.numRows));
       end = row + encoded.rows;
       if (turns && task.turn) await waitForTurn(turns, task.turn, () => this.#checkStopped());
       const written = await writer.write(task.file, encoded.body);
-      // A file stands for a topic of one partition, its row numbers for offsets.
-      const range = {
-        topic: task.path,
-        partition: task.number,
-        startOffset: firstRow + row,
-        endOffset: firstRow + end,
-      };
-      segments.push({ ...written, rows: encoded.rows, footer: encoded.footer, range });
+      const endOffset = end === batch.numRows ? range.endOffset : rowAt(end);
+      const own = { ...range, startOffset: rowAt(row), endOffset };
+      segments.push({ ...written, rows: encoded.rows, footer: encoded.footer, range: own });
     }
+    return batch.numRows;
   }
 
   #checkStopped(): void {

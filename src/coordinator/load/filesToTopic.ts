@@ -18,9 +18,11 @@ import { LOAD_TRANSACTION_TIMEOUT_MS } from '../../kafka/client.ts';
 import { Cluster } from '../../kafka/cluster.ts';
 import { TransactionalProducer } from '../../kafka/transactionalProducer.ts';
 import { planLoadMemory } from '../../plan/loadMemory.ts';
-import { readSchema } from '../../sources/files/fileReader.ts';
+import { readSchema, toArrowSchema } from '../../sources/files/fileReader.ts';
+import { transformMemory } from '../../transform/memory.ts';
 import type { FileLoadJob } from '../jobs.ts';
 import type { OffloadReport, ReportedLoad } from '../report.ts';
+import { resultSchema, transformPlan } from '../rowTransform.ts';
 import { WorkerThreads } from '../threads.ts';
 import type { RunUi } from '../ui.ts';
 import type { FileUnit, LoadSettings } from './chunks.ts';
@@ -34,6 +36,9 @@ import type { LoadTask } from './loadTask.ts';
 import { type ProgressRecord, ProgressTopic, progressKey, readProgress } from './progressTopic.ts';
 import { compacted, ensureTopic } from './targetTopic.ts';
 import { closeProducer, type LoadCounts, transact, writeChunks } from './transactions.ts';
+
+/** For the reader that looks at the columns of files before the load begins. */
+const CHECK_BYTES = 64 * 1024 ** 2;
 
 interface LoadContext {
   readonly job: FileLoadJob;
@@ -63,6 +68,7 @@ async function load(context: LoadContext, threads: WorkerThreads<LoadTask, void>
   const choice = choose(job, files, before?.progress ?? null);
   const isFresh = before?.progress.state !== 'running';
   if (choice === null && before && isFresh) return alreadyLoaded(job, before.progress);
+  if (job.transform !== null && choice !== null) await checkTransform(context, choice);
   if (threads === null) {
     const existing = await target.findTopic(job.sink.topic);
     const plan = await describeLoad({ job, choice, existing, progress: before?.progress ?? null });
@@ -90,6 +96,13 @@ async function load(context: LoadContext, threads: WorkerThreads<LoadTask, void>
     if (producer) await closeProducer(producer);
     markEnded(run);
   }
+}
+
+/** A statement that does not go with the files is refused before anything is written. */
+async function checkTransform({ job, signal }: LoadContext, { files }: FileChoice): Promise<void> {
+  const paths = files.flatMap(({ path, loadedBy }) => (loadedBy === null ? [path] : []));
+  const { columns } = await readSchema(job.source.input, paths, { memoryLimitBytes: CHECK_BYTES, signal });
+  if (columns.length > 0) await resultSchema(job.transform, toArrowSchema(columns));
 }
 
 interface Opened {
@@ -147,6 +160,7 @@ async function writeFiles(context: LoadContext, opened: Opened, choice: FileChoi
     maxMemoryBytes: job.maxMemoryBytes,
     workers: job.workers,
     fetchBytes: sink.kafka.fetch.maxBytes,
+    transform: transformMemory(job.transform),
   });
   const settings: LoadSettings = {
     source: {
@@ -155,6 +169,7 @@ async function writeFiles(context: LoadContext, opened: Opened, choice: FileChoi
       schema: await readSchema(source.input, paths, { memoryLimitBytes: memory.readerBytes, signal }),
       memoryLimitBytes: memory.readerBytes,
     },
+    transform: transformPlan(job.transform),
     target: {
       connection: sink.kafka.connection,
       topic: sink.topic,

@@ -48,6 +48,7 @@ describe('resolveJob', () => {
         },
       },
       takeOver: false,
+      transform: null,
       warnings: [],
       workers: 4,
       // 64 MiB + 4 x 128 MiB

@@ -19,6 +19,7 @@ function result(partition: number, counts: Partial<TaskResult>): TaskResult {
     folders: [],
     rest: null,
     rows: 0,
+    rowsWritten: 0,
     control: 0,
     aborted: 0,
     lost: 0,
