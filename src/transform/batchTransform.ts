@@ -1,5 +1,6 @@
 /** What is done with each batch of rows in a worker, between decoding and encoding. */
 import type { RecordBatch, Schema } from 'apache-arrow';
+import type { ColumnType } from '../config/sparkSchema.ts';
 
 export interface BatchTransform {
   /** Columns of every result, in order. */
@@ -25,7 +26,13 @@ export interface RowPlace {
 
 /** Where the first row of a batch stands: `offset` in a partition, or row of a file, counted from 0. */
 export type RowOrigin =
-  | { readonly topic: string; readonly partition: number; readonly offset: number }
+  | {
+      readonly topic: string;
+      readonly partition: number;
+      readonly offset: number;
+      /** Of any row of the batch. */
+      readonly offsetAt: (row: number) => number;
+    }
   | { readonly file: string; readonly row: number };
 
 /** SQL over each batch, which it sees as the table `messages`. */
@@ -57,8 +64,30 @@ export interface ModuleSettings {
   readonly columns: Uint8Array | null;
 }
 
+/** Functions of the user that make typed columns of keys and values. */
+export interface DeserializerSettings {
+  readonly kind: 'deserializers';
+  /** Name of the entry, which user code is told. */
+  readonly config: string;
+  readonly columns: readonly DeserializedColumn[];
+  /** What is done with the typed columns. */
+  readonly next: ModuleSettings | null;
+}
+
+/** A column of the batch, BINARY, that becomes what a function makes of each value. */
+export interface DeserializedColumn {
+  readonly index: number;
+  readonly column: 'key' | 'value';
+  /** URL of the module. */
+  readonly url: string;
+  /** What names it: `kafka.customDeserializers.decode`. */
+  readonly where: string;
+  /** Of the results; null until `sampleDeserializers` has found it. */
+  readonly type: ColumnType | null;
+}
+
 /** Plain data: it crosses threads. */
-export type TransformSettings = SqlSettings | ModuleSettings;
+export type TransformSettings = SqlSettings | ModuleSettings | DeserializerSettings;
 
 export interface OpenTransformOptions {
   /** What the transform may hold beside the batch and its result. */
@@ -83,6 +112,10 @@ export async function openTransform(
     case 'module': {
       const { openModuleTransform } = await import('./module/moduleTransform.ts');
       return openModuleTransform(settings);
+    }
+    case 'deserializers': {
+      const { openDeserializers } = await import('./module/deserializers.ts');
+      return openDeserializers(settings, input);
     }
   }
 }

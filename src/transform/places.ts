@@ -7,7 +7,7 @@ export function messagePlace(topic: string, partition: number, offsetAt: (row: n
   return {
     source: `${topic}/${partition}`,
     rowName: (row) => `${topic}/${partition} at offset ${offsetAt(row)}`,
-    origin: { topic, partition, offset: offsetAt(0) },
+    origin: { topic, partition, offset: offsetAt(0), offsetAt },
   };
 }
 
