@@ -16,6 +16,8 @@ export interface RewriteOptions {
   readonly columns: readonly InputColumn[];
   /** The text of a binary column: as it is, or null where it is no text. */
   readonly text: (column: string, invalid: 'fail' | 'null') => SyntaxNode;
+  /** The text at a path of the JSON in a column, for the select list; null: as it is asked for. Absent: always so. */
+  readonly jsonText?: (column: string, path: string) => SyntaxNode | null;
   /** Columns of the table that the statement must not see. */
   readonly hidden: readonly string[];
   readonly where: string;
@@ -34,6 +36,8 @@ export interface Rewritten {
 /** Their arguments behind the first may be lambda functions; for all others `->` gets a value out of JSON. */
 const LAMBDA_FUNCTIONS = /^(list|array)_(transform|apply|filter|reduce)$|^(apply|filter|reduce)$/;
 const JSON_FUNCTIONS = /^->>?$|json/;
+/** Those that give the text at a path. */
+const JSON_TEXT = new Set(['->>', 'json_extract_string', 'json_extract_path_text']);
 /** Types that DuckDB makes of bytes as they are. */
 const TYPES_OF_BYTES = new Set(['BLOB', 'BIT']);
 
@@ -52,6 +56,8 @@ class Rewriter {
   readonly #table: string;
   /** Names given in the select list, which other expressions may use. */
   readonly #aliases: ReadonlySet<string>;
+  /** Whether the expression that is visited is one of the select list. */
+  #inList = true;
   readonly #named = new Set<string>();
   readonly #texts = new Set<string>();
 
@@ -67,6 +73,7 @@ class Rewriter {
   rewrite(): Rewritten {
     const before = nodesIn(this.#body.select_list);
     const list = before.map((item) => this.#visit(item, new Set()) as SyntaxNode);
+    this.#inList = false;
     const where_clause = this.#visit(this.#body.where_clause ?? null, new Set());
     return {
       body: { ...this.#body, select_list: list, where_clause },
@@ -115,6 +122,8 @@ class Rewriter {
 
   #visitFunction(node: SyntaxNode, locals: ReadonlySet<string>): Syntax {
     const name = textOf(node.function_name).toLowerCase();
+    const extracted = this.#extracted(name, node, locals);
+    if (extracted !== null) return { ...extracted, alias: node.alias ?? '' };
     const children = (node.children as Syntax[]).map((child, i) => {
       if (i > 0 && isNode(child) && child.class === 'LAMBDA' && LAMBDA_FUNCTIONS.test(name)) {
         const inner = new Set([...locals, ...parametersOf(child.lhs)]);
@@ -123,6 +132,17 @@ class Rewriter {
       return JSON_FUNCTIONS.test(name) ? this.#visitJson(child, locals) : this.#visit(child, locals);
     });
     return { ...node, children };
+  }
+
+  #extracted(name: string, node: SyntaxNode, locals: ReadonlySet<string>): SyntaxNode | null {
+    const [json, path] = node.children as Syntax[];
+    const { jsonText } = this.#options;
+    if (jsonText === undefined || !this.#inList || !JSON_TEXT.has(name)) return null;
+    const column = this.#binaryColumn(json, locals);
+    const text = constantText(path);
+    if (column === null || text === null || (node.children as Syntax[]).length !== 2) return null;
+    this.#texts.add(column);
+    return jsonText(column, text);
   }
 
   /** What goes into a JSON function. */
@@ -185,6 +205,13 @@ class Rewriter {
       `there is no column ${name}${place}; there are ${names.join(', ')}${didYouMean(name, names)}`,
     );
   }
+}
+
+/** A text in quotes; null for everything else. */
+function constantText(node: Syntax | undefined): string | null {
+  if (!isNode(node) || node.class !== 'CONSTANT' || !isNode(node.value)) return null;
+  const { type, value } = node.value;
+  return isNode(type) && type.id === 'VARCHAR' && typeof value === 'string' ? value : null;
 }
 
 /** `x` or `(x, i)` before the arrow. */

@@ -16,6 +16,7 @@ import {
   checkExpression,
   describeQuery,
   inputColumns,
+  JSON_TABLE,
   makeQueries,
   type OutputColumn,
   type Queries,
@@ -60,8 +61,8 @@ async function openStatement(
       text: new InputTable(connection, `${TEXT_TABLE}_rows`, types.text),
       bytes: new InputTable(connection, `${BYTES_TABLE}_rows`, types.bytes),
     };
-    for (const table of [TEXT_TABLE, BYTES_TABLE]) {
-      await connection.run(viewOf(table, columns, queries.texts, invalidUtf8));
+    for (const table of [TEXT_TABLE, BYTES_TABLE, ...(queries.onJson === null ? [] : [JSON_TABLE])]) {
+      await connection.run(viewOf(table, columns, queries, invalidUtf8));
     }
     await connection.run('SET lock_configuration = true');
     const output = await describeQuery(connection, queries.onBytes, where);
@@ -150,6 +151,7 @@ class SqlTransform implements BatchTransform {
   readonly #connection: DuckDBConnection;
   readonly #onText: ResultReader;
   readonly #onBytes: ResultReader;
+  #onJson: ResultReader | null;
 
   constructor(opened: Opened) {
     const { database, queries, output } = opened;
@@ -159,6 +161,8 @@ class SqlTransform implements BatchTransform {
     const builder: BatchBuilder = batchBuilder(output);
     this.#onText = new ResultReader(this.#connection, queries.onText, output, builder);
     this.#onBytes = new ResultReader(this.#connection, queries.onBytes, output, builder);
+    const { onJson } = queries;
+    this.#onJson = onJson === null ? null : new ResultReader(this.#connection, onJson, output, builder);
   }
 
   async apply(batch: RecordBatch, place: RowPlace): Promise<RecordBatch> {
@@ -167,7 +171,7 @@ class SqlTransform implements BatchTransform {
     try {
       if (queries.texts.size > 0 && this.#textData(batch).every(isText)) {
         tables.text.set(children, 0, batch.numRows);
-        return await this.#onText.read();
+        return await this.#readText();
       }
       tables.bytes.set(this.#bytesData(batch), 0, batch.numRows);
       return await this.#onBytes.read();
@@ -190,6 +194,18 @@ class SqlTransform implements BatchTransform {
       tables.text.set([], 0, 0);
       tables.bytes.set([], 0, 0);
     }
+  }
+
+  async #readText(): Promise<RecordBatch> {
+    if (this.#onJson !== null) {
+      const read = await this.#onJson.read().catch(() => null);
+      if (read !== null) return read;
+      const rows = await this.#onText.read();
+      // The statement keeps out what is no JSON: it will do so again.
+      this.#onJson = null;
+      return rows;
+    }
+    return this.#onText.read();
   }
 
   async close(): Promise<void> {

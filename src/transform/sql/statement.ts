@@ -4,12 +4,12 @@ import type { Schema } from 'apache-arrow';
 import { Type } from 'apache-arrow';
 import type { ColumnField } from '../../config/sparkSchema.ts';
 import { messageOf } from '../../errors.ts';
-import { quoteName } from '../../sources/files/columnTypes.ts';
+import { quoteName, quoteText } from '../../sources/files/columnTypes.ts';
 import { duckdbReason, exportedType } from '../../sources/files/duckdb/database.ts';
 import type { SqlSettings } from '../batchTransform.ts';
 import { type InputColumn, type Rewritten, rewriteSelect } from './rewrite.ts';
 import { checkPlan, checkRowWise, invalid, TABLE } from './rowWise.ts';
-import { formatSql, isNode, nodesIn, parseSql, type SyntaxNode, textOf } from './syntaxTree.ts';
+import { formatSql, isNode, nodesIn, numberNode, parseSql, type SyntaxNode, textOf } from './syntaxTree.ts';
 
 /**
  * The two tables that a statement can be run on. Nearly always every binary column is UTF-8 throughout; then it goes into
@@ -18,10 +18,20 @@ import { formatSql, isNode, nodesIn, parseSql, type SyntaxNode, textOf } from '.
  */
 export const TEXT_TABLE = 'messages_of_text';
 export const BYTES_TABLE = 'messages_of_bytes';
+/**
+ * As text, with all texts that the select list takes out of the JSON of one column, as a list: so each row's JSON is read
+ * once. Measured: four of them in 0.9 µs less of the 2.1 µs that a row took (November 2026). A value that is no JSON fails here
+ * also where a CASE would have kept it out; then the batch is run on `TEXT_TABLE`.
+ */
+export const JSON_TABLE = 'messages_of_json';
 
 /** The text of a binary column, beside the column. A `:` in it keeps it apart from names people use. */
 export function textColumn(name: string): string {
   return `${name}:text`;
+}
+
+function jsonColumn(name: string): string {
+  return `${name}:json`;
 }
 
 export interface Select {
@@ -60,6 +70,10 @@ export interface Queries {
   readonly texts: ReadonlySet<string>;
   readonly onText: string;
   readonly onBytes: string;
+  /** Null where a statement takes one text out of JSON at most. */
+  readonly onJson: string | null;
+  /** Of the columns that `onJson` reads so. */
+  readonly jsonPaths: ReadonlyMap<string, readonly string[]>;
   /** What `onBytes` was made from. */
   readonly body: SyntaxNode;
 }
@@ -92,8 +106,35 @@ export async function makeQueries(
     texts,
     onText: await format(connection, select, onText, TEXT_TABLE),
     onBytes: await format(connection, select, onBytes, BYTES_TABLE),
+    ...(await jsonQuery(connection, select, columns, where)),
     body: onBytes.body,
   };
+}
+
+async function jsonQuery(
+  connection: DuckDBConnection,
+  select: Select,
+  columns: readonly InputColumn[],
+  where: string,
+): Promise<Pick<Queries, 'onJson' | 'jsonPaths'>> {
+  const found = new Map<string, string[]>();
+  const collect = (column: string, path: string): null => {
+    const paths = found.get(column) ?? [];
+    // A path with a wildcard gives a list.
+    if (!path.includes('*') && !paths.includes(path)) found.set(column, [...paths, path]);
+    return null;
+  };
+  const text = (column: string): SyntaxNode => columnNode(textColumn(column));
+  const { texts } = rewriteSelect(select.body, { columns, text, jsonText: collect, hidden: [], where });
+  const jsonPaths = new Map([...found].filter(([, paths]) => paths.length > 1));
+  if (jsonPaths.size === 0) return { onJson: null, jsonPaths };
+  const jsonText = (column: string, path: string): SyntaxNode | null => {
+    const index = jsonPaths.get(column)?.indexOf(path) ?? -1;
+    return index === -1 ? null : itemNode(jsonColumn(column), index + 1);
+  };
+  const hidden = [...[...texts].map(textColumn), ...[...jsonPaths.keys()].map(jsonColumn)];
+  const rewritten = rewriteSelect(select.body, { columns, text, jsonText, hidden, where });
+  return { onJson: await format(connection, select, rewritten, JSON_TABLE), jsonPaths };
 }
 
 async function format(
@@ -141,16 +182,22 @@ function tableAlias(body: SyntaxNode): string {
 export function viewOf(
   table: string,
   columns: readonly InputColumn[],
-  texts: ReadonlySet<string>,
+  { texts, jsonPaths }: Pick<Queries, 'texts' | 'jsonPaths'>,
   invalidUtf8: SqlSettings['invalidUtf8'],
 ): string {
   const list = columns.flatMap(({ name }) => {
     const [own, text] = [quoteName(name), quoteName(textColumn(name))];
     if (!texts.has(name)) return [own];
     if (table === TEXT_TABLE) return [`encode(${own}) AS ${own}`, `${own} AS ${text}`];
+    if (table === JSON_TABLE) {
+      const paths = jsonPaths.get(name)?.map(quoteText).join(', ');
+      const json = `json_extract_string(${own}, [${paths}]) AS ${quoteName(jsonColumn(name))}`;
+      return [`encode(${own}) AS ${own}`, `${own} AS ${text}`, ...(paths === undefined ? [] : [json])];
+    }
     return invalidUtf8 === 'replace' ? [own, text] : [own];
   });
-  return `CREATE VIEW ${table} AS SELECT ${list.join(', ')} FROM ${table}_rows()`;
+  const rows = table === BYTES_TABLE ? BYTES_TABLE : TEXT_TABLE;
+  return `CREATE VIEW ${table} AS SELECT ${list.join(', ')} FROM ${rows}_rows()`;
 }
 
 export function inputColumns(schema: Schema): InputColumn[] {
@@ -280,6 +327,13 @@ const EMPTY_SELECT: SyntaxNode = {
 
 export function columnNode(name: string): SyntaxNode {
   return { class: 'COLUMN_REF', type: 'COLUMN_REF', alias: '', column_names: [name] };
+}
+
+/** An item of a list, counted from 1. */
+function itemNode(list: string, index: number): SyntaxNode {
+  const value = { type: { id: 'INTEGER', type_info: null }, is_null: false, value: numberNode(index) };
+  const constant = { class: 'CONSTANT', type: 'VALUE_CONSTANT', alias: '', value };
+  return { class: 'OPERATOR', type: 'ARRAY_EXTRACT', alias: '', children: [columnNode(list), constant] };
 }
 
 function decodeNode(column: string): SyntaxNode {

@@ -62,6 +62,10 @@ export function numberOf(value: Syntax | undefined): number | null {
   return Number.isSafeInteger(number) ? number : null;
 }
 
+export function numberNode(value: number): Syntax {
+  return `${MARK}#${value}`;
+}
+
 export function isNode(value: Syntax | undefined): value is SyntaxNode {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

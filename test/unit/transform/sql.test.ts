@@ -194,3 +194,40 @@ test('keeps numbers of any size and texts of any character as they are written',
     [9223372036854775807n, '-170141183460469231731687303715884105728', 1e300, "it's \u0001#5 é", 0.1, '1'],
   ]);
 });
+
+test('takes many texts out of JSON as one by one', async () => {
+  const sql =
+    `SELECT value->>'a' AS a, cast(value->>'$.b.c' AS INT) AS c, *, upper(json_extract_string(value, '/d/1')) AS d,
+    value->>'a.b' AS ab, value->>'$.d[*]' AS many, value->'b' AS b, value->>0 AS first, value->>'a' AS again
+    FROM (messages) WHERE value->>'a' <> 'no'`
+      .replace('(messages)', 'messages')
+      .replace('*, ', 'partition AS p, ');
+  const rows = await run(sql, [
+    json({ a: 'é"', b: { c: 7 }, d: ['x', 'y'], 'a.b': 'dot' }),
+    json({ a: 'no' }),
+    json({ a: 1.5, b: null }),
+    { value: null },
+    json({ a: { x: [true] } }),
+  ]);
+  expect(rows).toEqual([
+    ['é"', 7, 3, 'Y', 'dot', ['x', 'y'], '{"c":7}', null, 'é"'],
+    ['1.5', null, 3, null, null, [], 'null', null, '1.5'],
+    ['{"x":[true]}', null, 3, null, null, [], null, null, '{"x":[true]}'],
+  ]);
+});
+
+test('reads no JSON that a CASE keeps out', async () => {
+  const transform = await open(
+    `SELECT *, CASE WHEN json_valid(value) THEN value->>'a' END AS a, CASE WHEN json_valid(value) THEN value->>'b' END AS b FROM messages`,
+  );
+  expect(transform.schema.fields.map(({ name }) => name).slice(-3)).toEqual(['headers', 'a', 'b']);
+  const first = rowsOf(await transform.apply(messageBatch([json({ a: 1, b: 2 })]), place));
+  expect(first[0]?.slice(-2)).toEqual(['1', '2']);
+  const second = rowsOf(await transform.apply(messageBatch([{ value: '{' }, json({ a: 3 })]), place));
+  expect(second.map((row) => row.slice(-2))).toEqual([
+    [null, null],
+    ['3', null],
+  ]);
+  const third = rowsOf(await transform.apply(messageBatch([json({ b: 4 })]), place));
+  expect(third[0]?.slice(-2)).toEqual([null, '4']);
+});
