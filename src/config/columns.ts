@@ -1,8 +1,9 @@
 /** The columns of messages that a job reads, and what is made of them: `fields`, `includeHeaders`, `--transform`. */
 import { OffloadError } from '../errors.ts';
-import type { SqlSettings, TransformSettings } from '../transform/batchTransform.ts';
+import type { ModuleSettings, SqlSettings, TransformSettings } from '../transform/batchTransform.ts';
 import { allowedCasts } from '../transform/casts.ts';
 import { DEFAULT_COPIED_FIELDS, DEFAULT_FIELDS } from './defaults.ts';
+import { type Deserializers, takeCalls } from './deserializers.ts';
 import type { Field, SourceColumn } from './fields.ts';
 import { isModuleName, moduleUrl } from './modules.ts';
 import { isExpression, parseFields } from './parseFields.ts';
@@ -19,6 +20,7 @@ export interface ColumnsRequest {
   readonly includeHeaders: boolean;
   readonly invalidUtf8: SqlSettings['invalidUtf8'];
   readonly cwd: string;
+  readonly deserializers: Deserializers;
 }
 
 export interface SourceColumns {
@@ -43,6 +45,10 @@ export async function resolveColumns(request: ColumnsRequest): Promise<SourceCol
   }
   const columns = await resolveFields(request);
   if (transform === undefined) return { ...columns, notes: [] };
+  const module = moduleSettings(transform, named?.name ?? 'topic', request.cwd);
+  if (columns.transform?.kind === 'deserializers') {
+    return { ...columns, transform: { ...columns.transform, next: module }, notes: [] };
+  }
   if (columns.transform !== null) {
     throw new OffloadError(
       'USAGE',
@@ -50,7 +56,7 @@ export async function resolveColumns(request: ColumnsRequest): Promise<SourceCol
         'or list plain columns there',
     );
   }
-  return { ...columns, transform: moduleSettings(transform, named?.name ?? 'topic', request.cwd), notes: [] };
+  return { ...columns, transform: module, notes: [] };
 }
 
 /**
@@ -75,7 +81,7 @@ function sqlSettings(statement: string, invalidUtf8: SqlSettings['invalidUtf8'])
   return { kind: 'sql', statement, where: '--transform', invalidUtf8, order: null };
 }
 
-function moduleSettings(name: string, config: string, cwd: string): TransformSettings {
+function moduleSettings(name: string, config: string, cwd: string): ModuleSettings {
   return { kind: 'module', url: moduleUrl(name, cwd), where: `--transform ${name}`, config, columns: null };
 }
 
@@ -84,20 +90,34 @@ async function resolveFields({
   forTopic,
   includeHeaders,
   invalidUtf8,
+  cwd,
+  deserializers,
 }: ColumnsRequest): Promise<Omit<SourceColumns, 'notes'>> {
-  const entries = named?.entry.fields ?? (forTopic ? DEFAULT_COPIED_FIELDS : DEFAULT_FIELDS);
-  if (entries.length === 0) {
+  const given = named?.entry.fields ?? (forTopic ? DEFAULT_COPIED_FIELDS : DEFAULT_FIELDS);
+  if (given.length === 0) {
     throw new OffloadError(
       'CONFIG_INVALID',
       `${named?.where}.fields is empty; leave it out for ${DEFAULT_FIELDS.join(', ')}`,
     );
   }
   const name = named?.name ?? '--format kafka';
+  const { entries, columns } = takeCalls(name, given, deserializers, cwd);
   const fields = parseFields(name, entries);
   const expressions = entries.filter(isExpression);
   const hasHeaders = fields.some((field) => field.name.toLowerCase() === 'headers');
   const withHeaders = includeHeaders && !hasHeaders;
   if (withHeaders) fields.push({ name: 'headers', column: 'headers', type: 'HEADERS' });
+  if (columns.length > 0) {
+    const [expression] = expressions;
+    if (expression === undefined) {
+      return { fields, transform: { kind: 'deserializers', config: named?.name ?? 'topic', columns, next: null } };
+    }
+    throw new OffloadError(
+      'FIELD_INVALID',
+      `${name}.fields: "${expression}" is SQL, which cannot stand beside calls of customDeserializers; leave one of them to another run, or calculate in the module`,
+      { context: { entry: expression } },
+    );
+  }
   if (expressions.length === 0) return { fields, transform: null };
   const { joinExpressions } = await import('../transform/sql/sqlTransform.ts');
   const order = entries.map((entry) => (isExpression(entry) ? ('sql' as const) : ('plain' as const)));

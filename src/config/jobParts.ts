@@ -54,6 +54,7 @@ export async function resolveSource(
   });
   const { source, transform, notes, warnings } = await resolveTopicSource(properties, named, options, {
     cwd: environment.cwd,
+    deserializers: loaded?.deserializers ?? {},
     topicName: under && topicNameOf(under),
     ...(named === null && { serverWhere: '--options' }),
     forTopic: route.sink.kind === 'topic',

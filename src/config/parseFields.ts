@@ -25,6 +25,11 @@ const TYPE_WORDS: Readonly<Record<string, CastType | null>> = {
   ),
 };
 
+/** Whether a word after `as` is a cast. */
+export function isTypeWord(word: string): boolean {
+  return word.toUpperCase() in TYPE_WORDS;
+}
+
 interface Token {
   readonly kind: 'word' | 'quoted' | 'symbol' | 'end';
   readonly text: string;

@@ -62,7 +62,7 @@ export async function resolveOffsetsJob(
   const loaded = await loadConfig(options, environment);
   const named = findEntry(options.config, '--config', loaded);
   const properties = readProperties({ loaded, named, connection: null, more: null });
-  const place = { cwd: environment.cwd, topicName: topicNameOf(named) };
+  const place = { cwd: environment.cwd, deserializers: loaded.deserializers, topicName: topicNameOf(named) };
   const { source, notes } = await resolveTopicSource(properties, named, {}, place);
   const { selection, kafka } = source;
   const offsets = await resolveOffsets(loaded.tree.kafka, namedTopics(selection), environment.cwd);

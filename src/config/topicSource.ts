@@ -1,6 +1,7 @@
 import type { TransformSettings } from '../transform/batchTransform.ts';
 import { resolveColumns } from './columns.ts';
 import { DEFAULTS } from './defaults.ts';
+import type { Deserializers } from './deserializers.ts';
 import type { TopicSource } from './job.ts';
 import { readBoolean, readCount } from './kafkaProperties.ts';
 import { parseOffsetsOption, readOffsetSpec } from './offsetSpecs.ts';
@@ -31,6 +32,7 @@ export async function resolveTopicSource(
   options: Pick<CliOptions, 'transform' | 'maxRecords' | 'startingOffsets' | 'endingOffsets'>,
   place: {
     readonly cwd: string;
+    readonly deserializers: Deserializers;
     /** What is read where neither `subscribe` nor its like is set. */
     readonly topicName: Property | null;
     readonly serverWhere?: string;
@@ -54,7 +56,7 @@ export async function resolveTopicSource(
   const { startingOffsets, endingOffsets, transform } = options;
   const invalidUtf8 = named?.entry.invalidUtf8 ?? DEFAULTS.invalidUtf8;
   const columns = await resolveColumns({
-    ...{ named, transform, invalidUtf8, cwd: place.cwd },
+    ...{ named, transform, invalidUtf8, cwd: place.cwd, deserializers: place.deserializers },
     forTopic: place.forTopic ?? false,
     includeHeaders: readBoolean(properties.get('includeHeaders'), false),
   });

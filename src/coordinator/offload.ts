@@ -10,6 +10,7 @@ import { Cluster } from '../kafka/cluster.ts';
 import { describePlan } from '../plan/describe.ts';
 import type { PartitionBounds, RangePlan } from '../plan/ranges.ts';
 import { cutTasks, DIVIDED_TASK_BYTES, type FetchTask, type TaskPlan, TURN_TASK_BYTES } from '../plan/tasks.ts';
+import { isUnsettled } from '../transform/settle.ts';
 import type { TaskResult, WorkerSettings } from './fetchTask.ts';
 import { checkFolders } from './folders.ts';
 import { countGaps } from './gaps.ts';
@@ -17,6 +18,7 @@ import type { OffloadJob } from './jobs.ts';
 import { estimateBytesPerOffset, lookUpRanges } from './lookup.ts';
 import { WorkerPool } from './pool.ts';
 import type { OffloadReport, ReportedOffset } from './report.ts';
+import { settleTopicJob } from './settleJob.ts';
 import { type FetchPool, loadSchema, type StagedRows, stageRows } from './stageRows.ts';
 import { checkTarget, rootOf } from './target.ts';
 import { findTopics, keptTopicIds, namedTopics, plainTopicOf, type SelectedTopics } from './topics.ts';
@@ -45,7 +47,7 @@ export async function offload(job: OffloadJob, ui: RunUi, signal: AbortSignal): 
   const startedAtMs = performance.now();
   const seconds = (): number => (performance.now() - startedAtMs) / 1000;
   if ((await checkTarget(fs, job.sink.target)) === 'skip') return { ...nothingDone(job), seconds: seconds() };
-  await checkFolders(job.sink.target, () => loadSchema(job));
+  if (!isUnsettled(job.transform)) await checkFolders(job.sink.target, () => loadSchema(job));
   // Threads take half a second to load: they do it while the run is opened and planned.
   const pool = job.dryRun ? null : new WorkerPool<FetchTask, WorkerSettings, TaskResult>('offload', job.workers);
   const cluster = new Cluster(job.source.kafka.connection, signal);
@@ -117,7 +119,8 @@ async function runOpened(context: RunContext, session: RunSession, pool: FetchPo
   if (offsets.every(({ from, to }) => from === to)) return { ...begun, warnings, offsets };
   const tasks = await planTasks(context, plan, bounds);
   ui.progress.start(sumOffsets(plan), 0);
-  const staged = await stageRows(job, session, tasks, pool, ui.progress, signal).catch(async (error) => {
+  const settled = await settleTopicJob(job, cluster, plan.ranges);
+  const staged = await stageRows(settled, session, tasks, pool, ui.progress, signal).catch(async (error) => {
     throw await explainFailure(error, session);
   });
   ui.progress.stop();

@@ -7,7 +7,7 @@ import { fileRowPlace } from '../transform/places.ts';
 import type { ShowJob } from './jobs.ts';
 import { lookUpRanges } from './lookup.ts';
 import type { OffloadReport } from './report.ts';
-import { RowTransform, transformPlan } from './rowTransform.ts';
+import { FirstRowsTransform } from './settleJob.ts';
 import { findTopics, namedTopics, plainTopicOf } from './topics.ts';
 
 /** For the buffers of a file's reader. */
@@ -53,7 +53,7 @@ async function showTopics(
   signal: AbortSignal,
 ): Promise<void> {
   const { source } = job;
-  const rows = new RowTransform(transformPlan(job.transform));
+  const rows = new FirstRowsTransform(job.transform);
   const cluster = new Cluster(source.kafka.connection, signal);
   const offsetsCluster = job.offsets.kafka ? new Cluster(job.offsets.kafka.connection, signal) : cluster;
   try {
@@ -71,7 +71,7 @@ async function showTopics(
     const { plan } = await lookUpRanges(cluster, selected, job, saved);
     const { readFirstRows } = await import('../sources/firstRows.ts');
     for await (const { batch, place } of readFirstRows(cluster, plan.ranges, source)) {
-      collector.add((await rows.apply(batch, place)).batch);
+      collector.add(await rows.apply(batch, place));
       if (collector.missing === 0) break;
     }
   } finally {
@@ -102,10 +102,10 @@ async function showFiles(
       memoryLimitBytes: READER_BYTES,
     };
     // Columns may differ from file to file.
-    const rows = new RowTransform(transformPlan(transform));
+    const rows = new FirstRowsTransform(transform);
     try {
       for await (const { batch, firstRow } of openFile(input, path, { ...options, signal })) {
-        if (batch.numRows > 0) collector.add((await rows.apply(batch, fileRowPlace(path, firstRow))).batch);
+        if (batch.numRows > 0) collector.add(await rows.apply(batch, fileRowPlace(path, firstRow)));
         if (collector.missing === 0) return files;
       }
     } finally {

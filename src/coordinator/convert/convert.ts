@@ -20,6 +20,7 @@ import type { ConvertJob } from '../jobs.ts';
 import { WorkerPool } from '../pool.ts';
 import type { OffloadReport } from '../report.ts';
 import { resultSchema, transformPlan } from '../rowTransform.ts';
+import { settleFileJob } from '../settleJob.ts';
 import { createSharedState } from '../sharedState.ts';
 import { type StagedFiles, stageFiles } from '../staging.ts';
 import { checkTarget, rootOf } from '../target.ts';
@@ -56,7 +57,13 @@ export async function convert(job: ConvertJob, ui: RunUi, signal: AbortSignal): 
       files.map(({ path }) => path),
       { memoryLimitBytes: READER_BYTES, signal },
     );
-    const columns = await resultSchema(job.transform, toArrowSchema(schema.columns));
+    const settled = await settleFileJob(
+      job,
+      files.map(({ path }) => path),
+      schema,
+      signal,
+    );
+    const columns = await resultSchema(settled.transform, toArrowSchema(schema.columns));
     await checkFolders(target, async () => columns);
     const session = await openRun({
       ...{ config: job.config, topics: [], offsets: job.offsets, root: rootOf(target), clusterId: NO_CLUSTER },
@@ -64,7 +71,7 @@ export async function convert(job: ConvertJob, ui: RunUi, signal: AbortSignal): 
       log: (line) => ui.log.info(line),
     });
     try {
-      const report = await convertOpened(job, { ui, files, schema, resultSchema: columns, session, pool, signal });
+      const report = await convertOpened(settled, { ui, files, schema, resultSchema: columns, session, pool, signal });
       return { ...report, seconds: seconds() };
     } finally {
       ui.progress.stop();

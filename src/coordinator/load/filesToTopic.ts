@@ -23,6 +23,7 @@ import { transformMemory } from '../../transform/memory.ts';
 import type { FileLoadJob } from '../jobs.ts';
 import type { OffloadReport, ReportedLoad } from '../report.ts';
 import { resultSchema, transformPlan } from '../rowTransform.ts';
+import { settleFileJob } from '../settleJob.ts';
 import { WorkerThreads } from '../threads.ts';
 import type { RunUi } from '../ui.ts';
 import type { FileUnit, LoadSettings } from './chunks.ts';
@@ -61,14 +62,14 @@ export async function loadFiles(job: FileLoadJob, ui: RunUi, signal: AbortSignal
   }
 }
 
-async function load(context: LoadContext, threads: WorkerThreads<LoadTask, void> | null): Promise<OffloadReport> {
-  const { job, target } = context;
-  const before = await lookAtProgress(context);
+async function load(given: LoadContext, threads: WorkerThreads<LoadTask, void> | null): Promise<OffloadReport> {
+  const { job, target } = given;
+  const before = await lookAtProgress(given);
   const files = await findFiles(job.source, before?.progress ?? null);
   const choice = choose(job, files, before?.progress ?? null);
   const isFresh = before?.progress.state !== 'running';
   if (choice === null && before && isFresh) return alreadyLoaded(job, before.progress);
-  if (job.transform !== null && choice !== null) await checkTransform(context, choice);
+  const context = job.transform === null || choice === null ? given : await settle(given, choice);
   if (threads === null) {
     const existing = await target.findTopic(job.sink.topic);
     const plan = await describeLoad({ job, choice, existing, progress: before?.progress ?? null });
@@ -98,11 +99,15 @@ async function load(context: LoadContext, threads: WorkerThreads<LoadTask, void>
   }
 }
 
-/** A statement that does not go with the files is refused before anything is written. */
-async function checkTransform({ job, signal }: LoadContext, { files }: FileChoice): Promise<void> {
+/** The columns of user code; and a statement that does not go with the files is refused before anything is written. */
+async function settle(context: LoadContext, { files }: FileChoice): Promise<LoadContext> {
+  const { job, signal } = context;
   const paths = files.flatMap(({ path, loadedBy }) => (loadedBy === null ? [path] : []));
-  const { columns } = await readSchema(job.source.input, paths, { memoryLimitBytes: CHECK_BYTES, signal });
-  if (columns.length > 0) await resultSchema(job.transform, toArrowSchema(columns));
+  const schema = await readSchema(job.source.input, paths, { memoryLimitBytes: CHECK_BYTES, signal });
+  if (schema.columns.length === 0) return context;
+  const settled = await settleFileJob(job, paths, schema, signal);
+  await resultSchema(settled.transform, toArrowSchema(schema.columns));
+  return { ...context, job: settled };
 }
 
 interface Opened {
@@ -162,14 +167,16 @@ async function writeFiles(context: LoadContext, opened: Opened, choice: FileChoi
     fetchBytes: sink.kafka.fetch.maxBytes,
     transform: transformMemory(job.transform),
   });
+  const schema = await readSchema(source.input, paths, { memoryLimitBytes: memory.readerBytes, signal });
+  const { transform } = await settleFileJob(job, paths, schema, signal);
   const settings: LoadSettings = {
     source: {
       kind: 'files',
       input: source.input,
-      schema: await readSchema(source.input, paths, { memoryLimitBytes: memory.readerBytes, signal }),
+      schema,
       memoryLimitBytes: memory.readerBytes,
     },
-    transform: transformPlan(job.transform),
+    transform: transformPlan(transform),
     target: {
       connection: sink.kafka.connection,
       topic: sink.topic,

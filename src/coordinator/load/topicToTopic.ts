@@ -24,6 +24,7 @@ import type { TopicToTopicJob } from '../jobs.ts';
 import { estimateBytesPerOffset, lookUpRanges } from '../lookup.ts';
 import type { OffloadReport } from '../report.ts';
 import { transformPlan } from '../rowTransform.ts';
+import { settleTopicJob } from '../settleJob.ts';
 import { WorkerThreads } from '../threads.ts';
 import { findTopics, type SelectedTopics } from '../topics.ts';
 import type { RunUi } from '../ui.ts';
@@ -144,7 +145,8 @@ async function copy(context: CopyContext, opened: Opened): Promise<OffloadReport
     plan.ranges.reduce((sum, { startOffset, endOffset }) => sum + endOffset - startOffset, 0),
     bytes,
   );
-  const { counts, ends } = await writeRanges(context, opened, plan);
+  const settled = { ...context, job: await settleTopicJob(job, context.source, plan.ranges) };
+  const { counts, ends } = await writeRanges(settled, opened, plan);
   ui.progress.stop();
   signal.throwIfAborted();
   await raise(session, plan, topicIdsOf(selected));

@@ -7,7 +7,15 @@ import { arrowSchema } from '../../../src/transform/schema.ts';
 
 function request(fields: readonly string[] | undefined, transform?: string) {
   const named = { name: 'orders', where: 'kafka.topics.orders', entry: { fields } } as unknown as NamedEntry;
-  return { named, transform, forTopic: false, includeHeaders: false, invalidUtf8: 'fail', cwd: '/' } as const;
+  return {
+    named,
+    transform,
+    forTopic: false,
+    includeHeaders: false,
+    invalidUtf8: 'fail',
+    cwd: '/',
+    deserializers: {},
+  } as const;
 }
 
 test.each([
