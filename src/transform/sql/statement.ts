@@ -2,9 +2,9 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
 import type { Schema } from 'apache-arrow';
 import { Type } from 'apache-arrow';
-import type { ColumnField } from '../../config/sparkSchema.ts';
+import type { ColumnField, ColumnType } from '../../config/sparkSchema.ts';
 import { messageOf } from '../../errors.ts';
-import { quoteName, quoteText } from '../../sources/files/columnTypes.ts';
+import { quoteName, quoteText, sameType } from '../../sources/files/columnTypes.ts';
 import { duckdbReason, exportedType } from '../../sources/files/duckdb/database.ts';
 import type { SqlSettings } from '../batchTransform.ts';
 import { type InputColumn, type Rewritten, rewriteSelect } from './rewrite.ts';
@@ -236,7 +236,8 @@ export async function describeQuery(
       if (typeof exported === 'string') {
         throw invalid(where, `its column ${name} is of type ${type}, which has no counterpart in Arrow; cast it`);
       }
-      columns.push({ name, ...exported });
+      const written = withoutSeconds(exported.type);
+      columns.push({ name, type: written, isCast: exported.isCast || !sameType(written, exported.type) });
     }
   } finally {
     prepared.destroySync();
@@ -244,6 +245,21 @@ export async function describeQuery(
   const plan = await connection.runAndReadAll(`EXPLAIN (FORMAT json) ${query}`);
   checkPlan(operatorsIn(JSON.parse(String(plan.getRows()[0]?.[1])) as Plan[]), where);
   return columns;
+}
+
+/** Parquet counts no seconds: timestamps in them become timestamps in milliseconds. */
+function withoutSeconds(type: ColumnType): ColumnType {
+  if (typeof type === 'string') return type === 'TIMESTAMP_S' ? 'TIMESTAMP_MS' : type;
+  switch (type.kind) {
+    case 'decimal':
+      return type;
+    case 'list':
+      return { kind: 'list', item: withoutSeconds(type.item) };
+    case 'map':
+      return { kind: 'map', key: withoutSeconds(type.key), value: withoutSeconds(type.value) };
+    case 'struct':
+      return { kind: 'struct', fields: type.fields.map((field) => ({ ...field, type: withoutSeconds(field.type) })) };
+  }
 }
 
 interface Plan {
