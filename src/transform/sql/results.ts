@@ -11,7 +11,7 @@ import type { OutputColumn } from './statement.ts';
 const MOST_BYTES = 1024 ** 3;
 
 /** @returns The query with a row behind all others: a stream that fails in its middle looks like one that ended. */
-export function markEnd(query: string, columns: readonly OutputColumn[]): string {
+function markEnd(query: string, columns: readonly OutputColumn[]): string {
   const names = columns.map((_, i) => `c${i}`);
   const list = columns.map(({ type, isCast }, i) => (isCast ? `CAST(${names[i]} AS ${sqlType(type)})` : names[i]));
   const rows = `(${query}) AS rows(${names.map(quoteName).join(', ')})`;
@@ -64,7 +64,7 @@ export class ResultReader {
 }
 
 /** DuckDB told no error: whoever gets this runs the query again, in the way that tells errors. */
-export class IncompleteResult extends Error {}
+class IncompleteResult extends Error {}
 
 /** Takes rows of any number until they are asked for. */
 export function batchBuilder(columns: readonly OutputColumn[]): BatchBuilder {

@@ -319,7 +319,7 @@ async function nameOf(connection: DuckDBConnection, item: SyntaxNode): Promise<s
 }
 
 /** An expression as DuckDB writes it, for messages as well. */
-export async function expressionText(connection: DuckDBConnection, item: SyntaxNode): Promise<string> {
+async function expressionText(connection: DuckDBConnection, item: SyntaxNode): Promise<string> {
   const query = await formatSql(connection, {
     node: { ...EMPTY_SELECT, select_list: [{ ...item, alias: '' }] },
     named_param_map: [],

@@ -5,7 +5,7 @@ import { parametersOf, presenceOf, wordsOf } from '../../encode/arrow/access.ts'
 import { OffloadError } from '../../errors.ts';
 
 /** A value that DuckDB has no room for. */
-export class OutOfRange extends Error {}
+class OutOfRange extends Error {}
 
 const INLINE_BYTES = 12;
 const STRING_BYTES = 16;
