@@ -19,7 +19,7 @@ const ROUNDS = 3;
 const COMMAND = join(import.meta.dirname, '..', 'src', 'cli.js');
 const RESULTS = join(import.meta.dirname, '..', '..', 'bench', 'results');
 
-interface Contender {
+export interface Contender {
   readonly name: string;
   run(round: number): Promise<Measurement>;
 }
@@ -34,6 +34,15 @@ interface Result {
 }
 
 export async function run(messages = MESSAGES): Promise<void> {
+  await compareOnTopic('e2e', messages, contenders);
+}
+
+/** Fills a topic, has the contenders read it, prints what they took and keeps it as `NAME-MESSAGES.json`. */
+export async function compareOnTopic(
+  bench: string,
+  messages: number,
+  contendersOf: (folder: string, bootstrapServers: string, topic: BenchTopic) => Contender[],
+): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'kafkaload-bench-'));
   const given = process.env.KAFKA_BOOTSTRAP_SERVERS;
   const broker = given ? null : await startKafka();
@@ -42,8 +51,8 @@ export async function run(messages = MESSAGES): Promise<void> {
     const name = `bench-${process.pid}`;
     console.log(`filling topic ${name}: ${messages.toLocaleString('en-US')} messages, ${PARTITIONS} partitions, lz4`);
     const topic = await fillTopic(bootstrapServers, name, PARTITIONS, messages);
-    const results = await compare(contenders(folder, bootstrapServers, topic), topic);
-    print(results, topic);
+    const results = await compare(contendersOf(folder, bootstrapServers, topic), topic);
+    print(bench, results, topic);
   } finally {
     await broker?.stop();
     rmSync(folder, { recursive: true, force: true });
@@ -68,7 +77,7 @@ function contenders(folder: string, bootstrapServers: string, topic: BenchTopic)
 }
 
 /** Every run has a config of its own, so that each reads the whole topic. */
-async function offload(
+export async function offload(
   folder: string,
   bootstrapServers: string,
   topic: BenchTopic,
@@ -127,7 +136,7 @@ function median(values: readonly number[]): number {
   return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
 }
 
-function print(results: readonly Result[], topic: BenchTopic): void {
+function print(bench: string, results: readonly Result[], topic: BenchTopic): void {
   const baseline = results.find(({ name }) => name.startsWith('kcat'))?.seconds;
   const bytes = topic.messageBytes / topic.messages;
   console.log(
@@ -145,7 +154,7 @@ function print(results: readonly Result[], topic: BenchTopic): void {
     })),
   );
   mkdirSync(RESULTS, { recursive: true });
-  const file = join(RESULTS, `e2e-${topic.messages}.json`);
+  const file = join(RESULTS, `${bench}-${topic.messages}.json`);
   writeFileSync(file, `${JSON.stringify({ cores: cpus().length, node: process.version, topic, results }, null, 2)}\n`);
   console.log(`written to ${file}`);
 }

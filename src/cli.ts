@@ -22,6 +22,8 @@ process.on('uncaughtException', (error) => {
   process.exit(1);
 });
 
+// A thread that nothing but a promise waits for does not keep a process alive: it would end half-way with status 13.
+const alive = setInterval(() => {}, 60_000);
 process.exitCode = await main(process.argv.slice(2), {
   environment: { env: process.env, cwd: process.cwd(), now: new Date() },
   stdout: process.stdout,
@@ -30,3 +32,4 @@ process.exitCode = await main(process.argv.slice(2), {
   loadOffsets: async () => (await import('./coordinator/offsetsCommand.ts')).runOffsetsCommand,
   loadOffload: async () => (await import('./coordinator/runJob.ts')).runJob,
 });
+clearInterval(alive);

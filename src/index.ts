@@ -4,3 +4,9 @@ export type { OffloadReport } from './coordinator/report.ts';
 export { runJob } from './coordinator/runJob.ts';
 export type { RunUi } from './coordinator/ui.ts';
 export { type ErrorCode, OffloadError } from './errors.ts';
+export type {
+  DeserializeContext,
+  Deserializer,
+  TransformContext,
+  TransformFunction,
+} from './transform/module/userModule.ts';

@@ -54,7 +54,12 @@ async function checkEntries(loaded: LoadedConfig, environment: Environment): Pro
       const named = findEntry(name, '--config', loaded);
       const properties = readProperties({ loaded, named, connection: null, more: null });
       const topicName = topicNameOf(named);
-      const source = await resolveTopicSource(properties, named, {}, { cwd, topicName });
+      const source = await resolveTopicSource(
+        properties,
+        named,
+        {},
+        { cwd, topicName, deserializers: loaded.deserializers },
+      );
       if (topicName !== null) await resolveTopicSink(properties, named, { cwd });
       const offsets = await resolveOffsets(tree.kafka, namedTopics(source.source.selection), cwd);
       notes.push(...source.notes, ...offsets.notes);

@@ -1,5 +1,7 @@
+import type { TransformSettings } from '../transform/batchTransform.ts';
 import type { Field } from './fields.ts';
 import type { OffsetsAction } from './options.ts';
+import type { PartitionColumn } from './partitionBy.ts';
 import type { InputFormat } from './readerOptions.ts';
 import type { OutputFormat } from './writerOptions.ts';
 
@@ -90,8 +92,10 @@ export interface TargetSettings {
   /** `file`: exactly this file (`--write-coalesce 1`). */
   readonly kind: 'folder' | 'file';
   readonly mode: WriteMode;
-  /** Number of files; null: one for each task. */
+  /** Number of files, of each folder where `partitionBy` makes folders; null: as sizes suggest. */
   readonly coalesce: number | null;
+  /** Folders below the path, outermost first; none: all files lie in it. Only in a folder. */
+  readonly partitionBy: readonly PartitionColumn[];
   /** Format and options of the files. */
   readonly output: OutputFormat;
 }
@@ -177,6 +181,8 @@ export interface Job {
   /** Name of the entry under `kafka.topics` that is read; state is kept by it. Without one: a name made from the source. */
   readonly config: string;
   readonly source: TopicSource | FileSource;
+  /** What is done with the rows on their way; null: they stay as they are. */
+  readonly transform: TransformSettings | null;
   readonly sink: FileSink | TopicSink | ConsoleSink;
   /** Where offsets are saved; for a job that saves none, a folder for its lock and its intents below the target. */
   readonly offsets: OffsetsSettings;

@@ -1,5 +1,7 @@
 import { isAbsolute, sep } from 'node:path';
 import { OffloadError } from '../errors.ts';
+import type { TransformSettings } from '../transform/batchTransform.ts';
+import { resolveFileTransform } from './columns.ts';
 import type { Connection } from './connections.ts';
 import { resolveConsole } from './consoleSink.ts';
 import { resolveFileSource } from './fileSource.ts';
@@ -28,7 +30,9 @@ interface Part<Value> {
  *
  * @throws OffloadError USAGE, CONFIG_INVALID, CONFIG_UNKNOWN, FIELD_INVALID
  */
-export async function resolveSource(context: JobContext): Promise<Part<JobSource>> {
+export async function resolveSource(
+  context: JobContext,
+): Promise<Part<JobSource> & { readonly transform: TransformSettings | null }> {
   const { options, environment, loaded, named, route, reader } = context;
   if (route.source.kind === 'files') {
     const connection = connectionOf(context, 'source', 'FS');
@@ -38,7 +42,9 @@ export async function resolveSource(context: JobContext): Promise<Part<JobSource
       pathValues(context, null),
       environment,
     );
-    return { part, notes: [], warnings: [] };
+    const place = { config: options.writeConfig ?? 'files', cwd: environment.cwd };
+    const transform = await resolveFileTransform(options.transform, place);
+    return { part, transform, notes: [], warnings: [] };
   }
   const under = entryUnder(context, reader, named);
   const properties = readProperties({
@@ -47,14 +53,15 @@ export async function resolveSource(context: JobContext): Promise<Part<JobSource
     connection: connectionOf(context, 'source', 'KAFKA'),
     more: topLayer(reader),
   });
-  const { source, notes, warnings } = await resolveTopicSource(properties, named, options, {
+  const { source, transform, notes, warnings } = await resolveTopicSource(properties, named, options, {
     cwd: environment.cwd,
+    deserializers: loaded?.deserializers ?? {},
     topicName: under && topicNameOf(under),
     ...(named === null && { serverWhere: '--options' }),
     forTopic: route.sink.kind === 'topic',
   });
   const commit = named !== null && route.sink.kind !== 'console' && options.noCommit !== true;
-  return { part: { ...source, commit }, notes, warnings };
+  return { part: { ...source, commit }, transform, notes, warnings };
 }
 
 /**
@@ -80,6 +87,7 @@ export async function resolveSink(context: JobContext, source: JobSource): Promi
         mode: byConnection || options.writeMode,
         modeWhere: byConnection ? `connections.${connection.name}.mode` : '--write-mode',
         coalesce: options.writeCoalesce,
+        partitionBy: options.writePartitionBy,
         options: fileOptions(context, 'sink'),
       },
       values,

@@ -3,6 +3,7 @@ import { basename, extname, join, resolve } from 'node:path';
 import { LineCounter, parseDocument } from 'yaml';
 import { OffloadError } from '../errors.ts';
 import { DEFAULT_CONF_FILES, SL_ROOT_CONF_FILE } from './defaults.ts';
+import { type Deserializers, readDeserializers } from './deserializers.ts';
 import { readHocon } from './hocon/readHocon.ts';
 import { toText } from './hocon/values.ts';
 import { isMapping, unifyKeys } from './keySpellings.ts';
@@ -18,6 +19,8 @@ export interface LoadedConfig {
   /** The file as the user knows it, for messages. */
   readonly file: string;
   readonly tree: ConfigTree;
+  /** Modules that fields can call. */
+  readonly deserializers: Deserializers;
   /** Names of the blocks of options at the top, beside `kafka` and `connections`. */
   readonly blockNames: readonly string[];
   /**
@@ -65,10 +68,10 @@ export async function loadConfigIfAny(
 function interpret(document: Document): LoadedConfig {
   const { file, root, replaceVariables } = document;
   const tree = validateTree(file, unifyKeys(file, replaceVariables(ownPart(document), [])));
-  checkDeserializers(file, tree);
   return {
     file,
     tree,
+    deserializers: readDeserializers(file, tree.kafka.customDeserializers ?? {}),
     blockNames: isMapping(root)
       ? Object.keys(root).filter((key) => !OWN_KEYS.includes(key) && isMapping(root[key]))
       : [],
@@ -133,21 +136,6 @@ function ownPart({ root, isShared }: Document): unknown {
 
 function descend(tree: unknown, keys: readonly string[]): unknown {
   return keys.reduce((node, key) => (isMapping(node) && Object.hasOwn(node, key) ? node[key] : undefined), tree);
-}
-
-/** Functions that decode keys and values: those of the JVM can never be called here, our own not yet. */
-function checkDeserializers(file: string, { kafka }: ConfigTree): void {
-  for (const [name, value] of Object.entries(kafka.customDeserializers ?? {})) {
-    if (value === null || value === '') continue;
-    const isModule = typeof value === 'string' && /\.m?[jt]s$/.test(value);
-    const why = isModule
-      ? 'names a module, which is not in this version'
-      : 'names a class of the JVM, which cannot be loaded here';
-    throw invalid(
-      `kafka.customDeserializers.${name} in ${file} ${why}; remove it, and let fields read the bytes, ` +
-        'as "value as STRING" or "value as BINARY"',
-    );
-  }
 }
 
 async function readText(cwd: string, file: string): Promise<string | null> {

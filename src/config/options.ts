@@ -8,6 +8,7 @@ export interface CliOptions {
   readonly format?: string;
   readonly path?: string;
   readonly options?: string;
+  readonly transform?: string;
   readonly maxRecords?: string;
   readonly startingOffsets?: string;
   readonly endingOffsets?: string;
@@ -17,6 +18,7 @@ export interface CliOptions {
   readonly writePath?: string;
   readonly writeMode?: string;
   readonly writeCoalesce?: string;
+  readonly writePartitionBy?: string;
   readonly writeOptions?: string;
   readonly reload?: boolean;
   readonly conf?: string;

@@ -25,6 +25,11 @@ const TYPE_WORDS: Readonly<Record<string, CastType | null>> = {
   ),
 };
 
+/** Whether a word after `as` is a cast. */
+export function isTypeWord(word: string): boolean {
+  return word.toUpperCase() in TYPE_WORDS;
+}
+
 interface Token {
   readonly kind: 'word' | 'quoted' | 'symbol' | 'end';
   readonly text: string;
@@ -36,13 +41,14 @@ interface Token {
  * Reads the `fields` of a topic.
  *
  * @param config Name of the entry, for errors: `orders.fields[2]` is its third field.
- * @returns The output columns, in order; names differ by more than case.
+ * @returns The output columns, in order, without expressions; names differ by more than case.
  * @throws OffloadError FIELD_INVALID, with the entry, a caret before the offending word and what is allowed there.
  */
 export function parseFields(config: string, entries: readonly string[]): Field[] {
   const fields: Field[] = [];
   const firstUse = new Map<string, number>();
   entries.forEach((entry, index) => {
+    if (isExpression(entry)) return;
     const field = new FieldParser(`${config}.fields[${index}]`, entry).parse();
     const key = field.name.toLowerCase();
     const earlier = firstUse.get(key);
@@ -57,6 +63,36 @@ export function parseFields(config: string, entries: readonly string[]): Field[]
     fields.push(field);
   });
   return fields;
+}
+
+/**
+ * Whether an entry is more than a column with a cast or a name, and so for SQL: it calculates, calls a function, compares, or
+ * casts to a type that only SQL has. What merely looks like a plain entry with a mistake is none.
+ */
+export function isExpression(entry: string): boolean {
+  const text = entry.trim().replace(QUOTED, quotedAsWord);
+  const [, inside, behind = ''] = /^cast\s*\(([^(),]*)\)(.*)$/isu.exec(text) ?? [];
+  if (inside !== undefined) return [inside, behind].some((part) => SYMBOL.test(part)) || isWiderCast(inside);
+  if (/^cast\s*\([\s\p{L}\p{N}_,]*\)?$/iu.test(text)) return false;
+  return (SYMBOL.test(text) && !text.includes('`')) || /^\d/.test(text) || text.split(/\s+/).length > 4;
+}
+
+const SYMBOL = /[^\s\p{L}\p{N}_]/u;
+const QUOTED = /`((?:[^`]|``)*)`/gu;
+
+/** A name in backticks as a word: which name it is hardly matters here. */
+function quotedAsWord(_quoted: string, name: string): string {
+  return /^\w+$/.test(name) ? name : 'x';
+}
+
+/** A cast of a column to a type that exists and that the column does not take here. */
+function isWiderCast(inside: string): boolean {
+  const [, name = '', type = ''] = /^\s*(\w+)\s+as\s+(\w+)\s*$/iu.exec(inside) ?? [];
+  const column = COLUMNS.find((each) => each.toLowerCase() === name.toLowerCase());
+  const word = type.toUpperCase();
+  if (column === undefined || column === 'headers' || !(word in TYPE_WORDS)) return false;
+  const known = TYPE_WORDS[word];
+  return known === undefined || known === null || !allowedCasts[column].includes(known);
 }
 
 class FieldParser {

@@ -31,6 +31,7 @@ export async function resolveJob(options: CliOptions, environment: Environment):
   return deepFreeze({
     config: context.named?.name ?? (sink.part.kind === 'files' ? FILES_NAME : nameAfter(source.part)),
     source: source.part,
+    transform: source.transform,
     sink: sink.part.kind === 'topic' ? await addProgress(context, source.part, sink.part, offsets.settings) : sink.part,
     offsets: offsets.settings,
     takeOver: options.takeOver ?? false,
@@ -62,7 +63,7 @@ export async function resolveOffsetsJob(
   const loaded = await loadConfig(options, environment);
   const named = findEntry(options.config, '--config', loaded);
   const properties = readProperties({ loaded, named, connection: null, more: null });
-  const place = { cwd: environment.cwd, topicName: topicNameOf(named) };
+  const place = { cwd: environment.cwd, deserializers: loaded.deserializers, topicName: topicNameOf(named) };
   const { source, notes } = await resolveTopicSource(properties, named, {}, place);
   const { selection, kafka } = source;
   const offsets = await resolveOffsets(loaded.tree.kafka, namedTopics(selection), environment.cwd);

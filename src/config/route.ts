@@ -215,7 +215,7 @@ function fileSink(
 
 /** Options that say how something is done which this route does not do. */
 function checkOptions(options: CliOptions, { source, sink }: Route): void {
-  const { writeCoalesce, writeMode } = options;
+  const { writeCoalesce, writePartitionBy, writeMode } = options;
   if (sink.kind === 'topic' && !hasTopicTarget(options)) {
     throw usage(
       'no target is named: name a folder or file by --write-path, a topic by --write-config, or --write-format console',
@@ -223,6 +223,11 @@ function checkOptions(options: CliOptions, { source, sink }: Route): void {
   }
   if (sink.kind !== 'files' && writeCoalesce !== undefined) {
     throw usage(`--write-coalesce ${writeCoalesce} has no meaning for ${nameOf(sink)}, which has no files; remove it`);
+  }
+  if (sink.kind !== 'files' && writePartitionBy !== undefined) {
+    throw usage(
+      `--write-partition-by ${writePartitionBy} has no meaning for ${nameOf(sink)}, which has no folders; remove it`,
+    );
   }
   if (sink.kind !== 'files' && writeMode !== undefined && writeMode.toLowerCase() !== 'append') {
     const why = sink.kind === 'topic' ? 'a topic can only be appended to' : 'the console only shows rows';

@@ -40,7 +40,6 @@ export const NOT_YET_GROUP = 'Not in this version:';
 
 /** Options of the JVM tool that a later version will have, and what works today. */
 const NOT_YET: readonly (readonly [flags: string, attribute: string, description: string, instead: string])[] = [
-  ['--transform <name>', 'transform', 'a transformation of the rows', 'fields chooses, casts and renames columns'],
   ['--stream', 'stream', 'keep running', 'run kafkaload by cron: each run takes what is new'],
   ['--streaming-trigger <trigger>', 'streamingTrigger', 'default: Once', 'every run is one of the trigger Once'],
   ['--streaming-trigger-option <interval>', 'streamingTriggerOption', 'default: 10 seconds', 'cron sets the interval'],
@@ -68,6 +67,11 @@ export function buildRunCommand(configure: Configure): Command {
     .option('--path <path,...>', 'files, folders or globs to load; with --config alone: the target')
     .option('--format <format>', `of the source, or of the target in --path: ${formats}, kafka (default: parquet)`)
     .option('--options <k=v,...>', 'for the reader; config=NAME takes the options of that entry under the others')
+    .optionsGroup('Rows:')
+    .option(
+      '--transform <sql>',
+      'SELECT ... FROM messages WHERE ... over the columns of messages or files, or a module as ./rows.mjs',
+    )
     .optionsGroup('Range of a topic:')
     .option('--max-records <n>', 'at most so many messages; the next run goes on there (default: maxRead of the topic)')
     .option(
@@ -96,6 +100,10 @@ export function buildRunCommand(configure: Configure): Command {
     .option(
       '--write-coalesce <n>',
       'number of files; 1 is exactly the file named (default: as many as there are pieces)',
+    )
+    .option(
+      '--write-partition-by <columns>',
+      'folders by values of columns, as country,date(timestamp); --write-coalesce is then the files of each folder',
     )
     .option('--reload', 'load files again that were loaded already')
     .optionsGroup('Run:')

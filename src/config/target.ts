@@ -5,6 +5,7 @@ import { type FileFormat, WRITE_MODES } from './formats.ts';
 import type { TargetSettings, WriteMode } from './job.ts';
 import { didYouMean } from './nearest.ts';
 import type { Environment } from './options.ts';
+import { parsePartitionBy } from './partitionBy.ts';
 import { type PathValues, resolvePath } from './templates.ts';
 import { parseWriterOptions } from './writerOptions.ts';
 
@@ -20,6 +21,8 @@ export interface TargetRequest {
   /** Option or key of the mode. */
   readonly modeWhere: string;
   readonly coalesce: string | undefined;
+  /** `--write-partition-by`. */
+  readonly partitionBy: string | undefined;
   readonly options: Readonly<Record<string, string>>;
 }
 
@@ -37,7 +40,9 @@ export async function resolveTarget(
 ): Promise<TargetSettings> {
   const { where } = request;
   const coalesce = parseCoalesce(request.coalesce);
-  const kind = coalesce === 1 ? 'file' : 'folder';
+  const partitionBy = request.partitionBy === undefined ? [] : parsePartitionBy(request.partitionBy);
+  // With folders below it, 1 is one file in each.
+  const kind = coalesce === 1 && partitionBy.length === 0 ? 'file' : 'folder';
   const path = resolvePath(request.path, where, values, environment, request.base);
   if (kind === 'file' && /[/\\]$/.test(request.path)) {
     throw usage(`${where} "${request.path}" ends like a folder; with --write-coalesce 1 it must name the file`);
@@ -45,7 +50,7 @@ export async function resolveTarget(
   const mode = parseWriteMode(request.mode, request.modeWhere);
   const output = parseWriterOptions(request.format, request.options);
   await checkPlace(path, kind, where);
-  return { path, kind, mode, coalesce, output };
+  return { path, kind, mode, coalesce, partitionBy, output };
 }
 
 function parseWriteMode(text: string | undefined, where: string): WriteMode {

@@ -1,15 +1,23 @@
-import { OffloadError } from '../errors.ts';
-import { DEFAULT_COPIED_FIELDS, DEFAULT_FIELDS, DEFAULTS } from './defaults.ts';
-import type { Field } from './fields.ts';
+import type { TransformSettings } from '../transform/batchTransform.ts';
+import { resolveColumns } from './columns.ts';
+import { DEFAULTS } from './defaults.ts';
+import type { Deserializers } from './deserializers.ts';
 import type { TopicSource } from './job.ts';
 import { readBoolean, readCount } from './kafkaProperties.ts';
 import { parseOffsetsOption, readOffsetSpec } from './offsetSpecs.ts';
 import type { CliOptions } from './options.ts';
-import { parseFields } from './parseFields.ts';
 import type { Properties, Property } from './properties.ts';
 import { parseCount } from './runOptions.ts';
 import { type NamedEntry, reachKafka } from './topicEntry.ts';
 import { selectTopics } from './topicSelection.ts';
+
+export interface ResolvedTopicSource {
+  readonly source: Omit<TopicSource, 'commit'>;
+  /** What becomes of its rows; null: nothing. */
+  readonly transform: TransformSettings | null;
+  readonly notes: readonly string[];
+  readonly warnings: readonly string[];
+}
 
 /**
  * The topics a job reads, from what the entry, its properties and the options of a range say.
@@ -21,16 +29,17 @@ import { selectTopics } from './topicSelection.ts';
 export async function resolveTopicSource(
   properties: Properties,
   named: NamedEntry | null,
-  options: Pick<CliOptions, 'maxRecords' | 'startingOffsets' | 'endingOffsets'>,
+  options: Pick<CliOptions, 'transform' | 'maxRecords' | 'startingOffsets' | 'endingOffsets'>,
   place: {
     readonly cwd: string;
+    readonly deserializers: Deserializers;
     /** What is read where neither `subscribe` nor its like is set. */
     readonly topicName: Property | null;
     readonly serverWhere?: string;
     /** Rows are written to a topic: without `fields` keys and values stay the bytes they are. */
     readonly forTopic?: boolean;
   },
-): Promise<{ source: Omit<TopicSource, 'commit'>; notes: readonly string[]; warnings: readonly string[] }> {
+): Promise<ResolvedTopicSource> {
   const { selection, warnings } = selectTopics(
     properties,
     place.topicName,
@@ -44,13 +53,19 @@ export async function resolveTopicSource(
     side: 'source',
     maxBatchBytes: named?.entry.maxBatchBytes,
   });
-  const { startingOffsets, endingOffsets } = options;
+  const { startingOffsets, endingOffsets, transform } = options;
+  const invalidUtf8 = named?.entry.invalidUtf8 ?? DEFAULTS.invalidUtf8;
+  const columns = await resolveColumns({
+    ...{ named, transform, invalidUtf8, cwd: place.cwd, deserializers: place.deserializers },
+    forTopic: place.forTopic ?? false,
+    includeHeaders: readBoolean(properties.get('includeHeaders'), false),
+  });
   return {
     source: {
       kind: 'topic',
       selection,
-      fields: resolveFields(named, place.forTopic ?? false, readBoolean(properties.get('includeHeaders'), false)),
-      invalidUtf8: named?.entry.invalidUtf8 ?? DEFAULTS.invalidUtf8,
+      fields: columns.fields,
+      invalidUtf8,
       maxRead: resolveMaxRead(named, options),
       startingOffsets:
         startingOffsets === undefined
@@ -65,23 +80,10 @@ export async function resolveTopicSource(
       minPartitions: readCount(properties.get('minPartitions')),
       kafka: settings,
     },
-    notes,
+    transform: columns.transform,
+    notes: [...notes, ...columns.notes],
     warnings,
   };
-}
-
-function resolveFields(named: NamedEntry | null, forTopic: boolean, includeHeaders: boolean): Field[] {
-  const fallback = forTopic ? DEFAULT_COPIED_FIELDS : DEFAULT_FIELDS;
-  const fields = parseFields(named?.name ?? '--format kafka', named?.entry.fields ?? fallback);
-  if (fields.length === 0) {
-    throw new OffloadError(
-      'CONFIG_INVALID',
-      `${named?.where}.fields is empty; leave it out for ${DEFAULT_FIELDS.join(', ')}`,
-    );
-  }
-  const hasHeaders = fields.some(({ name }) => name.toLowerCase() === 'headers');
-  if (includeHeaders && !hasHeaders) fields.push({ name: 'headers', column: 'headers', type: 'HEADERS' });
-  return fields;
 }
 
 /** The smaller of `--max-records` and `maxRead`. */

@@ -3,6 +3,7 @@
  * its connections, arenas and encoder from task to task.
  */
 import type { ConnectionSettings, FetchSettings, TopicSource } from '../config/job.ts';
+import type { PartitionColumn } from '../config/partitionBy.ts';
 import type { OutputFormat } from '../config/writerOptions.ts';
 import { MessageColumns } from '../decode/columns.ts';
 import { RecordSet } from '../decode/recordSet.ts';
@@ -13,10 +14,14 @@ import { nodeFileSystem } from '../io.ts';
 import { Cluster } from '../kafka/cluster.ts';
 import type { FetchTask } from '../plan/tasks.ts';
 import { KafkaRangeReader } from '../sources/kafkaRange.ts';
+import type { FolderEncoder, FolderSegment } from '../stage/folderSegments.ts';
 import { type Segment, SegmentWriter, type StagedLayout } from '../stage/segments.ts';
 import { endTurn, type TurnFlags, waitForTurn } from '../stage/turns.ts';
 import type { OffsetRange } from '../tasks.ts';
+import { messagePlace } from '../transform/places.ts';
 import { toArrowBatch } from '../transform/toArrow.ts';
+import { openFolders } from './folders.ts';
+import { RowTransform, type TransformPlan } from './rowTransform.ts';
 import { joinWorker, type SharedState } from './sharedState.ts';
 
 /** The same for every task of a run. Plain data. */
@@ -26,7 +31,10 @@ export interface WorkerSettings {
   readonly failOnDataLoss: boolean;
   readonly fields: TopicSource['fields'];
   readonly invalidUtf8: TopicSource['invalidUtf8'];
+  readonly transform: TransformPlan | null;
   readonly output: OutputFormat;
+  /** Folders below the target. */
+  readonly partitionBy: readonly PartitionColumn[];
   /** What the format puts between blocks. */
   readonly mark: Uint8Array;
   /** Rows and message bytes after which columns are encoded. */
@@ -43,9 +51,13 @@ export interface TaskResult {
   readonly worker: number;
   readonly range: OffsetRange;
   readonly segments: readonly Segment[];
+  readonly folders: readonly FolderSegment[];
   /** What the task did not get to before its byte limit; null: nothing. */
   readonly rest: OffsetRange | null;
+  /** Messages that were read. */
   readonly rows: number;
+  /** Rows made of them: other than `rows` only where a transform makes more or fewer. */
+  readonly rowsWritten: number;
   readonly control: number;
   readonly aborted: number;
   /** Offsets that retention removed while the run was reading. */
@@ -58,17 +70,26 @@ export interface TaskResult {
 
 export type TaskOutcome = TaskResult | { readonly ok: false; readonly error: PlainError };
 
+/** Where the rows of a task have been written so far. */
+interface WrittenRows {
+  readonly segments: Segment[];
+  readonly folders: FolderSegment[];
+}
+
 export class FetchTaskRunner {
   readonly #settings: WorkerSettings;
   readonly #cluster: Cluster;
   readonly #columns: MessageColumns;
+  readonly #transform: RowTransform;
   #encoder: BatchEncoder | undefined;
+  #folders: FolderEncoder | undefined;
   readonly #counters: ReturnType<typeof joinWorker>;
 
   constructor(settings: WorkerSettings) {
     this.#settings = settings;
     this.#cluster = new Cluster(settings.connection);
     this.#columns = new MessageColumns(settings.fields.map(({ column }) => column));
+    this.#transform = new RowTransform(settings.transform);
     this.#counters = joinWorker(settings.shared);
   }
 
@@ -90,15 +111,15 @@ export class FetchTaskRunner {
     const { topic, partition, startOffset, endOffset } = task.range;
     const reader = new KafkaRangeReader(this.#cluster, task.range, { fetch, failOnDataLoss });
     const columns = this.#columns;
-    const segments: Segment[] = [];
-    const counts = { rows: 0, control: 0, aborted: 0, invalidUtf8: 0 };
+    const written: WrittenRows = { segments: [], folders: [] };
+    const counts = { rows: 0, rowsWritten: 0, control: 0, aborted: 0, invalidUtf8: 0 };
     let position = startOffset;
     let segmentStart = startOffset;
     let fetchedBytes = 0;
 
     const cut = async (): Promise<void> => {
       const range = { topic, partition, startOffset: segmentStart, endOffset: position };
-      segments.push(...(await this.#encode(range, task, writer, counts)));
+      await this.#encode(range, task, writer, written, counts);
       columns.clear();
       segmentStart = position;
     };
@@ -144,7 +165,7 @@ export class FetchTaskRunner {
       ok: true,
       worker: this.#counters.worker,
       range: { ...task.range, endOffset: position },
-      segments,
+      ...written,
       rest: isWhole ? null : { ...task.range, startOffset: position },
       ...counts,
       lost: reader.lostOffsets,
@@ -161,24 +182,37 @@ export class FetchTaskRunner {
     range: OffsetRange,
     { file, turn }: FetchTask,
     writer: SegmentWriter,
-    counts: { invalidUtf8: number },
-  ): Promise<Segment[]> {
-    const { fields, invalidUtf8, rowGroupRows, output, mark, turns } = this.#settings;
+    { segments, folders }: WrittenRows,
+    counts: { invalidUtf8: number; rowsWritten: number },
+  ): Promise<void> {
+    const { fields, invalidUtf8, rowGroupRows, output, partitionBy, mark, turns } = this.#settings;
     const { topic, partition } = range;
     const onInvalidUtf8 = (_column: string, values: number): void => {
       counts.invalidUtf8 += values;
     };
-    const batch = toArrowBatch(this.#columns, fields, { topic, partition, invalidUtf8, onInvalidUtf8 });
-    const segments: Segment[] = [];
+    const read = toArrowBatch(this.#columns, fields, { topic, partition, invalidUtf8, onInvalidUtf8 });
+    const offsetAt = (row: number): number => this.#columns.offsetAt(row);
+    const { batch, place } = await this.#transform.apply(read, messagePlace(topic, partition, offsetAt));
+    counts.rowsWritten += batch.numRows;
+    // Where it is not known which message a row was made of, all offsets are accounted for by the last piece.
+    const offsetOfRow = this.#transform.isNone ? offsetAt : () => range.startOffset;
     this.#encoder ??= (await loadFileFormat(output)).createEncoder(mark);
+    if (partitionBy.length > 0) {
+      this.#folders ??= await openFolders(
+        { encoder: this.#encoder, mostRows: rowGroupRows, partitionBy },
+        batch.schema,
+      );
+      folders.push(...(await this.#folders.write(batch, range, writer, place.rowName)));
+      return;
+    }
     for (let row = 0, end = 0; row < batch.numRows; row = end) {
       const most = Math.min(batch.numRows, row + rowGroupRows);
       const encoded = await this.#encoder.encode(most - row === batch.numRows ? batch : batch.slice(row, most));
       end = row + encoded.rows;
       if (turns && turn) await waitForTurn(turns, turn, () => this.#checkStopped());
       const written = await writer.write(file, encoded.body);
-      const startOffset = row === 0 ? range.startOffset : this.#columns.offsetAt(row);
-      const endOffset = end === batch.numRows ? range.endOffset : this.#columns.offsetAt(end);
+      const startOffset = row === 0 ? range.startOffset : offsetOfRow(row);
+      const endOffset = end === batch.numRows ? range.endOffset : offsetOfRow(end);
       segments.push({
         ...written,
         rows: end - row,
@@ -186,6 +220,5 @@ export class FetchTaskRunner {
         range: { ...range, startOffset, endOffset },
       });
     }
-    return segments;
   }
 }

@@ -10,14 +10,17 @@ import { nodeFileSystem as fs, unlessAbsent } from '../io.ts';
 import { Cluster } from '../kafka/cluster.ts';
 import { describePlan } from '../plan/describe.ts';
 import type { PartitionBounds, RangePlan } from '../plan/ranges.ts';
-import { cutTasks, type FetchTask, type TaskPlan, TURN_TASK_BYTES } from '../plan/tasks.ts';
+import { cutTasks, DIVIDED_TASK_BYTES, type FetchTask, type TaskPlan, TURN_TASK_BYTES } from '../plan/tasks.ts';
+import { isUnsettled } from '../transform/settle.ts';
 import type { TaskResult, WorkerSettings } from './fetchTask.ts';
+import { checkFolders } from './folders.ts';
 import { countGaps } from './gaps.ts';
 import type { OffloadJob } from './jobs.ts';
 import { estimateBytesPerOffset, lookUpRanges } from './lookup.ts';
 import { WorkerPool } from './pool.ts';
 import { emptyReport, type OffloadReport, type ReportedOffset } from './report.ts';
-import { type FetchPool, type StagedRows, stageRows } from './stageRows.ts';
+import { settleTopicJob } from './settleJob.ts';
+import { type FetchPool, loadSchema, type StagedRows, stageRows } from './stageRows.ts';
 import { intentOfFiles } from './staging.ts';
 import { checkTarget, rootOf } from './target.ts';
 import { findTopics, keptTopicIds, plainTopicOf, type SelectedTopics } from './topics.ts';
@@ -46,6 +49,7 @@ export async function offload(job: OffloadJob, ui: RunUi, signal: AbortSignal): 
   const startedAtMs = performance.now();
   const seconds = (): number => (performance.now() - startedAtMs) / 1000;
   if ((await checkTarget(fs, job.sink.target)) === 'skip') return { ...nothingDone(job), seconds: seconds() };
+  if (!isUnsettled(job.transform)) await checkFolders(job.sink.target, () => loadSchema(job));
   // Threads take half a second to load: they do it while the run is opened and planned.
   const pool = job.dryRun ? null : new WorkerPool<FetchTask, WorkerSettings, TaskResult>('offload', job.workers);
   const cluster = new Cluster(job.source.kafka.connection, signal);
@@ -117,7 +121,8 @@ async function runOpened(context: RunContext, session: RunSession, pool: FetchPo
   if (offsets.every(({ from, to }) => from === to)) return { ...begun, warnings, offsets };
   const tasks = await planTasks(context, plan, bounds);
   ui.progress.start(sumOffsets(plan), 0);
-  const staged = await stageRows(job, session, tasks, pool, ui.progress, signal).catch(async (error) => {
+  const settled = await settleTopicJob(job, cluster, plan.ranges);
+  const staged = await stageRows(settled, session, tasks, pool, ui.progress, signal).catch(async (error) => {
     throw await explainFailure(error, session);
   });
   ui.progress.stop();
@@ -129,7 +134,7 @@ async function runOpened(context: RunContext, session: RunSession, pool: FetchPo
   return {
     ...begun,
     warnings,
-    rows: sum(staged, (result) => result.rows),
+    rows: sum(staged, (result) => result.rowsWritten),
     bytes: staged.files.reduce((total, { bytes }) => total + bytes, 0),
     files: staged.files.map(({ targetPath, rows, bytes }) => ({ path: targetPath, rows, bytes })),
     offsets,
@@ -176,10 +181,13 @@ async function planTasks(
 ): Promise<TaskPlan> {
   const bytesPerOffset = await estimateBytesPerOffset(cluster, bounds, plan.ranges, job.source);
   const { target } = job.sink;
-  const fileCount = target.kind === 'file' ? 1 : target.coalesce;
-  const isInTurn = target.output.format !== 'parquet';
+  // Files of folders are put together in the end, whoever wrote their rows and when.
+  const isDivided = target.partitionBy.length > 0;
+  const fileCount = target.kind === 'file' ? 1 : isDivided ? null : target.coalesce;
+  const isInTurn = target.output.format !== 'parquet' && !isDivided;
   return cutTasks(plan.ranges, bytesPerOffset, job.workers, fileCount, {
     ...(isInTurn && { mostBytes: TURN_TASK_BYTES }),
+    ...(isDivided && { leastBytes: DIVIDED_TASK_BYTES }),
     minTasks: job.source.minPartitions ?? 0,
   });
 }
@@ -205,7 +213,7 @@ async function sessionOptions({ job, ui, cluster, offsetsCluster, selected }: Ru
 
 function rowsByWorker(job: OffloadJob, staged: StagedRows): { worker: number; rows: number }[] {
   return Array.from({ length: job.workers }, (_, worker) => {
-    return { worker, rows: sum(staged, (result) => (result.worker === worker ? result.rows : 0)) };
+    return { worker, rows: sum(staged, (result) => (result.worker === worker ? result.rowsWritten : 0)) };
   });
 }
 

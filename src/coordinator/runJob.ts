@@ -2,6 +2,7 @@ import type { Job } from '../config/job.ts';
 import { OffloadError } from '../errors.ts';
 import { isConvert, isFileLoad, isOffload, isShow, isTopicToTopic } from './jobs.ts';
 import type { OffloadReport } from './report.ts';
+import { checkModules } from './settleJob.ts';
 import type { RunUi } from './ui.ts';
 
 /**
@@ -14,6 +15,7 @@ import type { RunUi } from './ui.ts';
  */
 export async function runJob(job: Job, ui: RunUi, signal: AbortSignal): Promise<OffloadReport> {
   for (const warning of job.warnings) ui.log.warn(warning);
+  await checkModules(job.transform);
   if (isOffload(job)) return (await import('./offload.ts')).offload(job, ui, signal);
   if (isConvert(job)) return (await import('./convert/convert.ts')).convert(job, ui, signal);
   if (isTopicToTopic(job)) return (await import('./load/topicToTopic.ts')).copyTopics(job, ui, signal);

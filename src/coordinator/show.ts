@@ -4,14 +4,18 @@ import type { FileSource, TopicSource } from '../config/job.ts';
 import { namedTopics } from '../config/topicSelection.ts';
 import { Cluster } from '../kafka/cluster.ts';
 import { formatTable, TableCollector } from '../sinks/console.ts';
+import { fileRowPlace } from '../transform/places.ts';
 import type { ShowJob } from './jobs.ts';
 import { lookUpRanges } from './lookup.ts';
 import { emptyReport, type OffloadReport } from './report.ts';
+import { FirstRowsTransform } from './settleJob.ts';
 import { findTopics, plainTopicOf } from './topics.ts';
 
 /** For the buffers of a file's reader. */
 const READER_BYTES = 64 * 1024 ** 2;
 const BATCH_BYTES = 4 * 1024 ** 2;
+/** Rows read at a time where a transform may leave some out. */
+const FILTERED_ROWS = 2048;
 
 /**
  * Begins where a run to files would begin now, whether one is under way or not.
@@ -31,7 +35,7 @@ export async function show(job: ShowJob, signal: AbortSignal): Promise<OffloadRe
     const plan = `plan: the first ${sink.numRows} rows of ${what} to the console\nnothing was read, written or committed`;
     return { ...report, plan };
   }
-  const sourceFiles = source.kind === 'files' ? await showFiles(source, collector, signal) : null;
+  const sourceFiles = source.kind === 'files' ? await showFiles({ ...job, source }, collector, signal) : null;
   if (source.kind === 'topic') await showTopics({ ...job, source }, collector, signal);
   const { table } = collector;
   const drawing = await formatTable(table, sink.truncate);
@@ -46,6 +50,7 @@ async function showTopics(
   signal: AbortSignal,
 ): Promise<void> {
   const { source } = job;
+  const rows = new FirstRowsTransform(job.transform);
   const cluster = new Cluster(source.kafka.connection, signal);
   const offsetsCluster = job.offsets.kafka ? new Cluster(job.offsets.kafka.connection, signal) : cluster;
   try {
@@ -62,11 +67,12 @@ async function showTopics(
     });
     const { plan } = await lookUpRanges(cluster, selected, job, saved);
     const { readFirstRows } = await import('../sources/firstRows.ts');
-    for await (const batch of readFirstRows(cluster, plan.ranges, source)) {
-      collector.add(batch);
+    for await (const { batch, place } of readFirstRows(cluster, plan.ranges, source)) {
+      collector.add(await rows.apply(batch, place));
       if (collector.missing === 0) break;
     }
   } finally {
+    await rows.close();
     cluster.close();
     if (offsetsCluster !== cluster) offsetsCluster.close();
   }
@@ -74,7 +80,7 @@ async function showTopics(
 
 /** @returns The files of the source, read or not. */
 async function showFiles(
-  { paths, input }: FileSource,
+  { source, transform }: ShowJob & { readonly source: FileSource },
   collector: TableCollector,
   signal: AbortSignal,
 ): Promise<string[]> {
@@ -82,18 +88,25 @@ async function showFiles(
     import('../sources/files/listFiles.ts'),
     import('../sources/files/fileReader.ts'),
   ]);
+  const { paths, input } = source;
   const filter = 'pathGlobFilter' in input ? input.pathGlobFilter : null;
   const files = (await listSourceFiles(paths, '/', filter)).map(({ path }) => path);
   for (const path of files) {
     const options = {
       startRow: 0,
-      batchRows: collector.missing,
+      batchRows: transform === null ? collector.missing : FILTERED_ROWS,
       batchBytes: BATCH_BYTES,
       memoryLimitBytes: READER_BYTES,
     };
-    for await (const { batch } of openFile(input, path, { ...options, signal })) {
-      collector.add(batch);
-      if (collector.missing === 0) return files;
+    // Columns may differ from file to file.
+    const rows = new FirstRowsTransform(transform);
+    try {
+      for await (const { batch, firstRow } of openFile(input, path, { ...options, signal })) {
+        if (batch.numRows > 0) collector.add(await rows.apply(batch, fileRowPlace(path, firstRow)));
+        if (collector.missing === 0) return files;
+      }
+    } finally {
+      await rows.close();
     }
   }
   return files;

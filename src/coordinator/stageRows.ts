@@ -7,10 +7,12 @@ import { planMemory } from '../plan/memory.ts';
 import type { FetchTask, TaskPlan } from '../plan/tasks.ts';
 import type { StagedLayout } from '../stage/segments.ts';
 import { createTurns, takeTurns } from '../stage/turns.ts';
+import { transformMemory } from '../transform/memory.ts';
 import type { TaskResult, WorkerSettings } from './fetchTask.ts';
 import type { OffloadJob } from './jobs.ts';
 import type { WorkerPool } from './pool.ts';
 import type { ProgressSink } from './progress.ts';
+import { resultSchema, transformPlan } from './rowTransform.ts';
 import { createSharedState } from './sharedState.ts';
 import { type StagedFiles, stageFiles } from './staging.ts';
 
@@ -44,14 +46,15 @@ export async function stageRows(
 
 function workerSettings(job: OffloadJob, layout: StagedLayout): Omit<WorkerSettings, 'mark' | 'turns'> {
   const { source } = job;
-  const { output } = job.sink.target;
+  const { output, partitionBy } = job.sink.target;
   const rowGroup = output.format === 'parquet' ? output : DEFAULTS;
   const memory = planMemory({
     maxMemoryBytes: job.maxMemoryBytes,
     workers: job.workers,
     rowGroupBytes: rowGroup.rowGroupBytes,
     fetchBytes: source.kafka.fetch.maxBytes,
-    encoder: encoderMemory(output.format),
+    encoder: encoderMemory(output.format, partitionBy.length > 0),
+    transform: transformMemory(job.transform),
   });
   return {
     connection: source.kafka.connection,
@@ -59,7 +62,9 @@ function workerSettings(job: OffloadJob, layout: StagedLayout): Omit<WorkerSetti
     failOnDataLoss: source.failOnDataLoss,
     fields: source.fields,
     invalidUtf8: source.invalidUtf8,
+    transform: transformPlan(job.transform),
     output,
+    partitionBy,
     rowGroupRows: rowGroup.rowGroupRows,
     rowGroupBytes: memory.rowGroupBytes,
     layout,
@@ -68,7 +73,7 @@ function workerSettings(job: OffloadJob, layout: StagedLayout): Omit<WorkerSetti
 }
 
 /** Imported here: planning needs no Arrow, and loading it takes time. */
-async function loadSchema(job: OffloadJob): Promise<Schema> {
+export async function loadSchema(job: OffloadJob): Promise<Schema> {
   const { arrowSchema } = await import('../transform/schema.ts');
-  return arrowSchema(job.source.fields);
+  return resultSchema(job.transform, arrowSchema(job.source.fields));
 }

@@ -8,6 +8,7 @@ import { loadFileFormat } from '../encode/fileFormat.ts';
 import { checksumFile, nodeFileSystem as fs } from '../io.ts';
 import { listOwnFiles } from '../sinks/localFiles.ts';
 import { startFlushing } from '../stage/flush.ts';
+import type { FolderSegment } from '../stage/folderSegments.ts';
 import { copyOldFile, readOldStart, startOfNewRows } from '../stage/oldFile.ts';
 import { createLayout, type Segment, type StagedLayout, startAt } from '../stage/segments.ts';
 import { closeStagedFiles, createStagedFiles, fileNumber } from '../stage/stagedFiles.ts';
@@ -32,6 +33,13 @@ export interface Staging {
   readonly isOrdered: boolean;
 }
 
+/** What one task has written. */
+export interface StagedRowsOf {
+  readonly segments: readonly Segment[];
+  /** Where the target has folders by values; then there are no other segments. */
+  readonly folders: readonly FolderSegment[];
+}
+
 export interface StagingRequest<Result> {
   readonly target: TargetSettings;
   readonly config: string;
@@ -39,8 +47,8 @@ export interface StagingRequest<Result> {
   readonly schema: Schema;
   /** 0: there is nothing to write. */
   readonly fileCount: number;
-  /** Has the rows written; its results hold the segments. */
-  readonly write: (staging: Staging) => Promise<readonly (Result & { readonly segments: readonly Segment[] })[]>;
+  /** Has the rows written; its results hold the segments, or those of folders. */
+  readonly write: (staging: Staging) => Promise<readonly (Result & StagedRowsOf)[]>;
 }
 
 type IntentOfFiles = Omit<Intent, 'commit' | 'previous' | 'next' | 'ranges' | 'gaps' | 'topicIds'>;
@@ -70,6 +78,7 @@ export function intentOfFiles(
 /** @throws OffloadError: whatever a worker met; TARGET_UNSUITABLE if the target cannot take these columns. */
 export async function stageFiles<Result>(request: StagingRequest<Result>): Promise<StagedFiles<Result>> {
   const { target, config, session, schema, fileCount } = request;
+  if (target.partitionBy.length > 0) return (await import('./stageFolders.ts')).stageFolders(request);
   const format = await loadFileFormat(target.output);
   const isAppend = target.kind === 'file' && target.mode !== 'Overwrite';
   // Refused before any row is read: columns the format or the old file cannot take, a foreign file in a folder to overwrite.

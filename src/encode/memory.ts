@@ -22,6 +22,8 @@ const PARQUET: EncoderMemory = { fixedBytes: 40 * 1024 ** 2, bytesPerRawByte: 1.
 /** The others end a body at 32 MiB and leave the rest of a batch to the next; a block and its compressed form come on top. */
 const ROWS: EncoderMemory = { fixedBytes: 40 * 1024 ** 2, bytesPerRawByte: 0 };
 
-export function encoderMemory(format: OutputFormat['format']): EncoderMemory {
-  return format === 'parquet' ? PARQUET : ROWS;
+/** @param isDivided Rows are put in the order of their folders first, which copies them all. */
+export function encoderMemory(format: OutputFormat['format'], isDivided: boolean): EncoderMemory {
+  const memory = format === 'parquet' ? PARQUET : ROWS;
+  return isDivided ? { ...memory, bytesPerRawByte: memory.bytesPerRawByte + 1 } : memory;
 }

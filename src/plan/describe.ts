@@ -49,6 +49,11 @@ function describeFiles({ sink }: DescribedPlan['job'], tasks: TaskPlan, messages
   const { target } = sink;
   if (messages === 0) return 'no file would be written';
   if (target.kind === 'file') return `file: ${target.path}`;
+  if (target.partitionBy.length > 0) {
+    const folders = target.partitionBy.map(({ name, column, of }) => `${name ?? of ?? column}=...`).join('/');
+    const most = target.coalesce === null ? '' : `, at most ${count(target.coalesce, 'file')} in each`;
+    return `folders: ${target.path}/${folders}/part-00000-RUN${extensionOf(target.output)}${most}`;
+  }
   const files = count(tasks.fileCount, 'file');
   return `${files}: ${target.path}/part-00000-RUN${extensionOf(target.output)}${tasks.fileCount > 1 ? ' and so on' : ''}`;
 }

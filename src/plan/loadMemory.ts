@@ -1,3 +1,5 @@
+import type { TransformMemory } from '../transform/memory.ts';
+
 /** Shares out `--max-memory` where records go to Kafka: what one worker may hold, its chunks with the coordinator included. */
 export interface LoadMemory {
   /** Bytes asked for in one Fetch. */
@@ -26,10 +28,12 @@ export function planLoadMemory(demand: {
   readonly workers: number;
   /** What was asked for; memory may ask for less. */
   readonly fetchBytes: number;
+  readonly transform: TransformMemory;
 }): LoadMemory {
-  const share = demand.maxMemoryBytes / demand.workers;
+  const { fixedBytes, bytesPerRawByte } = demand.transform;
+  const share = demand.maxMemoryBytes / demand.workers - fixedBytes;
   const fetchBytes = Math.floor(Math.min(demand.fetchBytes, Math.max(MIN_FETCH_BYTES, share / (4 * FETCH_COPIES))));
   const reserved = demand.source === 'topic' ? fetchBytes * FETCH_COPIES : READER_BYTES;
-  const chunkBytes = Math.max(MIN_CHUNK_BYTES, Math.floor((share - reserved) / CHUNK_COPIES));
+  const chunkBytes = Math.max(MIN_CHUNK_BYTES, Math.floor((share - reserved) / (CHUNK_COPIES + bytesPerRawByte)));
   return { fetchBytes, readerBytes: READER_BYTES, chunkBytes };
 }

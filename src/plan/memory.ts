@@ -3,6 +3,7 @@
  */
 import type { EncoderMemory } from '../encode/memory.ts';
 import { OffloadError } from '../errors.ts';
+import type { TransformMemory } from '../transform/memory.ts';
 
 export interface MemoryPlan {
   /** Bytes asked for in one Fetch. */
@@ -18,6 +19,7 @@ export interface MemoryDemand {
   readonly rowGroupBytes: number;
   readonly fetchBytes: number;
   readonly encoder: EncoderMemory;
+  readonly transform: TransformMemory;
 }
 
 /** One answer is decoded while the next one arrives; each is one buffer. */
@@ -31,13 +33,14 @@ const MIN_ROW_GROUP_BYTES = 1024 * 1024;
  * @throws OffloadError USAGE if the memory is too small for so many workers.
  */
 export function planMemory(demand: MemoryDemand): MemoryPlan {
-  const { maxMemoryBytes, workers, encoder } = demand;
-  const copies = ARENA_BYTES_PER_RAW_BYTE + encoder.bytesPerRawByte;
-  const share = maxMemoryBytes / workers - encoder.fixedBytes;
+  const { maxMemoryBytes, workers, encoder, transform } = demand;
+  const copies = ARENA_BYTES_PER_RAW_BYTE + encoder.bytesPerRawByte + transform.bytesPerRawByte;
+  const fixedBytes = encoder.fixedBytes + transform.fixedBytes;
+  const share = maxMemoryBytes / workers - fixedBytes;
   const fetchBytes = Math.min(demand.fetchBytes, Math.max(MIN_FETCH_BYTES, share / (4 * FETCH_COPIES)));
   const rowGroupBytes = Math.min(demand.rowGroupBytes, (share - fetchBytes * FETCH_COPIES) / copies);
   if (rowGroupBytes < Math.min(MIN_ROW_GROUP_BYTES, demand.rowGroupBytes)) {
-    const needed = workers * (encoder.fixedBytes + MIN_ROW_GROUP_BYTES * copies + MIN_FETCH_BYTES * FETCH_COPIES);
+    const needed = workers * (fixedBytes + MIN_ROW_GROUP_BYTES * copies + MIN_FETCH_BYTES * FETCH_COPIES);
     const mebibytes = (bytes: number): string => `${Math.ceil(bytes / 1024 ** 2)} MiB`;
     throw new OffloadError(
       'USAGE',

@@ -24,6 +24,8 @@ export interface TaskPlan {
 }
 
 export interface TaskLimits {
+  /** Smallest size of a task that there is more than one of; default 4 MiB. */
+  readonly leastBytes?: number;
   /** Largest size of a task. */
   readonly mostBytes?: number;
   /** At least so many tasks, or one for each offset if there are fewer. */
@@ -37,6 +39,8 @@ const MIN_TASK_BYTES = 4 * 1024 ** 2;
 const MAX_TASK_BYTES = 64 * 1024 ** 2;
 /** Where tasks write in turn, one is about what a worker can hold while it waits. */
 export const TURN_TASK_BYTES = 8 * 1024 ** 2;
+/** Where rows are divided into folders, a task gives each folder a piece: fewer tasks, larger pieces. */
+export const DIVIDED_TASK_BYTES = 16 * 1024 ** 2;
 /** Files of a folder, by fetched bytes: large enough for readers, small enough that a folder of one topic has several. */
 export const FILE_BYTES = 128 * 1024 ** 2;
 
@@ -51,12 +55,12 @@ export function cutTasks(
   bytesPerOffset: ReadonlyMap<string, number>,
   workers: number,
   fileCount: number | null,
-  { mostBytes = MAX_TASK_BYTES, minTasks = 0 }: TaskLimits = {},
+  { leastBytes = MIN_TASK_BYTES, mostBytes = MAX_TASK_BYTES, minTasks = 0 }: TaskLimits = {},
 ): TaskPlan {
   const rate = (range: OffsetRange): number => Math.max(0.001, bytesPerOffset.get(offsetKey(range)) ?? 1);
   const bytesOf = (range: OffsetRange): number => (range.endOffset - range.startOffset) * rate(range);
   const estimatedBytes = ranges.reduce((sum, range) => sum + bytesOf(range), 0);
-  const bytesForWorkers = clamp(estimatedBytes / (workers * TASKS_PER_WORKER), MIN_TASK_BYTES, mostBytes);
+  const bytesForWorkers = clamp(estimatedBytes / (workers * TASKS_PER_WORKER), leastBytes, mostBytes);
   // A row group goes to one file whole: several files come out about equal only if each gets a good many.
   const bytesForFiles = (fileCount ?? 1) > 1 ? estimatedBytes / ((fileCount ?? 1) * TASKS_PER_FILE) : bytesForWorkers;
   const sizes = ranges.map((range) => ({ offsets: range.endOffset - range.startOffset, bytes: bytesOf(range) }));

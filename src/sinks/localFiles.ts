@@ -216,11 +216,11 @@ export async function listOwnFiles(fs: FileSystem, root: string, config: string)
   );
 }
 
-/** Visible files below a folder, also in sub-folders, as absolute paths in order. */
+/** Visible files below a folder, also in sub-folders, as absolute paths in order. `_a=1` holds rows of a column `_a`. */
 export async function listVisibleFiles(fs: FileSystem, folder: string): Promise<string[]> {
   const found: string[] = [];
   for (const name of ((await unlessAbsent(fs.readdir(folder))) ?? []).sort()) {
-    if (name.startsWith('_') || name.startsWith('.')) continue;
+    if ((name.startsWith('_') && !name.includes('=')) || name.startsWith('.')) continue;
     const path = join(resolve(folder), name);
     const info = await unlessAbsent(fs.stat(path));
     if (info?.isDirectory()) found.push(...(await listVisibleFiles(fs, path)));

@@ -5,6 +5,8 @@ import { MessageColumns } from '../decode/columns.ts';
 import { RecordSet } from '../decode/recordSet.ts';
 import type { Cluster } from '../kafka/cluster.ts';
 import type { OffsetRange } from '../tasks.ts';
+import type { RowPlace } from '../transform/batchTransform.ts';
+import { messagePlace } from '../transform/places.ts';
 import { toArrowBatch } from '../transform/toArrow.ts';
 import { KafkaRangeReader } from './kafkaRange.ts';
 
@@ -19,7 +21,7 @@ export async function* readFirstRows(
   cluster: Cluster,
   ranges: readonly OffsetRange[],
   source: TopicSource,
-): AsyncGenerator<RecordBatch> {
+): AsyncGenerator<{ batch: RecordBatch; place: RowPlace }> {
   const { fields, invalidUtf8, failOnDataLoss } = source;
   const fetch = { ...source.kafka.fetch, maxBytes: Math.min(source.kafka.fetch.maxBytes, FETCH_BYTES) };
   const columns = new MessageColumns(fields.map(({ column }) => column));
@@ -35,7 +37,9 @@ export async function* readFirstRows(
       while ((await set.peek()) !== null) {
         columns.clear();
         await set.next(columns);
-        if (columns.rows > 0) yield toArrowBatch(columns, fields, { topic, partition, invalidUtf8 });
+        if (columns.rows === 0) continue;
+        const batch = toArrowBatch(columns, fields, { topic, partition, invalidUtf8 });
+        yield { batch, place: messagePlace(topic, partition, (row) => columns.offsetAt(row)) };
       }
     }
   }

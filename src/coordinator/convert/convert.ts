@@ -1,5 +1,6 @@
 /** Files -> files: as an offload, with files in the place of partitions and no offsets to save. */
 import { sep } from 'node:path';
+import type { Schema } from 'apache-arrow';
 import { openRun } from '../../commit/session.ts';
 import type { Intent, RunSession } from '../../commit/types.ts';
 import { DEFAULTS } from '../../config/defaults.ts';
@@ -13,9 +14,13 @@ import { FILE_BYTES } from '../../plan/tasks.ts';
 import { type FileSchema, readSchema, toArrowSchema } from '../../sources/files/fileReader.ts';
 import { listSourceFiles, type SourceFile } from '../../sources/files/listFiles.ts';
 import { createTurns } from '../../stage/turns.ts';
+import { transformMemory } from '../../transform/memory.ts';
+import { checkFolders } from '../folders.ts';
 import type { ConvertJob } from '../jobs.ts';
 import { WorkerPool } from '../pool.ts';
 import { emptyReport, type OffloadReport } from '../report.ts';
+import { resultSchema, transformPlan } from '../rowTransform.ts';
+import { settleFileJob } from '../settleJob.ts';
 import { createSharedState } from '../sharedState.ts';
 import { intentOfFiles, type StagedFiles, stageFiles } from '../staging.ts';
 import { checkTarget, rootOf } from '../target.ts';
@@ -52,13 +57,21 @@ export async function convert(job: ConvertJob, ui: RunUi, signal: AbortSignal): 
       files.map(({ path }) => path),
       { memoryLimitBytes: READER_BYTES, signal },
     );
+    const settled = await settleFileJob(
+      job,
+      files.map(({ path }) => path),
+      schema,
+      signal,
+    );
+    const columns = await resultSchema(settled.transform, toArrowSchema(schema.columns));
+    await checkFolders(target, async () => columns);
     const session = await openRun({
       ...{ config: job.config, topics: [], offsets: job.offsets, root: rootOf(target), clusterId: NO_CLUSTER },
       takeOver: job.takeOver,
       log: (line) => ui.log.info(line),
     });
     try {
-      const report = await convertOpened(job, { ui, files, schema, session, pool, signal });
+      const report = await convertOpened(settled, { ui, files, schema, resultSchema: columns, session, pool, signal });
       return { ...report, seconds: seconds() };
     } finally {
       ui.progress.stop();
@@ -75,6 +88,8 @@ interface OpenedRun {
   readonly ui: RunUi;
   readonly files: readonly SourceFile[];
   readonly schema: FileSchema;
+  /** Of what is written. */
+  readonly resultSchema: Schema;
   readonly session: RunSession;
   readonly pool: WorkerPool<ConvertTask, ConvertSettings, ConvertResult>;
   readonly signal: AbortSignal;
@@ -94,11 +109,12 @@ async function convertOpened(job: ConvertJob, opened: OpenedRun): Promise<Offloa
   const fileCount = target.kind === 'file' ? 1 : (target.coalesce ?? Math.ceil(Math.max(1, bytes) / FILE_BYTES));
   const staged = await stageFiles<ConvertResult>({
     ...{ target, session, config: job.config, fileCount },
-    schema: toArrowSchema(schema.columns),
+    schema: opened.resultSchema,
     write: ({ layout, mark, isOrdered }) => {
       const tasks = planTasks(files, target, isOrdered);
       const settings = {
-        ...{ input: job.source.input, schema, output: target.output, layout, mark },
+        ...{ input: job.source.input, schema, output: target.output, partitionBy: target.partitionBy, layout, mark },
+        transform: transformPlan(job.transform),
         ...shareMemory(job, files.length),
         turns: isOrdered ? createTurns(tasks.length) : null,
         shared: createSharedState(job.workers),
@@ -153,13 +169,14 @@ function shareMemory(
 ): Pick<ConvertSettings, 'batchRows' | 'batchBytes' | 'readerBytes'> {
   const { output } = job.sink.target;
   const rowGroup = output.format === 'parquet' ? output : DEFAULTS;
-  const encoder = encoderMemory(output.format);
+  const encoder = encoderMemory(output.format, job.sink.target.partitionBy.length > 0);
   const memory = planMemory({
     maxMemoryBytes: job.maxMemoryBytes,
     workers: Math.min(job.workers, files),
     rowGroupBytes: rowGroup.rowGroupBytes,
     fetchBytes: 0,
     encoder: { ...encoder, fixedBytes: encoder.fixedBytes + READER_BYTES },
+    transform: transformMemory(job.transform),
   });
   return { batchRows: rowGroup.rowGroupRows, batchBytes: memory.rowGroupBytes, readerBytes: READER_BYTES };
 }

@@ -1,5 +1,6 @@
 /** What a worker does with one file that is read: decode, encode, stage. */
 import type { RecordBatch } from 'apache-arrow';
+import type { PartitionColumn } from '../../config/partitionBy.ts';
 import type { InputFormat } from '../../config/readerOptions.ts';
 import type { OutputFormat } from '../../config/writerOptions.ts';
 import type { BatchEncoder } from '../../encode/encoder.ts';
@@ -7,8 +8,12 @@ import { loadFileFormat } from '../../encode/fileFormat.ts';
 import { OffloadError, type PlainError, toPlainError } from '../../errors.ts';
 import { nodeFileSystem } from '../../io.ts';
 import { type FileSchema, openFile } from '../../sources/files/fileReader.ts';
+import type { FolderEncoder, FolderSegment } from '../../stage/folderSegments.ts';
 import { type Segment, SegmentWriter, type StagedLayout } from '../../stage/segments.ts';
 import { endTurn, type Turn, type TurnFlags, waitForTurn } from '../../stage/turns.ts';
+import { fileRowPlace } from '../../transform/places.ts';
+import { openFolders } from '../folders.ts';
+import { RowTransform, type TransformPlan } from '../rowTransform.ts';
 import { joinWorker, type SharedState } from '../sharedState.ts';
 
 /** One file of the source. */
@@ -26,7 +31,10 @@ export interface ConvertTask {
 export interface ConvertSettings {
   readonly input: InputFormat;
   readonly schema: FileSchema;
+  readonly transform: TransformPlan | null;
   readonly output: OutputFormat;
+  /** Folders below the target. */
+  readonly partitionBy: readonly PartitionColumn[];
   readonly mark: Uint8Array;
   /** Rows and bytes of a batch. */
   readonly batchRows: number;
@@ -42,6 +50,7 @@ export interface ConvertResult {
   readonly ok: true;
   readonly worker: number;
   readonly segments: readonly Segment[];
+  readonly folders: readonly FolderSegment[];
   readonly rows: number;
   /** Bad rows that were left out. */
   readonly dropped: number;
@@ -53,10 +62,13 @@ export type ConvertOutcome = ConvertResult | { readonly ok: false; readonly erro
 export class ConvertTaskRunner {
   readonly #settings: ConvertSettings;
   readonly #counters: ReturnType<typeof joinWorker>;
+  readonly #transform: RowTransform;
   #encoder: BatchEncoder | undefined;
+  #folders: FolderEncoder | undefined;
 
   constructor(settings: ConvertSettings) {
     this.#settings = settings;
+    this.#transform = new RowTransform(settings.transform);
     this.#counters = joinWorker(settings.shared);
   }
 
@@ -74,42 +86,57 @@ export class ConvertTaskRunner {
 
   async #convert(task: ConvertTask, writer: SegmentWriter): Promise<ConvertResult> {
     const { input, schema, batchRows, batchBytes, readerBytes, turns } = this.#settings;
-    const segments: Segment[] = [];
+    const written: { segments: Segment[]; folders: FolderSegment[] } = { segments: [], folders: [] };
     let rows = 0;
     let dropped = 0;
     const options = { startRow: 0, batchRows, batchBytes, memoryLimitBytes: readerBytes, schema };
     for await (const found of openFile(input, task.path, options)) {
       dropped += found.dropped;
-      rows += found.batch.numRows;
-      segments.push(...(await this.#write(task, found.batch, found.firstRow, writer)));
+      if (found.batch.numRows > 0) rows += await this.#write(task, found.batch, found.firstRow, writer, written);
       this.#counters.advance(found.batch.numRows, 0, 0);
       this.#checkStopped();
     }
     this.#counters.advance(0, task.bytes, task.bytes);
     if (turns && task.turn) endTurn(turns, task.turn);
     const { worker } = this.#counters;
-    return { ok: true, worker, segments, rows, dropped, encoders: this.#encoder?.usedEncoders() ?? [] };
+    return { ok: true, worker, ...written, rows, dropped, encoders: this.#encoder?.usedEncoders() ?? [] };
   }
 
-  async #write(task: ConvertTask, batch: RecordBatch, firstRow: number, writer: SegmentWriter): Promise<Segment[]> {
-    const { output, mark, turns } = this.#settings;
-    const segments: Segment[] = [];
+  /** @returns How many rows were written. */
+  async #write(
+    task: ConvertTask,
+    read: RecordBatch,
+    firstRow: number,
+    writer: SegmentWriter,
+    { segments, folders }: { segments: Segment[]; folders: FolderSegment[] },
+  ): Promise<number> {
+    const { output, partitionBy, batchRows, mark, turns } = this.#settings;
     this.#encoder ??= (await loadFileFormat(output)).createEncoder(mark);
+    const { batch, place } = await this.#transform.apply(read, fileRowPlace(task.path, firstRow));
+    // A file stands for a topic of one partition, its row numbers for offsets.
+    const range = {
+      topic: task.path,
+      partition: task.number,
+      startOffset: firstRow,
+      endOffset: firstRow + read.numRows,
+    };
+    if (partitionBy.length > 0) {
+      this.#folders ??= await openFolders({ encoder: this.#encoder, mostRows: batchRows, partitionBy }, batch.schema);
+      folders.push(...(await this.#folders.write(batch, range, writer, place.rowName)));
+      return batch.numRows;
+    }
+    // Where it is not known which row another was made of, all are accounted for by the last piece.
+    const rowAt = (row: number): number => (this.#transform.isNone ? firstRow + row : firstRow);
     for (let row = 0, end = 0; row < batch.numRows; row = end) {
       const encoded = await this.#encoder.encode(row === 0 ? batch : batch.slice(row, batch.numRows));
       end = row + encoded.rows;
       if (turns && task.turn) await waitForTurn(turns, task.turn, () => this.#checkStopped());
       const written = await writer.write(task.file, encoded.body);
-      // A file stands for a topic of one partition, its row numbers for offsets.
-      const range = {
-        topic: task.path,
-        partition: task.number,
-        startOffset: firstRow + row,
-        endOffset: firstRow + end,
-      };
-      segments.push({ ...written, rows: encoded.rows, footer: encoded.footer, range });
+      const endOffset = end === batch.numRows ? range.endOffset : rowAt(end);
+      const own = { ...range, startOffset: rowAt(row), endOffset };
+      segments.push({ ...written, rows: encoded.rows, footer: encoded.footer, range: own });
     }
-    return segments;
+    return batch.numRows;
   }
 
   #checkStopped(): void {

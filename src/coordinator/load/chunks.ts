@@ -12,6 +12,7 @@ import type { EncodedRecordBatch } from '../../encode/records/recordBatch.ts';
 import type { PlainError } from '../../errors.ts';
 import type { FileSchema } from '../../sources/files/fileTypes.ts';
 import type { OffsetRange } from '../../tasks.ts';
+import type { TransformPlan } from '../rowTransform.ts';
 
 /** Chunks of one worker that are on their way or in the open transaction. */
 export const CHUNKS_IN_HAND = 2;
@@ -53,6 +54,7 @@ export interface LoadSettings {
         /** For the reader's own buffers. */
         readonly memoryLimitBytes: number;
       };
+  readonly transform: TransformPlan | null;
   readonly target: {
     readonly connection: ConnectionSettings;
     readonly topic: string;

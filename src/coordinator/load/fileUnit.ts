@@ -1,6 +1,8 @@
 /** The rows of one file, or of a part of it, as chunks in the order of the file. */
 import { Table } from 'apache-arrow';
 import { openFile } from '../../sources/files/fileReader.ts';
+import { fileRowPlace } from '../../transform/places.ts';
+import type { RowTransform } from '../rowTransform.ts';
 import type { ChunkSender } from './chunkSender.ts';
 import type { FileUnit, LoadSettings, UnitEnd } from './chunks.ts';
 import type { RecordMaker } from './recordMaker.ts';
@@ -9,12 +11,13 @@ export interface FileUnitContext {
   readonly source: Extract<LoadSettings['source'], { kind: 'files' }>;
   readonly limits: Pick<LoadSettings, 'chunkRows' | 'chunkBytes'>;
   readonly maker: RecordMaker;
+  readonly transform: RowTransform;
   readonly sender: ChunkSender;
 }
 
 /** @throws OffloadError ROW_INVALID naming file and row; what reading the file fails with. */
 export async function sendFileUnit(unit: FileUnit, context: FileUnitContext): Promise<UnitEnd> {
-  const { source, limits, maker, sender } = context;
+  const { source, limits, maker, transform, sender } = context;
   const { path, startRow } = unit;
   const endRow = unit.endRow ?? Number.MAX_SAFE_INTEGER;
   const batches = openFile(source.input, path, {
@@ -31,11 +34,14 @@ export async function sendFileUnit(unit: FileUnit, context: FileUnitContext): Pr
   for await (const found of batches) {
     dropped += found.dropped;
     const left = endRow - found.firstRow;
-    const batch = found.batch.numRows > left ? found.batch.slice(0, left) : found.batch;
-    if (batch.numRows > 0) {
-      const rowName = (row: number): string => `row ${found.firstRow + row + 1} of ${path}`;
-      next = found.firstRow + batch.numRows;
-      await sender.send(await maker.encode(new Table([batch]), rowName), batch.numRows, next);
+    const read = found.batch.numRows > left ? found.batch.slice(0, left) : found.batch;
+    if (read.numRows > 0) {
+      const { batch, place } = await transform.apply(read, fileRowPlace(path, found.firstRow));
+      next = found.firstRow + read.numRows;
+      // Where no row is left, what comes next moves the position as well.
+      if (batch.numRows > 0) {
+        await sender.send(await maker.encode(new Table([batch]), place.rowName), batch.numRows, next);
+      }
     }
     if (next >= endRow) break;
   }

@@ -18,9 +18,12 @@ import { LOAD_TRANSACTION_TIMEOUT_MS } from '../../kafka/client.ts';
 import { Cluster } from '../../kafka/cluster.ts';
 import { TransactionalProducer } from '../../kafka/transactionalProducer.ts';
 import { planLoadMemory } from '../../plan/loadMemory.ts';
-import { readSchema } from '../../sources/files/fileReader.ts';
+import { readSchema, toArrowSchema } from '../../sources/files/fileReader.ts';
+import { transformMemory } from '../../transform/memory.ts';
 import type { FileLoadJob } from '../jobs.ts';
 import type { OffloadReport, ReportedLoad } from '../report.ts';
+import { resultSchema, transformPlan } from '../rowTransform.ts';
+import { settleFileJob } from '../settleJob.ts';
 import { WorkerThreads } from '../threads.ts';
 import type { RunUi } from '../ui.ts';
 import type { FileUnit, LoadSettings } from './chunks.ts';
@@ -34,6 +37,9 @@ import type { LoadTask } from './loadTask.ts';
 import { type ProgressRecord, ProgressTopic, progressKey, readProgress } from './progressTopic.ts';
 import { compacted, ensureTopic } from './targetTopic.ts';
 import { closeProducer, type LoadCounts, transact, writeChunks } from './transactions.ts';
+
+/** For the reader that looks at the columns of files before the load begins. */
+const CHECK_BYTES = 64 * 1024 ** 2;
 
 interface LoadContext {
   readonly job: FileLoadJob;
@@ -56,13 +62,14 @@ export async function loadFiles(job: FileLoadJob, ui: RunUi, signal: AbortSignal
   }
 }
 
-async function load(context: LoadContext, threads: WorkerThreads<LoadTask, void> | null): Promise<OffloadReport> {
-  const { job, target } = context;
-  const before = await lookAtProgress(context);
+async function load(given: LoadContext, threads: WorkerThreads<LoadTask, void> | null): Promise<OffloadReport> {
+  const { job, target } = given;
+  const before = await lookAtProgress(given);
   const files = await findFiles(job.source, before?.progress ?? null);
   const choice = choose(job, files, before?.progress ?? null);
   const isFresh = before?.progress.state !== 'running';
   if (choice === null && before && isFresh) return alreadyLoaded(job, files, before.progress);
+  const context = job.transform === null || choice === null ? given : await settle(given, choice);
   if (threads === null) {
     const existing = await target.findTopic(job.sink.topic);
     const plan = await describeLoad({ job, choice, existing, progress: before?.progress ?? null });
@@ -90,6 +97,17 @@ async function load(context: LoadContext, threads: WorkerThreads<LoadTask, void>
     if (producer) await closeProducer(producer);
     markEnded(run);
   }
+}
+
+/** The columns of user code; and a statement that does not go with the files is refused before anything is written. */
+async function settle(context: LoadContext, { files }: FileChoice): Promise<LoadContext> {
+  const { job, signal } = context;
+  const paths = files.flatMap(({ path, loadedBy }) => (loadedBy === null ? [path] : []));
+  const schema = await readSchema(job.source.input, paths, { memoryLimitBytes: CHECK_BYTES, signal });
+  if (schema.columns.length === 0) return context;
+  const settled = await settleFileJob(job, paths, schema, signal);
+  await resultSchema(settled.transform, toArrowSchema(schema.columns));
+  return { ...context, job: settled };
 }
 
 interface Opened {
@@ -147,14 +165,18 @@ async function writeFiles(context: LoadContext, opened: Opened, choice: FileChoi
     maxMemoryBytes: job.maxMemoryBytes,
     workers: job.workers,
     fetchBytes: sink.kafka.fetch.maxBytes,
+    transform: transformMemory(job.transform),
   });
+  const schema = await readSchema(source.input, paths, { memoryLimitBytes: memory.readerBytes, signal });
+  const { transform } = await settleFileJob(job, paths, schema, signal);
   const settings: LoadSettings = {
     source: {
       kind: 'files',
       input: source.input,
-      schema: await readSchema(source.input, paths, { memoryLimitBytes: memory.readerBytes, signal }),
+      schema,
       memoryLimitBytes: memory.readerBytes,
     },
+    transform: transformPlan(transform),
     target: {
       connection: sink.kafka.connection,
       topic: sink.topic,

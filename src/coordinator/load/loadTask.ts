@@ -5,6 +5,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import { MessageColumns } from '../../decode/columns.ts';
 import { Cluster } from '../../kafka/cluster.ts';
+import { RowTransform } from '../rowTransform.ts';
 import { ChunkSender } from './chunkSender.ts';
 import type { LoadSettings, LoadUnit, UnitEnd } from './chunks.ts';
 import { RecordMaker } from './recordMaker.ts';
@@ -20,12 +21,14 @@ export interface LoadTask {
 export class LoadTaskRunner {
   readonly #settings: LoadSettings;
   readonly #maker: RecordMaker;
+  readonly #transform: RowTransform;
   readonly #topic: { readonly cluster: Cluster; readonly columns: MessageColumns } | null;
 
   constructor(settings: LoadSettings) {
     const { source, target } = settings;
     this.#settings = settings;
     this.#maker = new RecordMaker(target);
+    this.#transform = new RowTransform(settings.transform);
     this.#topic =
       source.kind === 'topic'
         ? {
@@ -50,14 +53,14 @@ export class LoadTaskRunner {
 
   async #send(unit: LoadUnit, sender: ChunkSender): Promise<UnitEnd> {
     const { source, ...limits } = this.#settings;
-    const maker = this.#maker;
+    const shared = { limits, sender, maker: this.#maker, transform: this.#transform };
     if (unit.kind === 'topic' && source.kind === 'topic' && this.#topic) {
       const { sendTopicUnit } = await import('./topicUnit.ts');
-      return sendTopicUnit(unit, { source, limits, maker, sender, ...this.#topic });
+      return sendTopicUnit(unit, { source, ...shared, ...this.#topic });
     }
     if (unit.kind === 'file' && source.kind === 'files') {
       const { sendFileUnit } = await import('./fileUnit.ts');
-      return sendFileUnit(unit, { source, limits, maker, sender });
+      return sendFileUnit(unit, { source, ...shared });
     }
     throw new TypeError(`a unit of a ${unit.kind} is not for a source of ${source.kind}`);
   }

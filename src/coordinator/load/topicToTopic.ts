@@ -18,10 +18,13 @@ import { planLoadMemory } from '../../plan/loadMemory.ts';
 import { offsetKey } from '../../plan/places.ts';
 import type { PartitionBounds, RangePlan } from '../../plan/ranges.ts';
 import type { PartitionOffset } from '../../tasks.ts';
+import { transformMemory } from '../../transform/memory.ts';
 import { countGaps } from '../gaps.ts';
 import type { TopicToTopicJob } from '../jobs.ts';
 import { estimateBytesPerOffset, lookUpRanges } from '../lookup.ts';
 import type { OffloadReport } from '../report.ts';
+import { transformPlan } from '../rowTransform.ts';
+import { settleTopicJob } from '../settleJob.ts';
 import { WorkerThreads } from '../threads.ts';
 import { findTopics, type SelectedTopics } from '../topics.ts';
 import type { RunUi } from '../ui.ts';
@@ -142,7 +145,8 @@ async function copy(context: CopyContext, opened: Opened): Promise<OffloadReport
     plan.ranges.reduce((sum, { startOffset, endOffset }) => sum + endOffset - startOffset, 0),
     bytes,
   );
-  const { counts, ends } = await writeRanges(context, opened, plan);
+  const settled = { ...context, job: await settleTopicJob(job, context.source, plan.ranges) };
+  const { counts, ends } = await writeRanges(settled, opened, plan);
   ui.progress.stop();
   signal.throwIfAborted();
   await raise(session, plan, topicIdsOf(selected));
@@ -241,7 +245,10 @@ function* stepsOf(taken: readonly Taken<TopicUnit>[], positions: Map<string, num
 function loadSettings(job: TopicToTopicJob, partitions: number, lanes: number): LoadSettings {
   const { source, sink, maxMemoryBytes, workers } = job;
   const { connection, fetch } = source.kafka;
-  const memory = planLoadMemory({ source: 'topic', maxMemoryBytes, workers, fetchBytes: fetch.maxBytes });
+  const memory = planLoadMemory({
+    ...{ source: 'topic', maxMemoryBytes, workers, fetchBytes: fetch.maxBytes },
+    transform: transformMemory(job.transform),
+  });
   return {
     source: {
       kind: 'topic',
@@ -251,6 +258,7 @@ function loadSettings(job: TopicToTopicJob, partitions: number, lanes: number): 
       fields: source.fields,
       invalidUtf8: source.invalidUtf8,
     },
+    transform: transformPlan(job.transform),
     target: {
       connection: sink.kafka.connection,
       topic: sink.topic,

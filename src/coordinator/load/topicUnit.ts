@@ -3,7 +3,10 @@ import type { MessageColumns } from '../../decode/columns.ts';
 import { RecordSet } from '../../decode/recordSet.ts';
 import type { Cluster } from '../../kafka/cluster.ts';
 import { KafkaRangeReader } from '../../sources/kafkaRange.ts';
+import type { RowPlace } from '../../transform/batchTransform.ts';
+import { messagePlace } from '../../transform/places.ts';
 import { toArrowBatch } from '../../transform/toArrow.ts';
+import type { RowTransform } from '../rowTransform.ts';
 import type { ChunkSender } from './chunkSender.ts';
 import type { LoadSettings, TopicUnit, UnitEnd } from './chunks.ts';
 import type { RecordMaker } from './recordMaker.ts';
@@ -17,12 +20,13 @@ export interface TopicUnitContext {
   /** Empty; used again for the next unit after `clear`. */
   readonly columns: MessageColumns;
   readonly maker: RecordMaker;
+  readonly transform: RowTransform;
   readonly sender: ChunkSender;
 }
 
 /** @throws OffloadError OFFSET_LOST, INVALID_UTF8, what a row or a request fails with. */
 export async function sendTopicUnit({ range }: TopicUnit, context: TopicUnitContext): Promise<UnitEnd> {
-  const { source, limits, cluster, columns, maker, sender } = context;
+  const { source, limits, cluster, columns, maker, transform, sender } = context;
   const { fetch, failOnDataLoss, fields, invalidUtf8 } = source;
   const { topic, partition, startOffset, endOffset } = range;
   const reader = new KafkaRangeReader(cluster, range, { fetch, failOnDataLoss });
@@ -33,13 +37,14 @@ export async function sendTopicUnit({ range }: TopicUnit, context: TopicUnitCont
     const onInvalidUtf8 = (_column: string, values: number): void => {
       counts.invalidUtf8 += values;
     };
-    const batch = toArrowBatch(columns, fields, { topic, partition, invalidUtf8, onInvalidUtf8 });
-    const rowName = (row: number): string => `the record of ${topic}/${partition} at offset ${columns.offsetAt(row)}`;
-    const encoded = await maker.encode(batch, rowName);
-    const { rows } = columns;
+    const read = toArrowBatch(columns, fields, { topic, partition, invalidUtf8, onInvalidUtf8 });
+    const origin = messagePlace(topic, partition, (row) => columns.offsetAt(row));
+    const { batch, place } = await transform.apply(read, origin);
+    const encoded = batch.numRows === 0 ? [] : await maker.encode(batch, nameOf(transform, place));
+    counts.rows += columns.rows;
     columns.clear();
-    counts.rows += rows;
-    await sender.send(encoded, rows, position);
+    // Where no row is left, what comes next moves the position as well.
+    if (batch.numRows > 0) await sender.send(encoded, batch.numRows, position);
   };
 
   for (;;) {
@@ -68,4 +73,8 @@ export async function sendTopicUnit({ range }: TopicUnit, context: TopicUnitCont
   position = Math.max(position, endOffset);
   if (columns.rows > 0) await cut();
   return { ...counts, next: position, lost: reader.lostOffsets, dropped: 0 };
+}
+
+function nameOf(transform: RowTransform, { rowName }: RowPlace): (row: number) => string {
+  return transform.isNone ? (row) => `the record of ${rowName(row)}` : rowName;
 }

@@ -8,6 +8,7 @@ import type { FileBatch, OpenFileOptions } from './fileTypes.ts';
 import { rowBatches } from './rowBatches.ts';
 import { invalidRow, isNot, shown, unsuitable } from './rowErrors.ts';
 import { widerType } from './unify.ts';
+import { typeOfValue, withoutNulls } from './valueTypes.ts';
 
 type ReadOptions = Pick<OpenFileOptions, 'memoryLimitBytes' | 'signal'>;
 
@@ -24,7 +25,7 @@ export async function msgpackColumns(input: MsgpackInput, file: string, options:
       for (const [key, inner] of entriesOf(value) ?? []) {
         const name = String(key);
         const known = columns.get(name) ?? 'NULL';
-        const type = widerType(known, typeOf(inner));
+        const type = widerType(known, typeOfValue(inner));
         if (type === null && input.mode === 'FAILFAST') {
           throw invalidRow({ file, unit: 'row', number: count, column: name, why: isNot(inner, known) });
         }
@@ -34,36 +35,6 @@ export async function msgpackColumns(input: MsgpackInput, file: string, options:
     if (count === SAMPLE_ROWS) break;
   }
   return [...columns].map(([name, type]) => ({ name, type: withoutNulls(type) }));
-}
-
-function typeOf(value: unknown): ColumnType {
-  switch (typeof value) {
-    case 'boolean':
-      return 'BOOLEAN';
-    case 'number':
-      return Number.isInteger(value) ? 'BIGINT' : 'DOUBLE';
-    case 'bigint':
-      return value > 2n ** 63n - 1n ? 'UBIGINT' : 'BIGINT';
-    case 'string':
-      return 'VARCHAR';
-  }
-  if (value === null || value === undefined) return 'NULL';
-  if (value instanceof Uint8Array) return 'BLOB';
-  if (value instanceof Date) return 'TIMESTAMPTZ';
-  if (Array.isArray(value)) {
-    const item = value.reduce<ColumnType | null>((type, inner) => widerType(type ?? 'NULL', typeOf(inner)), 'NULL');
-    return { kind: 'list', item: item ?? 'VARCHAR' };
-  }
-  const fields = [...(entriesOf(value) ?? [])].map(([name, inner]) => ({ name: String(name), type: typeOf(inner) }));
-  return { kind: 'struct', fields };
-}
-
-/** What was null throughout becomes text, as Spark has it. */
-function withoutNulls(type: ColumnType): ColumnType {
-  if (typeof type === 'string') return type === 'NULL' ? 'VARCHAR' : type;
-  if (type.kind === 'list') return { kind: 'list', item: withoutNulls(type.item) };
-  if (type.kind !== 'struct') return type;
-  return { kind: 'struct', fields: type.fields.map((field) => ({ ...field, type: withoutNulls(field.type) })) };
 }
 
 export async function* readMsgpackFile(

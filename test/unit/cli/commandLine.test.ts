@@ -95,7 +95,6 @@ describe('parseCommandLine', () => {
       ['completion'],
       ['completion', 'tcsh'],
       ['completion', 'bash', 'zsh'],
-      ['--transform', 'com.example.Upper'],
       ['--stream'],
       ['--streaming-trigger', 'Once'],
       ['--streaming-trigger-option', '10 seconds'],

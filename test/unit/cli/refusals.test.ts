@@ -66,6 +66,8 @@ const REFUSED: Readonly<Record<string, readonly string[]>> = {
   ],
   'options of one side': [
     '--config orders --write-config clicks --write-coalesce 1',
+    '--config orders --write-config clicks --write-partition-by key',
+    '--config orders --write-path out --write-partition-by upper(key)',
     '--config orders --write-format console --write-coalesce 1',
     '--path in --write-config clicks --write-mode Overwrite',
     '--path in --write-config clicks --write-mode ErrorIfExists',
@@ -207,7 +209,11 @@ it('refuses wrong keys in one line each', async () => {
     { topic: { subscribe: 'a' } },
     { kafka: { heartbeatMs: 9_000 } },
     { kafka: { customDeserializers: { value: 'io.confluent.kafka.serializers.KafkaAvroDeserializer' } } },
-    { kafka: { customDeserializers: { value: './decode.mjs' } } },
+    { kafka: { customDeserializers: { decode: './decode.mjs' } }, topic: { fields: ['decode(offset) as x'] } },
+    {
+      kafka: { customDeserializers: { decode: './decode.mjs' } },
+      topic: { fields: ['decode(value)', 'offset + 1 as x'] },
+    },
     { server: { 'schema.registry.url': 'http://registry:8081' } },
     { server: { 'sasl.mechanism': 'GSSAPI', 'security.protocol': 'SASL_SSL' } },
     { access: { failOnDataLoss: 'perhaps' } },

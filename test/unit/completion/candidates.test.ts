@@ -18,8 +18,9 @@ describe('completeWords', () => {
     [['o'], ['offsets']],
     [['--pa'], ['--path']],
     [['--path', 'x', '--pa'], []],
-    [['--write-p'], ['--write-path']],
-    [['--tr'], []],
+    [['--write-pat'], ['--write-path']],
+    [['--tr'], ['--transform']],
+    [['--stre'], []],
     [
       ['offsets', ''],
       ['show', 'set', 'reset', 'recover'],

@@ -49,7 +49,7 @@ const inFolder = (path: string) => join(folder, path);
 const parquet = { format: 'parquet', compression: 'snappy', rowGroupRows: 1_000_000, rowGroupBytes: 67_108_864 };
 const toFiles = (path: string, output: object = parquet) => ({
   kind: 'files',
-  target: { path: inFolder(path), kind: 'folder', mode: 'Append', coalesce: null, output },
+  target: { path: inFolder(path), kind: 'folder', mode: 'Append', coalesce: null, partitionBy: [], output },
 });
 const fromOrders = { kind: 'topic', selection: { kind: 'topics', topics: ['orders'] }, commit: true };
 const fromFiles = (path: string, format: string) => ({ kind: 'files', paths: [inFolder(path)], input: { format } });

@@ -4,7 +4,14 @@ import { describePlan } from '../../../src/plan/describe.ts';
 import type { RangePlan } from '../../../src/plan/ranges.ts';
 import { cutTasks } from '../../../src/plan/tasks.ts';
 
-const target = { path: '/data/orders', kind: 'folder', output: { format: 'parquet' }, mode: 'Append', coalesce: null };
+const target = {
+  path: '/data/orders',
+  kind: 'folder',
+  output: { format: 'parquet' },
+  mode: 'Append',
+  coalesce: null,
+  partitionBy: [],
+};
 const source = { kind: 'topic', commit: true };
 const job = { config: 'nightly', workers: 2, source, sink: { kind: 'files', target } } as unknown as OffloadJob;
 const at = (partition: number, offset: number | null) => ({ topic: 'orders', partition, offset });

@@ -1,9 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { encoderMemory } from '../../../src/encode/memory.ts';
 import { planMemory } from '../../../src/plan/memory.ts';
+import { transformMemory } from '../../../src/transform/memory.ts';
 
 const MIB = 1024 ** 2;
-const encoder = encoderMemory('parquet');
+const encoder = encoderMemory('parquet', false);
+const transform = transformMemory(null);
 
 describe('planMemory', () => {
   it('gives each worker of the default memory row groups of some 40 MiB', () => {
@@ -13,10 +15,19 @@ describe('planMemory', () => {
       rowGroupBytes: 64 * MIB,
       fetchBytes: 8 * MIB,
       encoder,
+      transform,
     });
     expect(plan.fetchBytes).toBe(8 * MIB);
     expect(plan.rowGroupBytes).toBeGreaterThan(35 * MIB);
     expect(plan.rowGroupBytes).toBeLessThan(45 * MIB);
+  });
+
+  it('sets aside what a transform takes', () => {
+    const settings = { kind: 'sql', statement: '', where: '', invalidUtf8: 'fail', order: null } as const;
+    const demand = { maxMemoryBytes: 320 * MIB, workers: 2, rowGroupBytes: 64 * MIB, fetchBytes: 8 * MIB, encoder };
+    const { rowGroupBytes } = planMemory({ ...demand, transform: transformMemory(settings) });
+    expect(rowGroupBytes).toBeGreaterThan(15 * MIB);
+    expect(rowGroupBytes).toBeLessThan(20 * MIB);
   });
 
   it('never exceeds what was asked for', () => {
@@ -26,12 +37,20 @@ describe('planMemory', () => {
       rowGroupBytes: 5 * MIB,
       fetchBytes: MIB,
       encoder,
+      transform,
     });
     expect(plan).toEqual({ fetchBytes: MIB, rowGroupBytes: 5 * MIB });
   });
 
   it('refuses memory that is too little, naming what is needed', () => {
-    const demand = { maxMemoryBytes: 32 * MIB, workers: 4, rowGroupBytes: 64 * MIB, fetchBytes: 8 * MIB, encoder };
+    const demand = {
+      maxMemoryBytes: 32 * MIB,
+      workers: 4,
+      rowGroupBytes: 64 * MIB,
+      fetchBytes: 8 * MIB,
+      encoder,
+      transform,
+    };
     expect(() => planMemory(demand)).toThrow(
       '--max-memory 32 MiB is too little for 4 workers, which need 175 MiB; give more memory or fewer --workers',
     );

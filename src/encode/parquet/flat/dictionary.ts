@@ -8,9 +8,6 @@ import { putVarint } from './varint.ts';
 const MAX_ENTRIES = 32_768;
 const MAX_BYTES = 1024 * 1024;
 
-/** Twice the entries, so that chains stay short. */
-const SLOTS = MAX_ENTRIES * 2;
-
 /** Rows looked at to see whether values repeat, and bytes of each at either end. */
 const SAMPLED_ROWS = 256;
 const SAMPLED_BYTES = 64;
@@ -55,8 +52,8 @@ export function hasRepeats(chunks: readonly Data[]): boolean {
 
 /** The dictionary of a column; undefined where it grows too large. */
 export function buildDictionary(chunks: readonly Data[], isText: boolean): Dictionary | undefined {
-  const builder = new DictionaryBuilder();
   const rows = chunks.reduce((sum, chunk) => sum + chunk.length - chunk.nullCount, 0);
+  const builder = new DictionaryBuilder(rows);
   const indexes = new Int32Array(rows);
   let count = 0;
   for (const data of chunks) {
@@ -96,24 +93,34 @@ function isConstant(data: Data): boolean {
 
 class DictionaryBuilder {
   /** Index and 1 of the entry whose hash leads here; 0: none. */
-  readonly #slots = new Uint16Array(SLOTS);
-  readonly #hashes = new Int32Array(MAX_ENTRIES);
+  readonly #slots: Uint16Array;
+  readonly #hashes: Int32Array;
   /** Where each entry, its length left out, lies in `#bytes`. */
-  readonly #starts = new Int32Array(MAX_ENTRIES);
-  readonly #lengths = new Int32Array(MAX_ENTRIES);
+  readonly #starts: Int32Array;
+  readonly #lengths: Int32Array;
   #bytes = Buffer.allocUnsafe(4096);
   #used = 0;
   #entries = 0;
 
+  /** @param rows Small row groups come by the thousand: they do not pay for tables of the largest size. */
+  constructor(rows: number) {
+    const entries = Math.min(MAX_ENTRIES, 2 ** Math.ceil(Math.log2(Math.max(1, rows))));
+    // Twice the entries, so that chains stay short.
+    this.#slots = new Uint16Array(entries * 2);
+    this.#hashes = new Int32Array(entries);
+    this.#starts = new Int32Array(entries);
+    this.#lengths = new Int32Array(entries);
+  }
+
   /** The index of a value, which is added if it is new; -1 when there is no room. */
   indexOf(values: Uint8Array, start: number, length: number): number {
     const hash = hashOf(values, start, length);
-    let slot = hash & (SLOTS - 1);
+    let slot = hash & (this.#slots.length - 1);
     for (;;) {
       const index = (this.#slots[slot] as number) - 1;
       if (index < 0) break;
       if (this.#hashes[index] === hash && this.#equals(index, values, start, length)) return index;
-      slot = (slot + 1) & (SLOTS - 1);
+      slot = (slot + 1) & (this.#slots.length - 1);
     }
     if (this.#entries === MAX_ENTRIES || this.#used + 4 + length > MAX_BYTES) return -1;
     this.#add(values, start, length);

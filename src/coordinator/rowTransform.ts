@@ -1,0 +1,64 @@
+/** The transform of a job in the thread that runs it. */
+import type { RecordBatch, Schema } from 'apache-arrow';
+import type { BatchTransform, RowPlace, TransformSettings } from '../transform/batchTransform.ts';
+import { transformMemory } from '../transform/memory.ts';
+
+/** Plain data. */
+export interface TransformPlan {
+  readonly settings: TransformSettings;
+  readonly memoryBytes: number;
+}
+
+export function transformPlan(settings: TransformSettings | null): TransformPlan | null {
+  return settings && { settings, memoryBytes: transformMemory(settings).fixedBytes };
+}
+
+/**
+ * The columns that a job gives.
+ *
+ * @throws OffloadError TRANSFORM_INVALID
+ */
+export async function resultSchema(settings: TransformSettings | null, input: Schema): Promise<Schema> {
+  const plan = transformPlan(settings);
+  if (plan === null) return input;
+  const { transformedSchema } = await import('../transform/batchTransform.ts');
+  return transformedSchema(plan.settings, input, plan);
+}
+
+/** Opened with the first batch: what it loads takes time, and a thread may have nothing to do. */
+export class RowTransform {
+  readonly #plan: TransformPlan | null;
+  #opened: BatchTransform | undefined;
+
+  /** @param plan Null: rows stay as they are. */
+  constructor(plan: TransformPlan | null) {
+    this.#plan = plan;
+  }
+
+  /** Whether rows of the result are those of the batch, in their order. */
+  get isNone(): boolean {
+    return this.#plan === null;
+  }
+
+  /**
+   * @returns The rows, and how to name them; valid until the next call.
+   * @throws OffloadError TRANSFORM_INVALID, TRANSFORM_FAILED, INVALID_UTF8
+   */
+  async apply(batch: RecordBatch, place: RowPlace): Promise<{ batch: RecordBatch; place: RowPlace }> {
+    if (this.#plan === null) return { batch, place };
+    if (this.#opened === undefined) {
+      const { openTransform } = await import('../transform/batchTransform.ts');
+      const { settings, memoryBytes } = this.#plan;
+      this.#opened = await openTransform(settings, batch.schema, { memoryBytes });
+    }
+    const result = await this.#opened.apply(batch, place);
+    // Which row was made of which nobody knows.
+    const made = `made of ${place.rowName(0)} to ${place.rowName(batch.numRows - 1)}`;
+    return { batch: result, place: { ...place, rowName: (row) => `row ${row + 1} of those ${made}` } };
+  }
+
+  async close(): Promise<void> {
+    await this.#opened?.close();
+    this.#opened = undefined;
+  }
+}
