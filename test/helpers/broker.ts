@@ -167,9 +167,9 @@ async function formatBroker(
     // A killed broker may come back only when its session is over: the default of 9 s is a long wait in a test.
     'broker.session.timeout.ms': '5000',
     'broker.heartbeat.interval.ms': '500',
-    // Compaction is waited for by tests: let the cleaner look often. Its default buffer is 128 MiB of heap.
     // Messages of tests are from the past, and a topic that a test did not make itself would lose them by their age.
     'log.retention.ms': '-1',
+    // Compaction is waited for by tests: let the cleaner look often. Its default buffer is 128 MiB of heap.
     'log.cleaner.backoff.ms': '200',
     'log.cleaner.dedupe.buffer.size': '16777216',
     'log.segment.delete.delay.ms': '1000',
