@@ -21,7 +21,7 @@ import { planLoadMemory } from '../../plan/loadMemory.ts';
 import { readSchema, toArrowSchema } from '../../sources/files/fileReader.ts';
 import { transformMemory } from '../../transform/memory.ts';
 import type { FileLoadJob } from '../jobs.ts';
-import type { OffloadReport, ReportedLoad } from '../report.ts';
+import { emptyReport, type OffloadReport, type ReportedLoad } from '../report.ts';
 import { resultSchema, transformPlan } from '../rowTransform.ts';
 import { settleFileJob } from '../settleJob.ts';
 import { WorkerThreads } from '../threads.ts';
@@ -74,7 +74,7 @@ async function load(given: LoadContext, threads: WorkerThreads<LoadTask, void> |
     const existing = await target.findTopic(job.sink.topic);
     const plan = await describeLoad({ job, choice, existing, progress: before?.progress ?? null });
     const load = { sources: job.source.paths, target: job.sink.topic, transactions: 0, alreadyLoaded: null };
-    return { ...emptyReport(job, load), plan };
+    return { ...nothingLoaded(job, load), plan };
   }
   if (before && !isFresh) await watch(context, before);
   const { sink } = job;
@@ -134,7 +134,7 @@ async function loadOpened(context: LoadContext, opened: Opened): Promise<Offload
   const { rows, bytes, transactions } = await writeFiles(context, opened, choice);
   const sources = choice.files.flatMap(({ path, loadedBy }) => (loadedBy === null ? [path] : []));
   return {
-    ...emptyReport(job, { sources, target: job.sink.topic, transactions, alreadyLoaded: null }),
+    ...nothingLoaded(job, { sources, target: job.sink.topic, transactions, alreadyLoaded: null }),
     run,
     rows,
     bytes,
@@ -275,24 +275,9 @@ function alreadyLoaded(job: FileLoadJob, { found, asked }: FoundFiles, done: Fil
     .sort()
     .reverse();
   const at = run === done.run ? new Date(done.endedAtMs ?? 0).toISOString() : startOfRun(run);
-  return emptyReport(job, { sources, target: job.sink.topic, transactions: 0, alreadyLoaded: { run, at } });
+  return nothingLoaded(job, { sources, target: job.sink.topic, transactions: 0, alreadyLoaded: { run, at } });
 }
 
-function emptyReport({ config }: FileLoadJob, load: ReportedLoad): OffloadReport {
-  return {
-    config,
-    topic: null,
-    topics: [],
-    committed: true,
-    load,
-    run: null,
-    rows: 0,
-    bytes: 0,
-    seconds: 0,
-    files: [],
-    offsets: [],
-    workers: [],
-    warnings: [],
-    recovered: [],
-  };
+function nothingLoaded({ config }: FileLoadJob, load: ReportedLoad): OffloadReport {
+  return { ...emptyReport({ config, topic: null, topics: [], committed: true }), load };
 }

@@ -22,7 +22,7 @@ import { transformMemory } from '../../transform/memory.ts';
 import { countGaps } from '../gaps.ts';
 import type { TopicToTopicJob } from '../jobs.ts';
 import { estimateBytesPerOffset, lookUpRanges } from '../lookup.ts';
-import type { OffloadReport } from '../report.ts';
+import { emptyReport, type OffloadReport } from '../report.ts';
 import { transformPlan } from '../rowTransform.ts';
 import { settleTopicJob } from '../settleJob.ts';
 import { WorkerThreads } from '../threads.ts';
@@ -83,7 +83,7 @@ async function dryRun(context: CopyContext): Promise<OffloadReport> {
   const { plan, bounds } = await planFrom(context, saved, found);
   const bytesPerOffset = await estimateBytesPerOffset(source, bounds, plan.ranges, job.source);
   const existing = await target.findTopic(job.sink.topic);
-  return { ...emptyReport(job, selected, 0), plan: describeCopy({ job, plan, bytesPerOffset, existing, saved }) };
+  return { ...nothingCopied(job, selected, 0), plan: describeCopy({ job, plan, bytesPerOffset, existing, saved }) };
 }
 
 async function run(context: CopyContext, threads: WorkerThreads<LoadTask, void>): Promise<OffloadReport> {
@@ -154,7 +154,7 @@ async function copy(context: CopyContext, opened: Opened): Promise<OffloadReport
   const from = new Map(session.saved.offsets.map((entry) => [offsetKey(entry), entry.offset]));
   const results = ends.map(({ unit, end }) => ({ ...end, range: unit.range }));
   return {
-    ...emptyReport(job, selected, counts.transactions),
+    ...nothingCopied(job, selected, counts.transactions),
     run: session.run,
     recovered: session.recovered,
     warnings: plan.warnings,
@@ -328,26 +328,12 @@ async function* asyncList<T>(list: readonly T[]): AsyncGenerator<T, void, undefi
   yield* list;
 }
 
-function emptyReport(
-  job: TopicToTopicJob,
+function nothingCopied(
+  { config, sink }: TopicToTopicJob,
   { topics, plainTopic }: SelectedTopics,
   transactions: number,
 ): OffloadReport {
   const names = topics.map(({ topic }) => topic);
-  return {
-    config: job.config,
-    topic: plainTopic,
-    topics: names,
-    committed: true,
-    load: { sources: names, target: job.sink.topic, transactions, alreadyLoaded: null },
-    run: null,
-    rows: 0,
-    bytes: 0,
-    seconds: 0,
-    files: [],
-    offsets: [],
-    workers: [],
-    warnings: [],
-    recovered: [],
-  };
+  const load = { sources: names, target: sink.topic, transactions, alreadyLoaded: null };
+  return { ...emptyReport({ config, topic: plainTopic, topics: names, committed: true }), load };
 }
