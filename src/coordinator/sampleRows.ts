@@ -2,6 +2,7 @@
 import { RecordBatch as ArrowBatch, makeData, type RecordBatch, Struct } from 'apache-arrow';
 import type { FileSource, TopicSource } from '../config/job.ts';
 import type { Cluster } from '../kafka/cluster.ts';
+import { FILE_READER_BYTES } from '../plan/memory.ts';
 import type { FileSchema } from '../sources/files/fileReader.ts';
 import type { OffsetRange } from '../tasks.ts';
 import { takeRows } from '../transform/arrow/take.ts';
@@ -11,7 +12,6 @@ import type { Sample } from '../transform/settle.ts';
 /** Of each partition or file, and of how many of them. */
 const SAMPLE_ROWS = 1000;
 const SAMPLE_PLACES = 20;
-const READER_BYTES = 64 * 1024 ** 2;
 const BATCH_BYTES = 4 * 1024 ** 2;
 
 /** The first rows of each range, as far as they come in one batch; ranges without rows give none. */
@@ -49,7 +49,7 @@ export async function sampleFiles(
     import('../transform/places.ts'),
   ]);
   const samples: Sample[] = [];
-  const limits = { batchRows: SAMPLE_ROWS, batchBytes: BATCH_BYTES, memoryLimitBytes: READER_BYTES };
+  const limits = { batchRows: SAMPLE_ROWS, batchBytes: BATCH_BYTES, memoryLimitBytes: FILE_READER_BYTES };
   for (const file of files.slice(0, SAMPLE_PLACES)) {
     for await (const { batch, firstRow } of openFile(input, file, { startRow: 0, ...limits, schema, signal })) {
       if (batch.numRows === 0) continue;

@@ -3,6 +3,7 @@ import { readSavedState } from '../commit/session.ts';
 import type { FileSource, TopicSource } from '../config/job.ts';
 import { namedTopics } from '../config/topicSelection.ts';
 import { Cluster } from '../kafka/cluster.ts';
+import { FILE_READER_BYTES } from '../plan/memory.ts';
 import { formatTable, TableCollector } from '../sinks/console.ts';
 import { fileRowPlace } from '../transform/places.ts';
 import type { ShowJob } from './jobs.ts';
@@ -11,8 +12,6 @@ import { emptyReport, type OffloadReport } from './report.ts';
 import { FirstRowsTransform } from './settleJob.ts';
 import { findTopics, plainTopicOf } from './topics.ts';
 
-/** For the buffers of a file's reader. */
-const READER_BYTES = 64 * 1024 ** 2;
 const BATCH_BYTES = 4 * 1024 ** 2;
 /** Rows read at a time where a transform may leave some out. */
 const FILTERED_ROWS = 2048;
@@ -96,7 +95,7 @@ async function showFiles(
       startRow: 0,
       batchRows: transform === null ? collector.missing : FILTERED_ROWS,
       batchBytes: BATCH_BYTES,
-      memoryLimitBytes: READER_BYTES,
+      memoryLimitBytes: FILE_READER_BYTES,
     };
     // Columns may differ from file to file.
     const rows = new FirstRowsTransform(transform);

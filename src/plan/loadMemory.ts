@@ -1,4 +1,5 @@
 import type { TransformMemory } from '../transform/memory.ts';
+import { FILE_READER_BYTES } from './memory.ts';
 
 /** Shares out `--max-memory` where records go to Kafka: what one worker may hold, its chunks with the coordinator included. */
 export interface LoadMemory {
@@ -17,8 +18,6 @@ export interface LoadMemory {
 const CHUNK_COPIES = 6;
 /** One answer is decoded while the next one arrives. */
 const FETCH_COPIES = 2;
-/** DuckDB takes 32 MiB of it at a time, and needs some 70 for a file of two columns of text (measured, 1.5.5). */
-const READER_BYTES = 96 * 1024 ** 2;
 const MIN_CHUNK_BYTES = 1024 ** 2;
 const MIN_FETCH_BYTES = 512 * 1024;
 
@@ -33,7 +32,7 @@ export function planLoadMemory(demand: {
   const { fixedBytes, bytesPerRawByte } = demand.transform;
   const share = demand.maxMemoryBytes / demand.workers - fixedBytes;
   const fetchBytes = Math.floor(Math.min(demand.fetchBytes, Math.max(MIN_FETCH_BYTES, share / (4 * FETCH_COPIES))));
-  const reserved = demand.source === 'topic' ? fetchBytes * FETCH_COPIES : READER_BYTES;
+  const reserved = demand.source === 'topic' ? fetchBytes * FETCH_COPIES : FILE_READER_BYTES;
   const chunkBytes = Math.max(MIN_CHUNK_BYTES, Math.floor((share - reserved) / (CHUNK_COPIES + bytesPerRawByte)));
-  return { fetchBytes, readerBytes: READER_BYTES, chunkBytes };
+  return { fetchBytes, readerBytes: FILE_READER_BYTES, chunkBytes };
 }

@@ -9,7 +9,7 @@ import { formatSize } from '../../config/sizes.ts';
 import { encoderMemory } from '../../encode/memory.ts';
 import { OffloadError } from '../../errors.ts';
 import { nodeFileSystem as fs } from '../../io.ts';
-import { planMemory } from '../../plan/memory.ts';
+import { FILE_READER_BYTES, planMemory } from '../../plan/memory.ts';
 import { FILE_BYTES } from '../../plan/tasks.ts';
 import { type FileSchema, readSchema, toArrowSchema } from '../../sources/files/fileReader.ts';
 import { listSourceFiles, type SourceFile } from '../../sources/files/listFiles.ts';
@@ -27,8 +27,6 @@ import { checkTarget, rootOf } from '../target.ts';
 import type { RunUi } from '../ui.ts';
 import type { ConvertResult, ConvertSettings, ConvertTask } from './convertTask.ts';
 
-/** For the buffers of a file's reader: DuckDB does not read Parquet with less. */
-const READER_BYTES = 64 * 1024 ** 2;
 /** A run that reads no topic asks no broker. */
 const NO_CLUSTER = 'files';
 
@@ -47,15 +45,12 @@ export async function convert(job: ConvertJob, ui: RunUi, signal: AbortSignal): 
   const files = await listSourceFiles(paths, '/', filter);
   checkApart(files, target);
   if (job.dryRun) return { ...nothingDone(job), seconds: seconds(), plan: describe(job, files) };
-  const pool = new WorkerPool<ConvertTask, ConvertSettings, ConvertResult>(
-    'convert',
-    Math.min(job.workers, files.length),
-  );
+  const pool = new WorkerPool<ConvertTask, ConvertSettings, ConvertResult>('convert', threadsFor(job, files.length));
   try {
     const schema = await readSchema(
       input,
       files.map(({ path }) => path),
-      { memoryLimitBytes: READER_BYTES, signal },
+      { memoryLimitBytes: FILE_READER_BYTES, signal },
     );
     const settled = await settleFileJob(
       job,
@@ -132,7 +127,7 @@ async function convertOpened(job: ConvertJob, opened: OpenedRun): Promise<Offloa
     rows: sum(staged, (result) => result.rows),
     bytes: staged.files.reduce((total, file) => total + file.bytes, 0),
     files: staged.files.map((file) => ({ path: file.targetPath, rows: file.rows, bytes: file.bytes })),
-    workers: Array.from({ length: Math.min(job.workers, files.length) }, (_, worker) => {
+    workers: Array.from({ length: threadsFor(job, files.length) }, (_, worker) => {
       return { worker, rows: sum(staged, (result) => (result.worker === worker ? result.rows : 0)) };
     }),
     encoders: [...new Set(staged.results.flatMap((result) => result.encoders))],
@@ -163,6 +158,17 @@ function planTasks(files: readonly SourceFile[], target: TargetSettings, isOrder
   });
 }
 
+/** Batches of a thread, at least: below it its row groups would be too small to be read well. */
+const LEAST_BATCH_BYTES = 24 * 1024 ** 2;
+
+/** One thread a file at most, and none that memory has no room for beside the others. */
+function threadsFor(job: ConvertJob, files: number): number {
+  const { output, partitionBy } = job.sink.target;
+  const { fixedBytes } = encoderMemory(output.format, partitionBy.length > 0);
+  const threadBytes = fixedBytes + FILE_READER_BYTES + transformMemory(job.transform).fixedBytes + LEAST_BATCH_BYTES;
+  return Math.max(1, Math.min(job.workers, files, Math.floor(job.maxMemoryBytes / threadBytes)));
+}
+
 function shareMemory(
   job: ConvertJob,
   files: number,
@@ -172,13 +178,13 @@ function shareMemory(
   const encoder = encoderMemory(output.format, job.sink.target.partitionBy.length > 0);
   const memory = planMemory({
     maxMemoryBytes: job.maxMemoryBytes,
-    workers: Math.min(job.workers, files),
+    workers: threadsFor(job, files),
     rowGroupBytes: rowGroup.rowGroupBytes,
     fetchBytes: 0,
-    encoder: { ...encoder, fixedBytes: encoder.fixedBytes + READER_BYTES },
+    encoder: { ...encoder, fixedBytes: encoder.fixedBytes + FILE_READER_BYTES },
     transform: transformMemory(job.transform),
   });
-  return { batchRows: rowGroup.rowGroupRows, batchBytes: memory.rowGroupBytes, readerBytes: READER_BYTES };
+  return { batchRows: rowGroup.rowGroupRows, batchBytes: memory.rowGroupBytes, readerBytes: FILE_READER_BYTES };
 }
 
 function makeIntent(job: ConvertJob, session: RunSession, staged: StagedFiles<ConvertResult>): Intent {
@@ -201,7 +207,7 @@ function describe(job: ConvertJob, files: readonly SourceFile[]): string {
     `plan: ${sourceOf(job)} to ${target.path} (${target.output.format}, ${target.mode})`,
     ...shown,
     ...(files.length > shown.length ? [`  and ${files.length - shown.length} more`] : []),
-    `${files.length} file${files.length === 1 ? '' : 's'}, ${formatSize(bytes)} to read, on ${Math.min(job.workers, files.length)} workers`,
+    `${files.length} file${files.length === 1 ? '' : 's'}, ${formatSize(bytes)} to read, on ${threadsFor(job, files.length)} workers`,
     'nothing was read, written or committed',
   ].join('\n');
 }
