@@ -4,7 +4,6 @@ import { offsetKey } from './places.ts';
 
 /** A piece of one partition for one worker. */
 export interface FetchTask {
-  readonly id: number;
   readonly range: OffsetRange;
   /** Bytes as fetched after which a worker hands back the rest of the range: offsets say little on compacted topics. */
   readonly maxBytes: number;
@@ -75,7 +74,7 @@ export function cutTasks(
       const endOffset = range.startOffset + Math.floor((offsets * (piece + 1)) / pieces);
       const task = { ...range, startOffset, endOffset };
       const file = fileCount === null ? Math.floor(bytesBefore / FILE_BYTES) : null;
-      tasks.push({ id: tasks.length, range: task, maxBytes: mostBytes, file });
+      tasks.push({ range: task, maxBytes: mostBytes, file });
       bytesBefore += bytesOf(task);
     }
   }
