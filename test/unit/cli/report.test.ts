@@ -51,9 +51,11 @@ describe('formatSummary', () => {
 
   it('says which requests were repeated', () => {
     const retryCauses = { BROKER_UNREACHABLE: 1_200, LEADER_MOVED: 1 };
-    expect(formatSummary(reportOf({ retries: 1_201, retryCauses })).split('\n').at(-1)).toBe(
-      'requests repeated: 1,200 BROKER_UNREACHABLE, 1 LEADER_MOVED',
-    );
+    expect(
+      formatSummary(reportOf({ retries: 1_201, retryCauses }))
+        .split('\n')
+        .at(-1),
+    ).toBe('requests repeated: 1,200 BROKER_UNREACHABLE, 1 LEADER_MOVED');
   });
 
   it('names files, at most ten, recovered runs and gaps by cause', () => {
