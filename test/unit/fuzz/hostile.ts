@@ -77,7 +77,7 @@ export function damaged(valid: readonly Uint8Array[]): fc.Arbitrary<Buffer> {
   });
 }
 
-export const randomBytes: fc.Arbitrary<Buffer> = fc
+const randomBytes: fc.Arbitrary<Buffer> = fc
   .uint8Array({ maxLength: 400, size: 'max' })
   .map((bytes) => Buffer.from(bytes));
 
