@@ -1,4 +1,4 @@
-import { mkdir } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ProgramResult } from '../helpers/cache.ts';
@@ -8,6 +8,7 @@ import { produce } from '../helpers/producers.ts';
 import { ScriptWriter, toHex } from '../helpers/script.ts';
 import {
   CLIENT_KEY_PASSWORD,
+  type Grant,
   grant,
   PASSWORDS,
   SESSION_MS,
@@ -33,6 +34,8 @@ const FIELDS = [
 ];
 /** The messages of the topic take about 3 MB in its log. */
 const SLOW_BYTES_PER_SECOND = 400_000;
+/** Of tokens that runs outlive. */
+const TOKEN_SECONDS = 4;
 /** A wrong setting must be told long before the deadline of 60 s that retries have. */
 const QUICK_SECONDS = 15;
 
@@ -134,6 +137,23 @@ describe('TLS', () => {
     );
   });
 
+  test('stores in PEM under the names of the Java client, in both offset modes', async () => {
+    const store = join(folder.path, 'client.store.pem');
+    const { certificate, key } = kafka.client;
+    await writeFile(store, `${await readFile(key, 'utf8')}${await readFile(certificate, 'utf8')}`);
+    const options = {
+      'security.protocol': 'SSL',
+      'ssl.truststore.type': 'PEM',
+      'ssl.truststore.location': kafka.authority.certificate,
+      'ssl.keystore.type': 'PEM',
+      'ssl.keystore.location': store,
+      'ssl.key.password': CLIENT_KEY_PASSWORD,
+    };
+    await expectInBothModes({ listener: 'MUTUAL', options });
+    const java = { 'security.protocol': 'SSL', 'ssl.truststore.location': '/etc/kafka/trust.jks' };
+    await expectRefused({ listener: 'TLS', options: java }, /keytool -importkeystore .*openssl pkcs12/, { code: 2 });
+  });
+
   test("a protocol that is not the listener's is named", async () => {
     const named = /^kafkaload: broker 127\.0\.0\.1:\d+ .*set security\.protocol to /;
     await expectRefused({ listener: 'TLS', options: {} }, named);
@@ -159,6 +179,44 @@ describe('SASL', () => {
 
   test('OAUTHBEARER with a token, in both offset modes', async () => {
     await expectInBothModes({ listener: 'TOKEN', options: bearer(tokens.valid) });
+  });
+
+  test('OAUTHBEARER with a token from a file and from a command, in both offset modes', async () => {
+    const path = join(folder.path, 'token');
+    await writeFile(path, `${tokens.valid}\n`);
+    const { 'sasl.oauthbearer.token': _, ...others } = bearer('');
+    const file = { ...others, 'sasl.oauthbearer.token.endpoint.url': `file://${path}` };
+    await expectInBothModes({ listener: 'TOKEN', options: file });
+    await expectInBothModes({
+      listener: 'TOKEN',
+      options: { ...others, 'sasl.oauthbearer.token.command': `cat ${path}` },
+    });
+    await rm(path);
+    await expectRefused(
+      { listener: 'TOKEN', options: file },
+      /cannot read the bearer token of .*token\.endpoint\.url from /,
+    );
+    const failing = { ...others, 'sasl.oauthbearer.token.command': `echo ${tokens.valid}; exit 7` };
+    await expectRefused({ listener: 'TOKEN', options: failing }, /the command of .*token\.command ended with 7/);
+  });
+
+  test('a run that is longer than a session and a token logs in with another token and goes on', async () => {
+    const [command, counted] = [join(folder.path, 'token.mjs'), join(folder.path, 'counted')];
+    await writeFile(command, shortToken(counted));
+    const { 'sasl.oauthbearer.token': _, ...others } = bearer('');
+    const options = {
+      ...others,
+      'sasl.oauthbearer.token.command': `${process.execPath} ${command}`,
+      'client.id': 'slowtoken',
+      'fetch.max.bytes': 1_024,
+    };
+    await topics.limitFetch('slowtoken', SLOW_BYTES_PER_SECOND);
+    for (const mode of ['FILE', 'STREAM'] as const) {
+      const { seconds, stderr } = await expectOffloaded({ listener: 'SHORT', options, mode, args: ['--verbose'] });
+      expect(seconds).toBeGreaterThan(TOKEN_SECONDS);
+      expect(stderr).not.toMatch(/warn|failed|closed/i);
+    }
+    expect((await readFile(counted, 'utf8')).length).toBeGreaterThan(4);
   });
 
   test('a token that has run out is refused', async () => {
@@ -226,6 +284,76 @@ describe('permissions', () => {
     await expectOffloaded(attempt);
   });
 });
+
+describe('permissions to load', () => {
+  const may = (on: Grant['on'], name: string, ...rights: Grant['may'][]) =>
+    grant(
+      kafka.cluster.bootstrapServers,
+      rights.map((right) => ({ user: 'writer', on, name, may: right })),
+    );
+
+  test('are asked for step by step, each with its right and resource', async () => {
+    const target = topics.reserve('written');
+    const progress = topics.reserve('progress');
+    const id = 'EXPLORE';
+    const load = () => attemptLoad(target, progress);
+    for (const [label, more] of [
+      ['none', async () => {}],
+      ['describe target', () => may('TOPIC', target, 'DESCRIBE')],
+      ['create target', () => may('TOPIC', target, 'CREATE')],
+      ['describe progress', () => may('TOPIC', progress, 'DESCRIBE')],
+      ['create progress', () => may('TOPIC', progress, 'CREATE')],
+      ['read progress', () => may('TOPIC', progress, 'READ')],
+      ['write progress', () => may('TOPIC', progress, 'WRITE')],
+      ['write target', () => may('TOPIC', target, 'WRITE')],
+    ] as const) {
+      await more();
+      const { code, stderr } = await load();
+      console.log(label, code, stderr, id);
+    }
+  });
+});
+
+test('files of state are readable by their owner alone, data by the umask', async () => {
+  const { code, stderr, work } = await attemptRun({ listener: 'PLAINTEXT', options: {} });
+  expect(code, stderr).toBe(0);
+  const modes = async (path: string): Promise<number[]> => {
+    const names = await readdir(path, { withFileTypes: true });
+    const files = names.filter((entry) => entry.isFile());
+    return await Promise.all(files.map(async ({ name }) => (await stat(join(path, name))).mode & 0o777));
+  };
+  const state = await modes(join(work, 'offsets'));
+  expect(state.length).toBeGreaterThan(1);
+  expect(new Set(state)).toEqual(new Set([0o600]));
+  expect(new Set(await modes(join(work, 'out')))).toEqual(new Set([0o666 & ~process.umask()]));
+});
+
+/** A command that prints a token of TOKEN_SECONDS, and leaves a mark each time. */
+function shortToken(counted: string): string {
+  return `import { appendFileSync } from 'node:fs';
+appendFileSync(${JSON.stringify(counted)}, 'x');
+const part = (value) => Buffer.from(JSON.stringify(value)).toString('base64url');
+const now = Math.floor(Date.now() / 1000);
+console.log(part({ alg: 'none' }) + '.' + part({ sub: 'loader', iat: now, exp: now + ${TOKEN_SECONDS} }) + '.');
+`;
+}
+
+/** Loads three rows as the user `writer`. */
+async function attemptLoad(target: string, progress: string): Promise<ProgramResult> {
+  const work = join(folder.path, randomName('work'));
+  const servers = kafka.cluster.listener('LOGIN');
+  await mkdir(work);
+  await writeFile(join(work, 'in.csv'), 'key,value\n1,a\n2,b\n3,c\n');
+  const conf = await writeConfig(work, {
+    bootstrapServers: servers,
+    mode: 'FILE',
+    offsets: join(work, 'offsets'),
+    topics: { copy: { topicName: target } },
+    more: { progressTopic: progress, serverOptions: { 'bootstrap.servers': servers, ...login('PLAIN', 'writer') } },
+  });
+  const from = ['--path', 'in.csv', '--format', 'csv', '--options', 'header=true'];
+  return await runCommand([...from, '--write-config', 'copy', '--conf', conf], { cwd: work });
+}
 
 function tls(): Options {
   return { 'security.protocol': 'SSL', 'ssl.ca.location': kafka.authority.certificate };
