@@ -1,0 +1,94 @@
+/**
+ * Puts the runs of a config in the order in which they ended: each manifest names the run before it and the CRC-32C of
+ * that one's manifest. Where a run wrote to another folder in between, its manifest there is followed.
+ */
+import { resolve } from 'node:path';
+import type { LastRun } from '../commit/types.ts';
+import type { FileSystem } from '../io.ts';
+import { unlessAbsent } from '../io.ts';
+import type { Manifest } from '../sinks/manifest.ts';
+import { type FoundManifest, readManifest } from './readFolder.ts';
+
+export interface ChainedRun {
+  readonly manifest: Manifest;
+  /** False for a run whose files are in another folder. */
+  readonly isHere: boolean;
+  /** How it follows the run before it in the list. */
+  readonly link: Link;
+}
+
+export type Link =
+  /** The run before it in the list is the one it followed. */
+  | { readonly kind: 'linked'; readonly wasChanged: boolean }
+  /** It knew of no run before it. */
+  | { readonly kind: 'first' }
+  /** The run it followed went to a topic, or to a folder that cannot be seen. */
+  | { readonly kind: 'elsewhere'; readonly run: string; readonly root: string | null }
+  /** The manifest of the run it followed should be here and is not, or cannot be read. */
+  | { readonly kind: 'missing'; readonly run: string }
+  /** Another run of the list followed the same one. */
+  | { readonly kind: 'fork'; readonly run: string };
+
+/** Looks for the manifest of a run that went elsewhere; `here`: its folder is this one, and it is not there. */
+export type FindElsewhere = (last: LastRun, isNeeded: boolean) => Promise<FoundManifest | 'here' | null>;
+
+/**
+ * @param found Of one config, in this folder, in order of time.
+ * @returns Every run once, the oldest first; runs that followed one another stand one after the other.
+ */
+export async function chainRuns(
+  found: readonly FoundManifest[],
+  findElsewhere: FindElsewhere,
+): Promise<readonly ChainedRun[]> {
+  const byRun = new Map(found.map((entry) => [entry.manifest.run, entry]));
+  const named = new Set(found.map(({ manifest }) => manifest.previousRun?.run));
+  const left = new Set(byRun.keys());
+  // The last runs first, each with all before it; then whatever is left, of a ring that somebody made.
+  const tips = [...found.filter(({ manifest }) => !named.has(manifest.run)).reverse(), ...[...found].reverse()];
+  const segments: ChainedRun[][] = [];
+  for (const tip of tips) {
+    if (!left.delete(tip.manifest.run)) continue;
+    const segment: ChainedRun[] = [];
+    let current = { ...tip, isHere: true };
+    for (;;) {
+      const { manifest, isHere } = current;
+      const last = manifest.previousRun;
+      const before = last && (byRun.get(last.run) ?? (await findElsewhere(last, left.size > 0)));
+      if (last === null) segment.unshift({ manifest, isHere, link: { kind: 'first' } });
+      else if (before === null) segment.unshift({ manifest, isHere, link: { kind: 'elsewhere', ...last } });
+      else if (before === 'here') segment.unshift({ manifest, isHere, link: { kind: 'missing', run: last.run } });
+      else if (byRun.has(last.run) && !left.has(last.run)) {
+        segment.unshift({ manifest, isHere, link: { kind: 'fork', run: last.run } });
+      } else if (before !== null) {
+        const wasChanged = before.crc32c !== last.manifestCrc32c;
+        segment.unshift({ manifest, isHere, link: { kind: 'linked', wasChanged } });
+        current = { ...before, isHere: left.delete(last.run) };
+        continue;
+      }
+      break;
+    }
+    segments.push(segment);
+  }
+  const start = (segment: readonly ChainedRun[]): string => segment[0]?.manifest.run ?? '';
+  return segments.sort((a, b) => (start(a) < start(b) ? -1 : 1)).flat();
+}
+
+/** Reads only what is needed: the manifests of every day since a topic was made are of no use to the last of them. */
+export function elsewhereOf(fs: FileSystem, root: string, config: string): FindElsewhere {
+  const followed = new Set<string>();
+  return async (last, isNeeded) => {
+    if (last.root === null || followed.has(last.run)) return null;
+    const folder = resolve(root, last.root);
+    if (await isSameFolder(fs, root, folder)) return 'here';
+    if (!isNeeded) return null;
+    followed.add(last.run);
+    const found = await readManifest(fs, folder, config, last.run);
+    return found === 'damaged' ? null : found;
+  };
+}
+
+async function isSameFolder(fs: FileSystem, a: string, b: string): Promise<boolean> {
+  if (a === b) return true;
+  const [one, other] = await Promise.all([unlessAbsent(fs.stat(a)), unlessAbsent(fs.stat(b))]);
+  return one !== null && other !== null && one.dev === other.dev && one.ino === other.ino;
+}
