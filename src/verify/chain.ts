@@ -45,32 +45,41 @@ export async function chainRuns(
   const left = new Set(byRun.keys());
   // The last runs first, each with all before it; then whatever is left, of a ring that somebody made.
   const tips = [...found.filter(({ manifest }) => !named.has(manifest.run)).reverse(), ...[...found].reverse()];
-  const segments: ChainedRun[][] = [];
+  const segments = new Map<string, ChainedRun[]>();
   for (const tip of tips) {
     if (!left.delete(tip.manifest.run)) continue;
-    const segment: ChainedRun[] = [];
+    let segment: ChainedRun[] = [];
     let current = { ...tip, isHere: true };
     for (;;) {
       const { manifest, isHere } = current;
+      const add = (link: Link): number => segment.unshift({ manifest, isHere, link });
       const last = manifest.previousRun;
-      const before = last && (byRun.get(last.run) ?? (await findElsewhere(last, left.size > 0)));
-      if (last === null) segment.unshift({ manifest, isHere, link: { kind: 'first' } });
-      else if (before === null) segment.unshift({ manifest, isHere, link: { kind: 'elsewhere', ...last } });
-      else if (before === 'here') segment.unshift({ manifest, isHere, link: { kind: 'missing', run: last.run } });
-      else if (byRun.has(last.run) && !left.has(last.run)) {
-        segment.unshift({ manifest, isHere, link: { kind: 'fork', run: last.run } });
-      } else if (before !== null) {
-        const wasChanged = before.crc32c !== last.manifestCrc32c;
-        segment.unshift({ manifest, isHere, link: { kind: 'linked', wasChanged } });
-        current = { ...before, isHere: left.delete(last.run) };
-        continue;
+      if (last === null) {
+        add({ kind: 'first' });
+        break;
       }
-      break;
+      const others = found.length - segment.filter((run) => run.isHere).length - (isHere ? 1 : 0);
+      const before = byRun.get(last.run) ?? (await findElsewhere(last, others > 0));
+      if (before === null || before === 'here') {
+        add(before === null ? { kind: 'elsewhere', ...last } : { kind: 'missing', run: last.run });
+        break;
+      }
+      const linked: Link = { kind: 'linked', wasChanged: before.crc32c !== last.manifestCrc32c };
+      if (byRun.has(last.run) && !left.delete(last.run)) {
+        // Seen already: as the last of others, where a run elsewhere stands between; else two runs followed it.
+        const earlier = segments.get(last.run);
+        add(earlier ? linked : { kind: 'fork', run: last.run });
+        segment = [...(earlier ?? []), ...segment];
+        segments.delete(last.run);
+        break;
+      }
+      add(linked);
+      current = { ...before, isHere: byRun.has(last.run) };
     }
-    segments.push(segment);
+    segments.set(tip.manifest.run, segment);
   }
   const start = (segment: readonly ChainedRun[]): string => segment[0]?.manifest.run ?? '';
-  return segments.sort((a, b) => (start(a) < start(b) ? -1 : 1)).flat();
+  return [...segments.values()].sort((a, b) => (start(a) < start(b) ? -1 : 1)).flat();
 }
 
 /** Reads only what is needed: the manifests of every day since a topic was made are of no use to the last of them. */

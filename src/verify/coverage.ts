@@ -174,7 +174,7 @@ class Walk {
       return;
     } else if (due > before.next) {
       const range = { ...placeOf(move), startOffset: before.next, endOffset: due };
-      this.#find('hole', `${describe(key, before.next, due)} are in no run, ${between}`, { range });
+      this.#find('hole', `no run has ${describe(key, before.next, due)}, ${between}`, { range });
     }
   }
 
@@ -188,7 +188,7 @@ class Walk {
     ] as const) {
       if (from >= to) continue;
       const range = { ...placeOf(move), startOffset: from, endOffset: to };
-      this.#find('hole', `${describe(key, from, to)} were passed over by run ${run} and not read`, { run, range });
+      this.#find('hole', `run ${run} passed over ${describe(key, from, to)} without reading`, { run, range });
     }
   }
 
@@ -215,8 +215,8 @@ class Walk {
 function effect(key: string, before: SavedMove, due: number): string {
   if (due === before.next) return '';
   return due > before.next
-    ? `: ${describe(key, before.next, due)} are not in the files`
-    : `: ${describe(key, due, before.next)} may be there twice`;
+    ? `, so that the files lack ${describe(key, before.next, due)}`
+    : `, so that ${describe(key, due, before.next)} may be there twice`;
 }
 
 /** Two runs of one time that cover the same offsets. */
@@ -230,7 +230,7 @@ function findOverlaps(config: string, ranges: readonly CoveredRange[]): Finding[
       if (widest && range.startOffset < widest.endOffset) {
         const endOffset = Math.min(widest.endOffset, range.endOffset);
         const what = describe(offsetKey(range), range.startOffset, endOffset);
-        const message = `${what} were written twice, by run ${widest.run} and by run ${range.run}`;
+        const message = `run ${widest.run} and run ${range.run} both wrote ${what}`;
         const { topic, partition, startOffset, run } = range;
         findings.push({ kind: 'overlap', config, message, run, range: { topic, partition, startOffset, endOffset } });
       }

@@ -71,7 +71,9 @@ export function compareSaved(
       remarks.push(`the saved offset of ${key}, ${moved} by hand: the next run begins there`);
     } else if (end !== null && offset > end) {
       const range = { topic, partition, startOffset: end, endOffset: offset };
-      found('hole', `${describe(key, end, offset)} are saved as read, and in no run that is known`, { range });
+      found('hole', `no run that is known has ${describe(key, end, offset)}, which the saved offsets count as read`, {
+        range,
+      });
     }
   }
 }

@@ -104,11 +104,11 @@ class MissingOffsets {
   describe(config: string): Finding[] {
     const key = offsetKey(this.#place);
     const shown = this.#ranges.slice(0, FOUND_BY_PARTITION).map((range): Finding => {
-      const message = `${describe(key, range.startOffset, range.endOffset)} are in the topic and in no file`;
+      const message = `no file has ${describe(key, range.startOffset, range.endOffset)}, which the topic holds`;
       return { kind: 'hole', config, message, range: { ...this.#place, ...range } };
     });
     if (this.#ranges.length <= FOUND_BY_PARTITION) return shown;
-    const message = `${this.#count} messages of ${key} are in the topic and in no file, those above among them`;
+    const message = `no file has ${this.#count} messages of ${key} that the topic holds, those above among them`;
     return [...shown, { kind: 'hole', config, message }];
   }
 }

@@ -68,6 +68,7 @@ describe('parseCommandLine', () => {
     ['help-offsets-reset.txt', ['offsets', 'reset', '--help']],
     ['help-offsets-recover.txt', ['offsets', 'recover', '--help']],
     ['help-config.txt', ['config', '--help']],
+    ['help-verify.txt', ['verify', '--help']],
     ['help-config-check.txt', ['config', 'check', '--help']],
     ['help-completion.txt', ['completion', '--help']],
   ])('prints %s', async (name, argv) => {
@@ -88,6 +89,8 @@ describe('parseCommandLine', () => {
       ['offsets', 'show', '--pth'],
       ['offsets', 'set', '--offsets'],
       ['offsets', 'show', 'orders'],
+      ['verify', 'out'],
+      ['verify', '--pth', 'out'],
       ['config'],
       ['config', 'chek'],
       ['config', 'check', 'a.conf'],
