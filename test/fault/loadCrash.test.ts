@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { type KafkaCluster, startKafka } from '../helpers/broker.ts';
+import { countFaults } from '../helpers/faultCounts.ts';
 import { LoadJob } from '../helpers/loads.ts';
 import { readTopic } from '../helpers/producers.ts';
 import { delay } from '../helpers/wait.ts';
@@ -64,6 +65,8 @@ async function killAndRestart(job: LoadJob, args: readonly string[], values: rea
   const story = `${killed.join('\n')}\n${last.stdout}\nmissing: ${missing.length}, ${missing.slice(0, 3)} ... ${missing.slice(-3)}`;
   expect(missing.length, story).toBe(0);
   expect(found.length, story).toBe(values.length);
+  const kind = args.length === 0 ? 'topic to topic killed at random' : 'load killed at random';
+  countFaults({ kind, layout: 'topic', mode: job.mode }, { kills: KILLS, rows: values.length });
 }
 
 describe.each([
