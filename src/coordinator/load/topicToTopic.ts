@@ -46,6 +46,8 @@ interface CopyContext {
   readonly target: Cluster;
   readonly offsetsCluster: Cluster;
   readonly selected: SelectedTopics;
+  /** Topics that no row may name. */
+  readonly readTopics: readonly string[];
   readonly signal: AbortSignal;
 }
 
@@ -66,8 +68,8 @@ export async function copyTopics(job: TopicToTopicJob, ui: RunUi, signal: AbortS
   const offsetsCluster = job.offsets.kafka ? new Cluster(job.offsets.kafka.connection, signal) : source;
   try {
     const selected = await findTopics(source, job.source.selection, job.offsets);
-    await checkNoLoop(job, selected.topics, source, target);
-    const context = { job, ui, source, target, offsetsCluster, selected, signal };
+    const readTopics = await checkNoLoop(job, selected.topics, source, target);
+    const context = { job, ui, source, target, offsetsCluster, selected, readTopics, signal };
     const report = threads ? await run(context, threads) : await dryRun(context);
     return { ...report, seconds: (performance.now() - startedAtMs) / 1000 };
   } finally {
@@ -184,7 +186,7 @@ async function planFrom(
 }
 
 async function writeRanges(
-  { job, ui, selected, signal }: CopyContext,
+  { job, ui, selected, readTopics, signal }: CopyContext,
   { session, producer, progress, threads, partitions }: Opened,
   plan: RangePlan,
 ): Promise<{ counts: LoadCounts; ends: readonly { unit: TopicUnit; end: UnitEnd }[] }> {
@@ -208,7 +210,7 @@ async function writeRanges(
   const positions = new Map(starts);
   const ends: { unit: TopicUnit; end: UnitEnd }[] = [];
   const units = plan.ranges.map((range): TopicUnit => ({ kind: 'topic', range }));
-  const settings = loadSettings(job, partitions, Math.min(job.workers, units.length));
+  const settings = loadSettings(job, { partitions, readTopics }, Math.min(job.workers, units.length));
   const lanes = new Lanes({ threads, units: asyncList(units), settings, isOrdered: false, signal });
   const counts = await writeChunks({
     lanes,
@@ -242,7 +244,11 @@ function* stepsOf(taken: readonly Taken<TopicUnit>[], positions: Map<string, num
   }
 }
 
-function loadSettings(job: TopicToTopicJob, partitions: number, lanes: number): LoadSettings {
+function loadSettings(
+  job: TopicToTopicJob,
+  target: Pick<LoadSettings['target'], 'partitions' | 'readTopics'>,
+  lanes: number,
+): LoadSettings {
   const { source, sink, maxMemoryBytes, workers } = job;
   const { connection, fetch } = source.kafka;
   const memory = planLoadMemory({
@@ -262,7 +268,7 @@ function loadSettings(job: TopicToTopicJob, partitions: number, lanes: number): 
     target: {
       connection: sink.kafka.connection,
       topic: sink.topic,
-      partitions,
+      ...target,
       compression: sink.compression,
       headers: sink.headers,
     },
