@@ -44,7 +44,10 @@ describe.each([
       const rows = `SELECT i::VARCHAR AS key, 'value ' || i AS value FROM range(${first}, ${first + FILE_ROWS / paths.length}) t(i)`;
       await query(`COPY (${rows}) TO '${path}' (FORMAT parquet, ROW_GROUP_SIZE 2048)`);
     }
-    await killAndRestart(job, ['--path', job.folder, '--options', 'pathGlobFilter=*.parquet'], values, KILLS);
+    await killAndRestart(job, ['--path', job.folder, '--options', 'pathGlobFilter=*.parquet'], values, {
+      kills: KILLS,
+      kind: 'load killed at random',
+    });
     const again = await job.report('--path', job.folder, '--options', 'pathGlobFilter=*.parquet');
     expect(again.load.alreadyLoaded).not.toBeNull();
   });
@@ -53,7 +56,7 @@ describe.each([
     const from = await workspace.topics.create('crash-source', { partitions: 2 });
     const values = await workspace.send(from, TOPIC_ROWS, [0, 1]);
     const job = await LoadJob.make(workspace, { mode, from, sink: SINK, ...target() });
-    await killAndRestart(job, [], values, KILLS);
+    await killAndRestart(job, [], values, { kills: KILLS, kind: 'topic to topic killed at random' });
     expect(await job.values()).toEqual(sorted(values));
     const more = await workspace.send(from, 100, [0]);
     expect(await job.report()).toMatchObject({ rows: 100 });

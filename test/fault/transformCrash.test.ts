@@ -72,6 +72,6 @@ test.each(CASES)('from %s through %s, each row is written once', async (source, 
     }
     args.push('--path', folder);
   }
-  await killAndRestart(job, args, expected, KILLS);
+  await killAndRestart(job, args, expected, { kills: KILLS, kind: `${by} on its way into a topic, killed at random` });
   expect(await job.report(...args)).toMatchObject({ rows: 0, load: { transactions: 0 } });
 });

@@ -1,5 +1,6 @@
 /** Loads that are killed with SIGKILL at random moments and started again. */
 import { expect } from 'vitest';
+import { countFaults } from './faultCounts.ts';
 import type { LoadJob } from './loads.ts';
 import { readTopic } from './producers.ts';
 import { delay } from './wait.ts';
@@ -14,12 +15,13 @@ async function progressOf(job: LoadJob): Promise<number> {
  * `read_committed` each row must then be in the topic exactly once.
  *
  * @param values Of all rows; no two are the same.
+ * @param kind Of the line in the table of faults.
  */
 export async function killAndRestart(
   job: LoadJob,
   args: readonly string[],
   values: readonly string[],
-  kills: number,
+  { kills, kind }: { readonly kills: number; readonly kind: string },
 ): Promise<void> {
   const killed: string[] = [];
   for (let kill = 0; kill < kills; kill++) {
@@ -44,4 +46,5 @@ export async function killAndRestart(
   const story = `${killed.join('\n')}\n${last.stdout}\nmissing: ${missing.length}, ${missing.slice(0, 3)} ... ${missing.slice(-3)}`;
   expect(missing.length, story).toBe(0);
   expect(found.length, story).toBe(values.length);
+  countFaults({ kind, layout: 'topic', mode: job.mode }, { kills, rows: values.length });
 }

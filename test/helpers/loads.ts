@@ -44,14 +44,23 @@ export class LoadJob {
   readonly topics: TestTopics;
   readonly bootstrapServers: string;
   readonly progressTopic: string;
+  readonly mode: OffsetsMode;
   readonly #confPath: string;
 
-  private constructor(place: { folder: string; to: string; topics: TestTopics; server: string; progress: string }) {
+  private constructor(place: {
+    folder: string;
+    to: string;
+    topics: TestTopics;
+    server: string;
+    progress: string;
+    mode: OffsetsMode;
+  }) {
     this.folder = place.folder;
     this.to = place.to;
     this.topics = place.topics;
     this.bootstrapServers = place.server;
     this.progressTopic = place.progress;
+    this.mode = place.mode;
     this.#confPath = join(place.folder, 'kafkaload.yaml');
   }
 
@@ -80,7 +89,7 @@ export class LoadJob {
         comet_offsets: { topicName: offsets },
       },
     };
-    const job = new LoadJob({ folder, to, topics, server: target, progress });
+    const job = new LoadJob({ folder, to, topics, server: target, progress, mode });
     await writeFile(job.#confPath, stringify({ kafka }));
     return job;
   }
