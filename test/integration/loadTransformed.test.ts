@@ -119,6 +119,15 @@ test('a result without value is written as JSON, and its column topic says where
   expect(await apart.job.values()).toHaveLength(ROWS - 1);
 });
 
+test('values that are not UTF-8 are counted', async () => {
+  const bad = await workspace.topics.create('transformed-bytes');
+  await workspace.sendBytes(bad, [Buffer.from('a'), Buffer.of(0xff)]);
+  const job = await LoadJob.make(workspace, { from: bad, source: { invalidUtf8: 'replace' }, sink: SINK });
+  const { stderr } = await job.run('--transform', 'SELECT value::VARCHAR AS value FROM messages');
+  expect(stderr).toContain('1 value was not UTF-8; invalidUtf8 is replace');
+  expect(await job.values()).toEqual(['a', '\ufffd']);
+});
+
 test('rows that would go back to the topic they were read from are refused; its name may be read', async () => {
   const back = await jobWith('SELECT value, topic FROM messages', 'topic');
   expect(await back.job.run(...back.args)).toMatchObject({

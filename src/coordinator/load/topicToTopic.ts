@@ -20,6 +20,7 @@ import type { PartitionBounds, RangePlan } from '../../plan/ranges.ts';
 import type { PartitionOffset } from '../../tasks.ts';
 import { transformMemory } from '../../transform/memory.ts';
 import { countGaps } from '../gaps.ts';
+import { warnOfInvalidUtf8 } from '../invalidValues.ts';
 import type { TopicToTopicJob } from '../jobs.ts';
 import { estimateBytesPerOffset, lookUpRanges } from '../lookup.ts';
 import { emptyReport, type OffloadReport } from '../report.ts';
@@ -159,7 +160,7 @@ async function copy(context: CopyContext, opened: Opened): Promise<OffloadReport
     ...nothingCopied(job, selected, counts.transactions),
     run: session.run,
     recovered: session.recovered,
-    warnings: plan.warnings,
+    warnings: [...plan.warnings, ...warnOfInvalidUtf8(results, job.source, ui)],
     rows: counts.rows,
     bytes: counts.bytes,
     offsets: plan.next.map(({ topic, partition, offset }) => {
