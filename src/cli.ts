@@ -30,7 +30,6 @@ process.exitCode = await main(process.argv.slice(2), {
   stderr: process.stderr,
   signal: controller.signal,
   loadOffsets: async () => (await import('./coordinator/offsetsCommand.ts')).runOffsetsCommand,
-  loadVerify: async () => (await import('./verify/verify.ts')).verify,
   loadOffload: async () => (await import('./coordinator/runJob.ts')).runJob,
 });
 clearInterval(alive);

@@ -2,12 +2,12 @@ import { readFileSync } from 'node:fs';
 import { parseCommandLine, type Request } from './config/commandLine.ts';
 import type { Job, OffsetsJob, VerifyJob } from './config/job.ts';
 import type { Environment } from './config/options.ts';
+import type { SampleJob } from './config/sampleJob.ts';
 import type { Log } from './coordinator/log.ts';
 import type { OffsetsReport } from './coordinator/offsetsReport.ts';
 import type { ProgressSink } from './coordinator/progress.ts';
 import type { OffloadReport } from './coordinator/report.ts';
 import { messageOf, OffloadError, toOffloadError } from './errors.ts';
-import type { VerifyReport } from './verify/types.ts';
 
 /** Does what a job says; `signal` aborts with an OffloadError INTERRUPTED or TERMINATED as reason. */
 export type Offload = (
@@ -19,9 +19,6 @@ export type Offload = (
 /** Does what a sub-command of `offsets` says. */
 export type OffsetsCommand = (job: OffsetsJob, log: Log, signal: AbortSignal) => Promise<OffsetsReport>;
 
-/** Does what `verify` says. */
-export type VerifyCommand = (job: VerifyJob, signal: AbortSignal) => Promise<VerifyReport>;
-
 /** The process around a command. */
 export interface Surroundings {
   readonly environment: Environment;
@@ -30,7 +27,6 @@ export interface Surroundings {
   readonly signal: AbortSignal;
   readonly loadOffload: () => Promise<Offload>;
   readonly loadOffsets: () => Promise<OffsetsCommand>;
-  readonly loadVerify: () => Promise<VerifyCommand>;
 }
 
 /**
@@ -73,6 +69,11 @@ async function answer(request: Exclude<Request, { kind: 'print' }>, surroundings
     case 'verify': {
       const { resolveVerifyJob } = await import('./config/resolveJob.ts');
       return runVerify(await resolveVerifyJob(request.options, environment), surroundings);
+    }
+    case 'sample': {
+      const { resolveSampleJob } = await import('./config/sampleJob.ts');
+      await runSample(await resolveSampleJob(request.options, environment), surroundings);
+      return 0;
     }
     case 'check': {
       const { checkConfig } = await import('./config/checkConfig.ts');
@@ -128,11 +129,11 @@ async function runOffsets(job: OffsetsJob, { stdout, stderr, signal, loadOffsets
 }
 
 /** @returns 3 where anything is lost, doubled or damaged. */
-async function runVerify(job: VerifyJob, { stdout, stderr, signal, loadVerify }: Surroundings): Promise<number> {
-  const [{ createLog }, { formatVerifyJson, formatVerifyReport }, verify] = await Promise.all([
+async function runVerify(job: VerifyJob, { stdout, stderr, signal }: Surroundings): Promise<number> {
+  const [{ createLog }, { formatVerifyJson, formatVerifyReport }, { verify }] = await Promise.all([
     import('./coordinator/log.ts'),
     import('./verify/report.ts'),
-    loadVerify(),
+    import('./verify/verify.ts'),
   ]);
   const log = await createLog({ verbose: job.verbose, stderr });
   for (const note of job.notes) log.debug(note);
@@ -140,6 +141,19 @@ async function runVerify(job: VerifyJob, { stdout, stderr, signal, loadVerify }:
   const report = await verify(job, signal);
   stdout.write(job.report === 'json' ? formatVerifyJson(report) : `${formatVerifyReport(report)}\n`);
   return report.findings.length === 0 ? 0 : 3;
+}
+
+async function runSample(job: SampleJob, { stdout, stderr, signal }: Surroundings): Promise<void> {
+  const [{ createLog }, { formatSample, formatSampleJson }, { sample }] = await Promise.all([
+    import('./coordinator/log.ts'),
+    import('./coordinator/sampleReport.ts'),
+    import('./coordinator/sample.ts'),
+  ]);
+  const log = await createLog({ verbose: job.verbose, stderr });
+  for (const note of job.notes) log.debug(note);
+  signal.throwIfAborted();
+  const report = await sample(job, log, signal);
+  stdout.write(job.report === 'json' ? formatSampleJson(report) : `${formatSample(report)}\n`);
 }
 
 /** Whatever broke while a signal was obeyed, the signal is why; the rest is for `--verbose`. */

@@ -2,8 +2,16 @@ import { type Command, CommanderError } from 'commander';
 import { OffloadError } from '../errors.ts';
 import { didYouMean } from './nearest.ts';
 import { buildOffsetsCommand } from './offsetsCommandLine.ts';
-import type { CheckOptions, CliOptions, OffsetsAction, OffsetsOptions, VerifyOptions } from './options.ts';
+import type {
+  CheckOptions,
+  CliOptions,
+  OffsetsAction,
+  OffsetsOptions,
+  SampleOptions,
+  VerifyOptions,
+} from './options.ts';
 import { buildRunCommand, type Configure, readRunOptions } from './runCommandLine.ts';
+import { buildSampleCommand } from './sampleCommandLine.ts';
 import {
   buildCompletionCommand,
   buildConfigCommand,
@@ -16,6 +24,7 @@ import {
 export type Request =
   | { readonly kind: 'run'; readonly options: CliOptions }
   | { readonly kind: 'offsets'; readonly action: OffsetsAction; readonly options: OffsetsOptions }
+  | { readonly kind: 'sample'; readonly options: SampleOptions }
   | { readonly kind: 'verify'; readonly options: VerifyOptions }
   | { readonly kind: 'check'; readonly options: CheckOptions }
   | { readonly kind: 'completion'; readonly shell: Shell }
@@ -29,6 +38,10 @@ const COMMANDS = {
     build: (configure, done) =>
       buildOffsetsCommand(configure, (action, options) => done({ kind: 'offsets', action, options })),
     missing: 'offsets needs one of show, set, reset, recover',
+  },
+  sample: {
+    build: (configure, done) => buildSampleCommand(configure, (options) => done({ kind: 'sample', options })),
+    missing: 'sample needs --config NAME',
   },
   verify: {
     build: (configure, done) => buildVerifyCommand(configure, (options) => done({ kind: 'verify', options })),

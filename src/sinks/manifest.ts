@@ -3,6 +3,7 @@
  * finishes a run writes the same bytes; each names the run before it and the CRC-32C of that run's manifest.
  */
 import { dirname, join, relative, resolve, sep } from 'node:path';
+import { isObject, isTexts, parseJson } from '../commit/shapes.ts';
 import type { FileState, Intent, LastRun } from '../commit/types.ts';
 import { OffloadError } from '../errors.ts';
 import { type FileSystem, makeFolders, syncFolder, systemCode, unlessAbsent, writeSynced } from '../io.ts';
@@ -72,7 +73,7 @@ export function encodeManifest(intent: Intent): Buffer {
     target: manifestTarget(intent),
     previousRun: intent.previousRun && {
       ...intent.previousRun,
-      root: intent.previousRun.root === null ? null : toRelative(intent.root, intent.previousRun.root),
+      root: rootOfPrevious(intent),
     },
     topicIds: intent.topicIds,
     offsets: intent.next.map(({ topic, partition, offset }, index) => {
@@ -91,6 +92,12 @@ export function encodeManifest(intent: Intent): Buffer {
     replaced: intent.replaced.map((path) => toRelative(intent.root, path)),
   };
   return Buffer.from(`${JSON.stringify(manifest, null, 1)}\n`);
+}
+
+/** Records of older versions do not tell it. */
+function rootOfPrevious({ root, previousRun }: Intent): string | null {
+  const previous = previousRun?.root ?? null;
+  return previous === null ? null : toRelative(root, previous);
 }
 
 function manifestTarget({ root, target }: Intent): Manifest['target'] {
@@ -156,11 +163,9 @@ async function listFolder(fs: FileSystem, path: string): Promise<string[]> {
   }
 }
 
-async function readManifest(fs: FileSystem, path: string): Promise<Pick<Manifest, 'files' | 'replaced'>> {
-  const manifest = parseJson(await fs.readFile(path));
-  if (manifest?.version === 1 && Array.isArray(manifest.files) && Array.isArray(manifest.replaced)) {
-    return manifest as Manifest;
-  }
+async function readManifest(fs: FileSystem, path: string): Promise<Manifest> {
+  const manifest = parseJson((await fs.readFile(path)).toString('utf8'));
+  if (isManifest(manifest)) return manifest;
   throw new OffloadError(
     'TARGET_UNSUITABLE',
     `cannot tell which files are kafkaload's: ${path} is not a manifest; restore it or move it away`,
@@ -168,12 +173,17 @@ async function readManifest(fs: FileSystem, path: string): Promise<Pick<Manifest
   );
 }
 
-function parseJson(bytes: Buffer): Partial<Manifest> | null {
-  try {
-    return JSON.parse(bytes.toString('utf8')) as Partial<Manifest> | null;
-  } catch {
-    return null;
-  }
+/** As far as it is used here. Files outside the root are nobody's: a path that leads there must not have one removed. */
+function isManifest(value: unknown): value is Manifest {
+  if (!isObject(value) || value.version !== 1) return false;
+  const { files, replaced } = value;
+  if (!Array.isArray(files) || !isTexts(replaced)) return false;
+  return [...files.map((file) => (isObject(file) ? file.path : null)), ...replaced].every(isPathBelow);
+}
+
+/** Of a file below the root. */
+export function isPathBelow(path: unknown): boolean {
+  return typeof path === 'string' && path.split('/').every((name) => !['', '.', '..'].includes(name));
 }
 
 function toRelative(root: string, path: string): string {

@@ -78,8 +78,14 @@ export async function chainRuns(
     }
     segments.set(tip.manifest.run, segment);
   }
-  const start = (segment: readonly ChainedRun[]): string => segment[0]?.manifest.run ?? '';
-  return [...segments.values()].sort((a, b) => (start(a) < start(b) ? -1 : 1)).flat();
+  return [...segments.values()].sort(byStart).flat();
+}
+
+/** Nothing links them, so time must tell; where it does not, one that knew of none before it comes first. */
+function byStart([a]: readonly ChainedRun[], [b]: readonly ChainedRun[]): number {
+  const key = (run: ChainedRun | undefined): string =>
+    `${run?.manifest.createdAt} ${run?.link.kind === 'first' ? 0 : 1} ${run?.manifest.run}`;
+  return key(a) < key(b) ? -1 : 1;
 }
 
 /** Reads only what is needed: the manifests of every day since a topic was made are of no use to the last of them. */

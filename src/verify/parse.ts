@@ -1,7 +1,8 @@
 /** Manifests and intents as they are found: anybody may have written to them, so nothing in them is taken for granted. */
-import { isAbsolute, posix } from 'node:path';
+import { isAbsolute } from 'node:path';
 import { z } from 'zod';
-import type { Manifest } from '../sinks/manifest.ts';
+import { parseJson } from '../commit/shapes.ts';
+import { isPathBelow, type Manifest } from '../sinks/manifest.ts';
 
 const count = z.int().nonnegative();
 const state = z.object({ bytes: count, crc32c: count });
@@ -10,7 +11,7 @@ const range = z
   .object({ ...place, startOffset: count, endOffset: count })
   .refine(({ startOffset, endOffset }) => startOffset <= endOffset);
 /** Below the root: a manifest that names other files is none of ours. */
-const path = z.string().refine((text) => text !== '' && !posix.isAbsolute(text) && !text.split('/').includes('..'));
+const path = z.string().refine(isPathBelow);
 const column = z.object({ name: z.string(), type: z.enum(['LONG', 'INT', 'STRING']), index: count }).nullable();
 
 const MANIFEST = z.object({
@@ -21,7 +22,7 @@ const MANIFEST = z.object({
   committed: z.boolean(),
   writeMode: z.enum(['Append', 'Overwrite']),
   target: z.discriminatedUnion('kind', [
-    z.object({ kind: z.literal('folder'), path }),
+    z.object({ kind: z.literal('folder'), path: z.literal('.') }),
     z.object({ kind: z.literal('file'), path, old: state.nullable() }),
   ]),
   previousRun: z.object({ run: z.string(), manifestCrc32c: count, root: z.string().nullable() }).nullable(),
@@ -38,7 +39,7 @@ const MANIFEST = z.object({
 
 /** Null for anything else than a manifest. */
 export function parseManifest(bytes: Buffer): Manifest | null {
-  const result = MANIFEST.safeParse(parseJson(bytes));
+  const result = MANIFEST.safeParse(parseJson(bytes.toString('utf8')));
   return result.success ? (result.data as Manifest) : null;
 }
 
@@ -61,14 +62,6 @@ const INTENT = z.object({
 
 /** Null for anything else. */
 export function parseStagedIntent(bytes: Buffer): StagedIntent | null {
-  const result = INTENT.safeParse(parseJson(bytes));
+  const result = INTENT.safeParse(parseJson(bytes.toString('utf8')));
   return result.success ? result.data : null;
-}
-
-function parseJson(bytes: Buffer): unknown {
-  try {
-    return JSON.parse(bytes.toString('utf8'));
-  } catch {
-    return null;
-  }
 }

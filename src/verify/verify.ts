@@ -89,7 +89,9 @@ async function look(
 ): Promise<VerifyReport> {
   const only = job.saved?.config ?? null;
   const state = job.saved && cluster ? await readSaved(job.saved, cluster, signal) : null;
-  const known = [...new Set([...folder.manifests.keys(), ...folder.damaged.map(({ config }) => config)])].sort();
+  const known = [...new Set([...folder.manifests.keys(), ...folder.damaged.map(({ config }) => config)])].sort(
+    (a, b) => (a < b ? -1 : 1),
+  );
   const names = only === null ? known : [only];
   const visible = file === null ? await listVisibleFiles(fs, root) : [];
   if (known.length === 0 && !visible.some((path) => NAME_OF_A_RUN.test(path)) && !state?.previousRun) {

@@ -6,7 +6,6 @@ import { runOffsetsCommand } from '../../../src/coordinator/offsetsCommand.ts';
 import type { OffloadReport } from '../../../src/coordinator/report.ts';
 import { OffloadError } from '../../../src/errors.ts';
 import { main, type Offload } from '../../../src/main.ts';
-import { verify } from '../../../src/verify/verify.ts';
 import { configOf, makeWorkspace } from '../config/workspace.ts';
 
 const { folder, environment, write } = await makeWorkspace();
@@ -42,7 +41,6 @@ async function run(argv: string, offload: Offload = async () => REPORT, signal =
   const [stdout, stderr] = [new Sink(), new Sink()];
   const loadOffload = async () => offload;
   const loadOffsets = async () => runOffsetsCommand;
-  const loadVerify = async () => verify;
   const words = argv.split(' ').filter((word) => word !== '');
   const status = await main(words, {
     environment: environment(),
@@ -51,7 +49,6 @@ async function run(argv: string, offload: Offload = async () => REPORT, signal =
     signal,
     loadOffload,
     loadOffsets,
-    loadVerify,
   });
   return { status, stdout: stdout.text, stderr: stderr.text };
 }

@@ -14,7 +14,7 @@ const complete = async (...words: string[]) => {
 
 describe('completeWords', () => {
   it.each([
-    [[''], ['offsets', 'verify', 'config', 'completion']],
+    [[''], ['offsets', 'sample', 'verify', 'config', 'completion']],
     [['o'], ['offsets']],
     [['--pa'], ['--path']],
     [['--path', 'x', '--pa'], []],
@@ -34,6 +34,13 @@ describe('completeWords', () => {
     [
       ['offsets', 'set', '--offsets', ''],
       ['earliest', 'latest'],
+    ],
+    [['sample', '--li'], ['--limit']],
+    [['sample', '--conn'], ['--connectionRef']],
+    [['sample', '--format', ''], ['kafka']],
+    [
+      ['sample', '--config', ''],
+      ['orders', 'clicks'],
     ],
     [['verify', '--path', ''], [':files']],
     [['verify', '--de'], ['--deep']],

@@ -70,7 +70,7 @@ describe('is clean after', () => {
     expect(first).toMatchObject({ findings: [], remarks: [] });
     expect(first.configs[0]?.ranges).toEqual([range(0, 0, 2), range(0, 4, 6), range(1, 0, 2), range(1, 4, 6)]);
     const second = await look(folders(other.base).root);
-    expect(second).toMatchObject({ findings: [], remarks: [expect.stringMatching(/which wrote to the folder .*one/)] });
+    expect(second.findings).toEqual([]);
     // Where the other folder is gone, what went there cannot be told from what is lost elsewhere; nothing here is.
     await rm(folders(other.base).root, { recursive: true });
     const alone = await look(folders(one.base).root);
