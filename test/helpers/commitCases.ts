@@ -104,7 +104,7 @@ export async function afterPrepare(commitCase: CommitCase): Promise<World> {
 }
 
 /** What a run leaves in the target at any moment: rows of whole files, an exact file always there. */
-export async function checkVisible({ options }: CommitCase, fs: FileSystem, had: number, what: string): Promise<void> {
+async function checkVisible({ options }: CommitCase, fs: FileSystem, had: number, what: string): Promise<void> {
   if (options.target !== 'file') return;
   const found = await visibleRows(options, fs);
   const known = [had, 4, 6, 8].filter((end) => end >= had).map((end) => expectedRows(0, end));

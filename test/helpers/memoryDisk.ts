@@ -57,9 +57,15 @@ export class MemoryDisk implements FileSystem {
   #root: FolderNode;
   #pending: Change[] = [];
   #nextIno = 2;
+  #version = 0;
 
   constructor() {
     this.#root = { kind: 'folder', ino: 1, durable: new Map(), current: new Map(), mtimeMs: 0 };
+  }
+
+  /** Another number with everything that changes what the disk holds or what of it is sure to last. */
+  get version(): number {
+    return this.#version;
   }
 
   /** Number of changes and of files that a loss of power could still undo. */
@@ -127,7 +133,7 @@ export class MemoryDisk implements FileSystem {
       const empty = Buffer.alloc(0);
       node = { kind: 'file', ino: this.#nextIno++, durable: empty, current: empty, mtimeMs: Date.now() };
       this.#change([{ folder, name, node }]);
-    } else if (node.kind === 'file' && isMade) node.current = Buffer.alloc(0);
+    } else if (node.kind === 'file' && isMade) this.#write(node, Buffer.alloc(0));
     return node.kind === 'file' ? this.#openFile(node, appends) : this.#openFolder(node, path);
   }
 
@@ -226,8 +232,7 @@ export class MemoryDisk implements FileSystem {
         const written = Buffer.alloc(Math.max(node.current.length, from + length));
         node.current.copy(written);
         written.set(buffer.subarray(offset, offset + length), from);
-        node.current = written;
-        node.mtimeMs = Date.now();
+        this.#write(node, written);
         if (position === null) place = from + length;
         return { bytesWritten: length };
       },
@@ -235,10 +240,11 @@ export class MemoryDisk implements FileSystem {
       truncate: async (bytes) => {
         const cut = Buffer.alloc(bytes);
         node.current.copy(cut);
-        node.current = cut;
+        this.#write(node, cut);
       },
       sync: async () => {
         node.durable = node.current;
+        this.#version += 1;
       },
       close: async () => {},
     };
@@ -258,7 +264,14 @@ export class MemoryDisk implements FileSystem {
     };
   }
 
+  #write(node: FileNode, bytes: Buffer): void {
+    node.current = bytes;
+    node.mtimeMs = Date.now();
+    this.#version += 1;
+  }
+
   #syncFolder(folder: FolderNode): void {
+    this.#version += 1;
     const lasting = new Set<Change>();
     for (const change of this.#pending) {
       if (!change.edits.some((edit) => edit.folder === folder)) continue;
@@ -278,6 +291,7 @@ export class MemoryDisk implements FileSystem {
       edit.folder.mtimeMs = Date.now();
     }
     this.#pending.push(change);
+    this.#version += 1;
     return change;
   }
 
@@ -327,10 +341,9 @@ export function chooseRemains(disk: MemoryDisk, most: number, random: () => numb
   const all = 2 ** changes * LEFT_OF_FILE.length ** files;
   if (all <= most) return Array.from({ length: all }, (_, choice) => remainsOf(choice, changes));
   const leftOf = (random: number): LeftOfFile => LEFT_OF_FILE[Math.floor(random * LEFT_OF_FILE.length)] as LeftOfFile;
-  // Nothing of it, all of it, and what is between.
+  // Nothing of it, all names without the bytes, and what is between.
   const extremes: Remains[] = [
     { keeps: () => false, leftOf: () => 'synced' },
-    { keeps: () => true, leftOf: () => 'current' },
     { keeps: () => true, leftOf: () => 'synced' },
   ];
   const picked = Array.from({ length: Math.max(0, most - extremes.length) }, (): Remains => {
