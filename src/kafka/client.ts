@@ -65,7 +65,7 @@ export async function createTopic(kafka: KafkaSettings, settings: TopicSettings)
     const code = codeOf(error);
     // A broker without CreateTopics makes the topic when a producer asks for it.
     if (code === ERROR.topicExists || includes(ERROR.unsupported, code)) return;
-    throw describe(error, `create topic ${topic}`, kafka);
+    throw describe(error, `create topic ${topic}`, kafka, `Create on topic ${topic}, or on the cluster`);
   } finally {
     admin.disconnect();
   }
@@ -136,7 +136,8 @@ export class OffsetsProducer {
     try {
       await call((done) => this.#producer.initTransactions(CONNECT_TIMEOUT_MS, done));
     } catch (error) {
-      throw describe(error, `begin with transactional id ${this.#transactionalId}`, this.#kafka);
+      const id = this.#transactionalId;
+      throw describe(error, `begin with transactional id ${id}`, this.#kafka, `Write on transactional id ${id}`);
     }
   }
 
@@ -148,7 +149,7 @@ export class OffsetsProducer {
       );
       return metadata.topics.find(({ name }) => name === topic)?.partitions.length ?? 0;
     } catch (error) {
-      throw describe(error, `look up topic ${topic}`, this.#kafka);
+      throw describe(error, `look up topic ${topic}`, this.#kafka, `Describe on topic ${topic}`);
     }
   }
 
@@ -170,7 +171,8 @@ export class OffsetsProducer {
       await this.#commit();
       return { outcome: 'ok' };
     } catch (error) {
-      const cause = describe(error, `write to topic ${topic} as ${this.#transactionalId}`, this.#kafka);
+      const attempt = `write to topic ${topic} as ${this.#transactionalId}`;
+      const cause = describe(error, attempt, this.#kafka, `Write on topic ${topic}`);
       if (isFenced(error)) return { outcome: 'fenced', cause };
       if (requiresAbort(error) || this.#state === 'open') {
         this.#state = 'idle';
@@ -251,7 +253,8 @@ function requiresAbort(error: unknown): boolean {
   return (error as { isTxnRequiresAbort?: unknown } | null)?.isTxnRequiresAbort === true;
 }
 
-function describe(error: unknown, attempt: string, kafka: KafkaSettings): OffloadError {
+/** @param permission What a refusal for want of a permission asks for. */
+function describe(error: unknown, attempt: string, kafka: KafkaSettings, permission?: string): OffloadError {
   if (error instanceof OffloadError) return error;
   const code = codeOf(error);
   const own: ErrorCode = isFenced(error)
@@ -264,7 +267,11 @@ function describe(error: unknown, attempt: string, kafka: KafkaSettings): Offloa
           ? 'BROKER_TIMEOUT'
           : 'BROKER_REFUSED';
   const brokers = kafka.connection.bootstrap.map(({ host, port }) => `${host}:${port}`).join(',');
-  return new OffloadError(own, `cannot ${attempt} at ${brokers}: ${messageOf(error)}`, {
+  const next =
+    own === 'NOT_AUTHORIZED' && permission !== undefined
+      ? `; the user needs the permission ${permission} (kafka-acls)`
+      : '';
+  return new OffloadError(own, `cannot ${attempt} at ${brokers}: ${messageOf(error)}${next}`, {
     context: { brokers, kafkaError: code },
     cause: error,
   });

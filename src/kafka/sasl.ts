@@ -78,7 +78,6 @@ export async function logIn(address: string, sasl: SaslSettings, send: SendReque
     );
   }
   if (handshake.errorCode !== 0) throw brokerError(handshake.errorCode, `cannot log in to broker ${address}`);
-  const token = sasl.bearer ? await readBearerToken(sasl.bearer) : '';
   let lifetimeMs = 0;
   const exchange = async (authBytes: Buffer): Promise<SaslAnswer> => {
     const answer = await send(saslAuthenticateApi, authBytes);
@@ -89,7 +88,7 @@ export async function logIn(address: string, sasl: SaslSettings, send: SendReque
     return answer;
   };
   try {
-    await converse(sasl, token, exchange);
+    await converse(sasl, exchange);
   } catch (error) {
     if (error instanceof OffloadError) throw error;
     // The library's words may quote what the server sent; they stay in the cause, for --verbose.
@@ -112,11 +111,12 @@ function refused(address: string, sasl: SaslSettings, cause?: unknown): OffloadE
 }
 
 async function converse(
-  { mechanism, username, password }: SaslSettings,
-  token: string,
+  { mechanism, username, password, bearer }: SaslSettings,
   exchange: (authBytes: Buffer) => Promise<SaslAnswer>,
 ): Promise<void> {
   const { saslOAuthBearer, saslPlain, saslScramSha } = await import('@platformatic/kafka');
+  // Last of all, since it may be for seconds only.
+  const token = bearer ? await readBearerToken(bearer) : '';
   type Authenticate = Parameters<typeof saslPlain.authenticate>[0];
   type Connection = Parameters<typeof saslPlain.authenticate>[1];
   type Callback = (error: Error | null, answer?: SaslAnswer) => void;
