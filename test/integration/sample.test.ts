@@ -262,7 +262,6 @@ columns
 describe('refused in the words of a run', () => {
   test.each([
     [2, 'a mistake in SQL', ['--transform', 'SELECT nope FROM messages'], null],
-    [2, 'SQL over several rows', ['--transform', 'SELECT count(*) FROM messages'], null],
     [1, 'SQL that fails on a row', ['--transform', "SELECT (value->>'name')::INT AS id FROM messages"], null],
     [2, 'a module with nothing to call', ['--transform', './rows.mjs'], 'export const rows = 1;'],
     [1, 'a module that fails', ['--transform', './rows.mjs'], 'export default () => { throw new Error("no"); };'],
@@ -270,7 +269,8 @@ describe('refused in the words of a run', () => {
   ] as const)('%i, %s', async (code, _, args, module) => {
     const job = await jobOf(uneven, { accessOptions: { assign: `{"${uneven}":[1]}` } });
     if (module !== null) await writeFile(join(job.folder, 'rows.mjs'), module);
-    const [looked, ran] = await Promise.all([sample(job, ...args), job.run(...args)]);
+    // JSON: a run shows no progress then, which a slow one would leave on stderr.
+    const [looked, ran] = await Promise.all([sample(job, ...args), job.run('--report', 'json', ...args)]);
     expect([looked.code, looked.stdout, ran.code]).toEqual([code, '', code]);
     expect(looked.stderr).toBe(ran.stderr);
   });
