@@ -24,6 +24,7 @@ import {
   splitOffsets,
   type TopicsOverTime,
 } from './savedOffsets.ts';
+import { parseJson } from './shapes.ts';
 import type { SavedState } from './types.ts';
 
 export class OffsetsFolder {
@@ -175,12 +176,4 @@ export function savedState(offsets: SavedOffsets, last: IntentRecord | null, top
     topicIds: last?.topicIds ?? {},
     previousRun: last ? lastManifest(last) : null,
   };
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
 }
