@@ -76,6 +76,7 @@ async function lastOffsets(
 /**
  * The messages that were found, together.
  *
+ * @param onInvalidUtf8 Told how many values were replaced or made null since they were not UTF-8.
  * @returns One batch with memory of its own; more only where one cannot hold them, none where there is no message.
  * @throws OffloadError as `KafkaRangeReader.next`; INVALID_UTF8, FIELD_INVALID
  */
@@ -83,12 +84,13 @@ export async function* readRows(
   cluster: Cluster,
   tail: RangeTail,
   source: TopicSource,
+  onInvalidUtf8: (values: number) => void,
 ): AsyncGenerator<{ batch: RecordBatch; place: RowPlace }> {
   const { fields, invalidUtf8 } = source;
   const { topic, partition } = tail;
   const names = fields.map(({ column }) => column);
   const rowsOf = (columns: MessageColumns): { batch: RecordBatch; place: RowPlace } => ({
-    batch: toArrowBatch(columns, fields, { topic, partition, invalidUtf8 }),
+    batch: toArrowBatch(columns, fields, { topic, partition, invalidUtf8, onInvalidUtf8 }),
     place: messagePlace(topic, partition, (row) => columns.offsetAt(row)),
   });
   const size = { rows: tail.messages, bytes: FIRST_BYTES };

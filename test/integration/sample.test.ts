@@ -256,6 +256,9 @@ columns
       { value: { id: 1, price: 2.5 }, partition: 1 },
     ]);
     expect(found.schema[0]?.type).toBe('STRUCT(id BIGINT, price DOUBLE)');
+    const asText = await sample(await jobOf(topic, { invalidUtf8: 'replace' }));
+    expect(asText.stderr).toContain('2 values were not UTF-8; invalidUtf8 is replace');
+    expect(asText.stdout).toContain('2 rows of the last 2 messages in 2 partitions');
   });
 });
 
