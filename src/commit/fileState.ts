@@ -13,7 +13,7 @@
  */
 import { constants } from 'node:fs';
 import { join } from 'node:path';
-import { type FileSystem, syncFolder, systemCode, unlessAbsent, writeFully, writeSynced } from '../io.ts';
+import { type FileSystem, syncFolder, systemCode, unlessAbsent, withFile, writeFully, writeSynced } from '../io.ts';
 import { type IntentRecord, lastManifest, parseIntentRecord } from './intent.ts';
 import { compareNames, formatStateName, parseStateName, type StateKind, type StateName } from './names.ts';
 import { type Owner, parseOwner } from './owner.ts';
@@ -83,15 +83,13 @@ export class OffsetsFolder {
 
   /** Appends a line, synced. False if the file is not there any more; it is never made by this. */
   async append(name: StateName, line: string): Promise<boolean> {
-    const file = await unlessAbsent(this.#fs.open(this.pathOf(name), constants.O_WRONLY | constants.O_APPEND));
-    if (!file) return false;
-    try {
+    const flags = constants.O_WRONLY | constants.O_APPEND;
+    const appended = withFile(this.#fs, this.pathOf(name), flags, async (file) => {
       await writeFully(file, Buffer.from(`${line}\n`));
       await file.sync();
-    } finally {
-      await file.close();
-    }
-    return true;
+      return true;
+    });
+    return (await unlessAbsent(appended)) ?? false;
   }
 
   sync(): Promise<void> {
