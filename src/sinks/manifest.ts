@@ -85,6 +85,13 @@ export async function writeManifest(fs: FileSystem, intent: Intent, writer: stri
   return true;
 }
 
+/** Removes the manifest of a run that is given back: of one whose files were taken away again, or that had none. */
+export async function removeManifest(fs: FileSystem, root: string, config: string, run: string): Promise<void> {
+  const folder = join(manifestsFolder(root), config);
+  const removed = await unlessAbsent(fs.unlink(join(folder, `${run}.json`)).then(() => true));
+  if (removed) await syncFolder(fs, folder);
+}
+
 /**
  * Every file that a manifest below `root` says is published and that no later one took away, with its config.
  *
