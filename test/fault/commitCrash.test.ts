@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { countFaults } from '../helpers/faultCounts.ts';
 import { TestTopics } from '../helpers/topics.ts';
 import { waitFor } from '../helpers/wait.ts';
 import {
@@ -107,8 +108,8 @@ async function forEachStep(count: number, act: (step: number) => Promise<void>):
   await Promise.all(Array.from({ length: AT_A_TIME }, worker));
 }
 
-/** Runs once more with two more messages, then judges. */
-async function judge(options: LoadOptions, what: string): Promise<void> {
+/** Runs once more with two more messages, then judges, and counts what was done to the run before. */
+async function judge(options: LoadOptions, what: string, fault: string): Promise<void> {
   const last = { ...options, highWatermark: 8 };
   expect(await load(last), what).toMatchObject({ outcome: 'ok' });
   const expected =
@@ -118,15 +119,19 @@ async function judge(options: LoadOptions, what: string): Promise<void> {
   expect(expected, what).toContainEqual(await visibleRows(last));
   await load(last);
   const left = await stagedRuns(last);
+  const mode = `${options.writeMode} ${options.stream ? 'STREAM' : 'FILE'}`;
+  const layout = options.target === 'file' ? 'exact file' : 'folder';
+  const count = (): void => countFaults({ kind: fault, layout, mode }, { kills: 1, rows: 16 });
   if (last.stream) {
     // A crash between the staging folder and the run record that names it leaves the folder, empty, for an hour.
     const isUnnamed = /open\.(stagingMade|fencedOthers)/.test(what);
     expect(left.length, what).toBeLessThanOrEqual(isUnnamed ? 1 : 0);
-    return;
+    return count();
   }
   expect(left, what).toEqual([]);
   expect(await savedText(last), what).toBe('- "0,8"\n- "1,8"\n');
   expect(await stateKinds(last), what).toEqual(['done']);
+  count();
 }
 
 describe.each(KINDS)('$mode $target $writeMode', (kind) => {
@@ -160,7 +165,7 @@ describe.each(KINDS)('$mode $target $writeMode', (kind) => {
       const child = start({ ...options, highWatermark: 6 }, step, 'SIGKILL');
       expect(await child.ended, what).toBeNull();
       const began = performance.now();
-      await judge({ ...options, takeOverAfterMs: 60_000 }, what);
+      await judge({ ...options, takeOverAfterMs: 60_000 }, what, 'commit killed');
       expect(performance.now() - began, what).toBeLessThan(10_000);
     });
   });
@@ -172,7 +177,7 @@ describe.each(KINDS)('$mode $target $writeMode', (kind) => {
       const what = `killed at step ${step}, ${steps[step - 1]}`;
       const options = await crashed(`${label}-recovery-${step}`);
       expect(await start(options, step, 'SIGKILL').ended, what).toBeNull();
-      await judge(options, what);
+      await judge(options, what, 'recovery killed');
     });
   });
 
@@ -184,7 +189,7 @@ describe.each(KINDS)('$mode $target $writeMode', (kind) => {
       const options = optionsFor(`${label}-sleep-${step}`, kind);
       const { result, winner } = await oversleep(options, step, what);
       expect(['ok', 'FENCED', 'RUN_ALIVE'], what).toContain(result?.outcome);
-      await judge(winner, `${what}: ${result?.outcome} ${result?.message}`);
+      await judge(winner, `${what}: ${result?.outcome} ${result?.message}`, 'commit asleep');
     });
   });
 
@@ -197,7 +202,7 @@ describe.each(KINDS)('$mode $target $writeMode', (kind) => {
         const options = await crashed(`${label}-doze-${step}`);
         const { result, winner } = await oversleep(options, step, what);
         expect(['ok', 'FENCED', 'RUN_ALIVE'], what).toContain(result?.outcome);
-        await judge(winner, `${what}: ${result?.outcome} ${result?.message}`);
+        await judge(winner, `${what}: ${result?.outcome} ${result?.message}`, 'recovery asleep');
       });
     },
   );

@@ -11,6 +11,7 @@ import { type OffsetsMode, sorted, type Workspace } from './workspace.ts';
 export interface LoadReport {
   readonly run: string | null;
   readonly rows: number;
+  readonly retries: number;
   readonly offsets: Readonly<Record<string, { readonly from: number | null; readonly to: number }>>;
   readonly load: {
     readonly target: string;
@@ -44,14 +45,23 @@ export class LoadJob {
   readonly topics: TestTopics;
   readonly bootstrapServers: string;
   readonly progressTopic: string;
+  readonly mode: OffsetsMode;
   readonly #confPath: string;
 
-  private constructor(place: { folder: string; to: string; topics: TestTopics; server: string; progress: string }) {
+  private constructor(place: {
+    folder: string;
+    to: string;
+    topics: TestTopics;
+    server: string;
+    progress: string;
+    mode: OffsetsMode;
+  }) {
     this.folder = place.folder;
     this.to = place.to;
     this.topics = place.topics;
     this.bootstrapServers = place.server;
     this.progressTopic = place.progress;
+    this.mode = place.mode;
     this.#confPath = join(place.folder, 'kafkaload.yaml');
   }
 
@@ -80,7 +90,7 @@ export class LoadJob {
         comet_offsets: { topicName: offsets },
       },
     };
-    const job = new LoadJob({ folder, to, topics, server: target, progress });
+    const job = new LoadJob({ folder, to, topics, server: target, progress, mode });
     await writeFile(job.#confPath, stringify({ kafka }));
     return job;
   }
