@@ -61,6 +61,7 @@ function* fileOpen(actor: Actor): Part<Next> {
   const number = 1 + Math.max(0, ...names.map((name) => name.number));
   const temp = mine(actor, 'temp', number);
   yield* ask('write', { ...temp, owner: actor.run, intent: NO_INTENT, offsets: null, hands: 0 });
+  yield* ask('sync', 'offsets');
   if (hasStaging(actor)) yield* ask('makeStaging', actor.run);
   yield* ask('sync', 'staging');
   if (!(yield* ask('rename', temp, mine(actor, 'run', number)))) return ['fileClose', number, 'fenced'];
