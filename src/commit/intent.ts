@@ -7,7 +7,7 @@ import { crc32c } from '@node-rs/crc32';
 import { OffloadError } from '../errors.ts';
 import { type FileSystem, syncFolder, unlessAbsent } from '../io.ts';
 import type { PartitionOffset } from '../tasks.ts';
-import { isRunId, isStagingPathOf, NO_STAGING, withdrawnPathOf } from './names.ts';
+import { isRunId, isStagingPathOf, NO_STAGING, rootOfStaging, withdrawnPathOf } from './names.ts';
 import type { Owner } from './owner.ts';
 import type { SavedOffsets, TopicsInUse } from './savedOffsets.ts';
 import {
@@ -120,8 +120,8 @@ export function makeChangeRecord(
 }
 
 /** The run whose manifest is the last one, once this record is committed. */
-export function lastManifest({ change, run, manifestCrc32c }: IntentRecord): SavedState['previousRun'] {
-  return change ? change.previousRun : { run, manifestCrc32c };
+export function lastManifest({ change, run, manifestCrc32c, stagingPath }: IntentRecord): SavedState['previousRun'] {
+  return change ? change.previousRun : { run, manifestCrc32c, root: rootOfStaging(stagingPath) };
 }
 
 /** One line of JSON. Offsets stand as `{"TOPIC": [[PARTITION, PREVIOUS, NEXT], ...]}`: 10,000 partitions fit a message. */
