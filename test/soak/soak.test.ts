@@ -74,7 +74,7 @@ async function run(soaked: SoakedJob, figures: Figures, killAfterMs: number | nu
     soaked.usualMs = (soaked.usualMs + performance.now() - began) / 2;
   } else {
     // Whatever a run was stopped by, there is no other reason to end with an error here.
-    expect(stderr, `status ${code}`).toMatch(/run \S+ of config \S+ .*(on host|was taken over)/);
+    expect(stderr, `status ${code}`).toMatch(/run \S+ .*(on host|was taken over by another)/);
     expect(code).toBe(1);
     figures.stoodBack += 1;
   }
