@@ -120,7 +120,12 @@ describe('finds', () => {
 
     const cases: [string, (copy: string) => Promise<void>, string[], RegExp][] = [
       ['nothing', async () => {}, [], /^/],
-      ['a deleted file', (copy) => unlink(of(copy, first)), ['missing-file'], /part-.* is missing: 2 rows/],
+      [
+        'a deleted file',
+        (copy) => unlink(of(copy, first)),
+        ['missing-file'],
+        /part-.* is gone, of run .*, with its rows \(2, offsets \d to \d of orders\/\d\)/,
+      ],
       [
         'a changed byte',
         async (copy) => {
@@ -142,7 +147,7 @@ describe('finds', () => {
         'a file moved away to another name',
         (copy) => rename(of(copy, third), join(copy, 'moved.txt')),
         ['doubled-file', 'missing-file'],
-        /is missing/,
+        /is gone/,
       ],
       ['the last manifest', (copy) => unlink(join(copy, manifestOf(2))), ['unnamed-file'], /no manifest tells of it/],
       [
