@@ -1,6 +1,9 @@
 import { appendFile, readdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { Cluster } from '../../src/kafka/cluster.ts';
+import { OffsetCounts } from '../../src/verify/offsetCounts.ts';
+import { compareWithTopic } from '../../src/verify/topicRows.ts';
 import type { VerifyReport } from '../../src/verify/types.ts';
 import { verify } from '../../src/verify/verify.ts';
 import { runCommand } from '../helpers/command.ts';
@@ -91,6 +94,27 @@ test('three Overwrite runs to folders by partition, in CSV: the last one counts'
   expect(clean).toMatchObject({ findings: [], remarks: [] });
   expect(clean.configs).toMatchObject([{ runs: 1, files: 2, rows: 200, comparedRows: 200 }]);
   expect(clean.configs[0]?.ranges).toEqual([range(topic, 0, 200, 300), range(topic, 1, 200, 300)]);
+});
+
+test('messages that the topic holds and no file has are named; those that are deleted are not missed', async () => {
+  const topic = await work.topics.create('verify-topic');
+  await work.send(topic, 100);
+  await work.topics.deleteBefore(topic, 0, 10);
+  const counts = new OffsetCounts();
+  for (let offset = 12; offset < 100; offset++) if (offset !== 40) counts.add(offset);
+  const { connection, fetch } = kafkaSettings(bootstrapServers);
+  const cluster = new Cluster(connection);
+  try {
+    const compare = (ids: Readonly<Record<string, string>>) =>
+      compareWithTopic('orders', cluster, fetch, [range(topic, 0, 0, 100)], new Map([[`${topic}/0`, counts]]), ids);
+    const { findings, messages } = await compare({});
+    expect(messages).toBe(90);
+    expect(findings.map((finding) => finding.range)).toEqual([range(topic, 0, 10, 12), range(topic, 0, 40, 41)]);
+    const remade = await compare({ [topic]: 'another' });
+    expect(remade).toMatchObject({ findings: [], messages: 0, remarks: [expect.stringContaining('was made again')] });
+  } finally {
+    cluster.close();
+  }
 });
 
 describe.each(OFFSETS_MODES)('a crash, offsets in mode %s', (mode) => {
