@@ -79,7 +79,8 @@ export class StreamRun implements RunSession {
   /** `bound` from before a call that may prepare; `recorded` once the run record may be there. */
   #phase: 'unknown' | 'recorded' | 'bound' = 'unknown';
   #ending: Promise<void> | null = null;
-  #staging: 'absent' | 'made' = 'absent';
+  /** `left` when it could not be removed: then the run record stays, which names it. */
+  #staging: 'absent' | 'made' | 'left' = 'absent';
 
   private constructor(context: RunContext, kafka: KafkaSettings, reader: TopicReader) {
     this.#context = context;
@@ -147,8 +148,11 @@ export class StreamRun implements RunSession {
     this.#heartbeat = startHeartbeat(clock, offsets.heartbeatMs, () => this.#beat());
     await step('open.recorded');
     await this.#recover(state);
-    for (const { run, stagingPath } of this.#takenOver) await removeStaging(this.#context, stagingPath, run);
-    this.#takenOver = [];
+    const left: Leftover[] = [];
+    for (const past of this.#takenOver) {
+      if (!(await removeStaging(this.#context, past.stagingPath, past.run))) left.push(past);
+    }
+    this.#takenOver = left;
     await removeEmptyStaging(this.#context);
     await step('open.cleaned');
   }
@@ -233,8 +237,7 @@ export class StreamRun implements RunSession {
     if (withdrawn.outcome === 'unsent') throw withdrawn.cause;
     if (withdrawn.outcome === 'unknown') throw this.#unknownError('withdrawn', withdrawn.cause);
     await step('discard.done');
-    await removeStaging(this.#context, record.stagingPath, record.run);
-    this.#takenOver = rest;
+    if (await removeStaging(this.#context, record.stagingPath, record.run)) this.#takenOver = rest;
     await step('discard.stagingRemoved');
     this.#phase = 'recorded';
     log(`run ${record.run} of config ${config} was withdrawn: its ranges are read again by the next run`);
@@ -271,8 +274,9 @@ export class StreamRun implements RunSession {
     if (committed.outcome === 'unsent') throw committed.cause;
     if (committed.outcome === 'unknown') throw this.#unknownError('committed', committed.cause);
     await step('commit.committed');
-    await removeStaging(this.#context, record.stagingPath, record.run);
-    this.#takenOver = rest;
+    const isRemoved = await removeStaging(this.#context, record.stagingPath, record.run);
+    if (isRemoved) this.#takenOver = rest;
+    else if (own) this.#staging = 'left';
     await step('commit.stagingRemoved');
     return { files: intent.files.map((file) => file.targetPath), warnings };
   }
@@ -344,8 +348,8 @@ export class StreamRun implements RunSession {
   async close(): Promise<void> {
     if (this.#ending) return this.#ending;
     const isOurs = this.#phase !== 'bound' && this.#takenOver.length === 0;
-    if (isOurs && this.#staging === 'made') {
-      await removeStaging(this.#context, this.stagingPath, this.run);
+    if (isOurs && this.#staging === 'made' && !(await removeStaging(this.#context, this.stagingPath, this.run))) {
+      this.#staging = 'left';
     }
     const isRecorded = isOurs && this.#phase === 'recorded' && !this.signal.aborted;
     await this.#end(isRecorded ? stateKeys(this.#context.config).run : null);
@@ -360,7 +364,7 @@ export class StreamRun implements RunSession {
   async #endOnce(tombstone: string | null): Promise<void> {
     const { log } = this.#context;
     await this.#heartbeat?.stop();
-    if (tombstone !== null) {
+    if (tombstone !== null && this.#staging !== 'left' && this.#takenOver.length === 0) {
       const removed = await this.#transact([[tombstone, null]]);
       // The work is done or there was none; the next run finds the record and sees that this process has ended.
       if (removed.outcome === 'unknown' || removed.outcome === 'unsent')

@@ -47,7 +47,7 @@ const CONSUMER = -1;
 const FULL_FETCH_EPOCH = -1;
 const NO_BYTES = Buffer.alloc(0);
 
-const fetchApi: Api<FetchRequest, FetchResponse> = {
+export const fetchApi: Api<FetchRequest, FetchResponse> = {
   name: 'Fetch',
   key: 1,
   minVersion: 4,

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { OffloadError } from '../../src/errors.ts';
 import { countFaults } from '../helpers/faultCounts.ts';
 import { type FetchAnswer, HostileBroker, type Hostility } from '../helpers/hostileBroker.ts';
-import { DEADLINE_MS, outcomeOf, REQUEST_TIMEOUT_MS, readRows, readSaved } from '../helpers/hostileReads.ts';
+import { outcomeOf, readRows, readSaved } from '../helpers/hostileReads.ts';
 import { API } from '../helpers/proxyFrames.ts';
 import { type BatchInput, varint, writeBatch } from '../unit/decode/batchWriter.ts';
 

@@ -20,6 +20,7 @@ import type { PartitionBounds, RangePlan } from '../../plan/ranges.ts';
 import type { PartitionOffset } from '../../tasks.ts';
 import { transformMemory } from '../../transform/memory.ts';
 import { countGaps } from '../gaps.ts';
+import { warnOfInvalidUtf8 } from '../invalidValues.ts';
 import type { TopicToTopicJob } from '../jobs.ts';
 import { estimateBytesPerOffset, lookUpRanges } from '../lookup.ts';
 import { emptyReport, type OffloadReport } from '../report.ts';
@@ -46,6 +47,8 @@ interface CopyContext {
   readonly target: Cluster;
   readonly offsetsCluster: Cluster;
   readonly selected: SelectedTopics;
+  /** Topics that no row may name. */
+  readonly readTopics: readonly string[];
   readonly signal: AbortSignal;
 }
 
@@ -66,8 +69,8 @@ export async function copyTopics(job: TopicToTopicJob, ui: RunUi, signal: AbortS
   const offsetsCluster = job.offsets.kafka ? new Cluster(job.offsets.kafka.connection, signal) : source;
   try {
     const selected = await findTopics(source, job.source.selection, job.offsets);
-    await checkNoLoop(job, selected.topics, source, target);
-    const context = { job, ui, source, target, offsetsCluster, selected, signal };
+    const readTopics = await checkNoLoop(job, selected.topics, source, target);
+    const context = { job, ui, source, target, offsetsCluster, selected, readTopics, signal };
     const report = threads ? await run(context, threads) : await dryRun(context);
     return { ...report, seconds: (performance.now() - startedAtMs) / 1000 };
   } finally {
@@ -157,7 +160,7 @@ async function copy(context: CopyContext, opened: Opened): Promise<OffloadReport
     ...nothingCopied(job, selected, counts.transactions),
     run: session.run,
     recovered: session.recovered,
-    warnings: plan.warnings,
+    warnings: [...plan.warnings, ...warnOfInvalidUtf8(results, job.source, ui)],
     rows: counts.rows,
     bytes: counts.bytes,
     offsets: plan.next.map(({ topic, partition, offset }) => {
@@ -184,7 +187,7 @@ async function planFrom(
 }
 
 async function writeRanges(
-  { job, ui, selected, signal }: CopyContext,
+  { job, ui, selected, readTopics, signal }: CopyContext,
   { session, producer, progress, threads, partitions }: Opened,
   plan: RangePlan,
 ): Promise<{ counts: LoadCounts; ends: readonly { unit: TopicUnit; end: UnitEnd }[] }> {
@@ -208,7 +211,7 @@ async function writeRanges(
   const positions = new Map(starts);
   const ends: { unit: TopicUnit; end: UnitEnd }[] = [];
   const units = plan.ranges.map((range): TopicUnit => ({ kind: 'topic', range }));
-  const settings = loadSettings(job, partitions, Math.min(job.workers, units.length));
+  const settings = loadSettings(job, { partitions, readTopics }, Math.min(job.workers, units.length));
   const lanes = new Lanes({ threads, units: asyncList(units), settings, isOrdered: false, signal });
   const counts = await writeChunks({
     lanes,
@@ -242,7 +245,11 @@ function* stepsOf(taken: readonly Taken<TopicUnit>[], positions: Map<string, num
   }
 }
 
-function loadSettings(job: TopicToTopicJob, partitions: number, lanes: number): LoadSettings {
+function loadSettings(
+  job: TopicToTopicJob,
+  target: Pick<LoadSettings['target'], 'partitions' | 'readTopics'>,
+  lanes: number,
+): LoadSettings {
   const { source, sink, maxMemoryBytes, workers } = job;
   const { connection, fetch } = source.kafka;
   const memory = planLoadMemory({
@@ -262,7 +269,7 @@ function loadSettings(job: TopicToTopicJob, partitions: number, lanes: number): 
     target: {
       connection: sink.kafka.connection,
       topic: sink.topic,
-      partitions,
+      ...target,
       compression: sink.compression,
       headers: sink.headers,
     },
@@ -284,7 +291,7 @@ async function raise(session: RunSession, plan: RangePlan, topicIds: Readonly<Re
   const isSame =
     next.size === offsets.length && offsets.every((entry) => next.get(offsetKey(entry))?.offset === entry.offset);
   if (isSame) return;
-  await session.replaceSaved([...next.values()], topicIds, { run: session.run, manifestCrc32c: 0 });
+  await session.replaceSaved([...next.values()], topicIds, { run: session.run, manifestCrc32c: 0, root: null });
 }
 
 /** Whether it succeeds or not, none of this progress counts any more. */
