@@ -120,7 +120,12 @@ describe('the last messages of a range', () => {
       expect(tail).toEqual({ ...range, startOffset: expected[0], messages: expected.length });
       const fields = [{ name: 'o', column: 'offset', type: 'LONG' }];
       const found: number[] = [];
-      for await (const { batch, place } of readRows(cluster, tail, { ...SETTINGS, fields } as unknown as TopicSource)) {
+      for await (const { batch, place } of readRows(
+        cluster,
+        tail,
+        { ...SETTINGS, fields } as unknown as TopicSource,
+        () => {},
+      )) {
         found.push(...[...(batch.getChild('o') ?? [])].map(Number));
         expect(place.rowName(0)).toBe(`t/0 at offset ${expected[0]}`);
       }
