@@ -6,8 +6,9 @@
  * 1. The intent is this session's (FILE: renamed to its number; STREAM: others are fenced). Left: an intent as before.
  * 2. The staging folder is put aside by one rename. From then on nobody can publish from it, whoever wakes up: every
  *    link and rename of a staged file fails. Left: the next run puts the folder back and finishes (intent.ts).
- * 3. Look for anything that is published. There is: the folder is put back, and the run refused. Else its manifest goes, which
- *    a run without files may have: it would tell of offsets that the next run reads.
+ * 3. Look for anything that is published. There is: the folder is put back, and the run refused. Else its manifest
+ *    goes, which a run without rows has, or one whose files were removed again: it would tell of offsets that the next
+ *    run reads.
  * 4. The intent goes (FILE: it becomes `fenced`; STREAM: tombstone). Left: a folder that a record still names.
  * 5. The folder is removed.
  *
