@@ -13,7 +13,7 @@
  */
 import { constants } from 'node:fs';
 import { join } from 'node:path';
-import { type FileSystem, syncFolder, systemCode, unlessAbsent, writeFully, writeSynced } from '../io.ts';
+import { type FileSystem, syncFolder, systemCode, unlessAbsent, withFile, writeFully, writeSynced } from '../io.ts';
 import { type IntentRecord, lastManifest, parseIntentRecord } from './intent.ts';
 import { compareNames, formatStateName, parseStateName, type StateKind, type StateName } from './names.ts';
 import { type Owner, parseOwner } from './owner.ts';
@@ -24,7 +24,11 @@ import {
   splitOffsets,
   type TopicsOverTime,
 } from './savedOffsets.ts';
+import { parseJson } from './shapes.ts';
 import type { SavedState } from './types.ts';
+
+/** Listings in a row that must agree. */
+const LISTINGS = 4;
 
 export class OffsetsFolder {
   readonly path: string;
@@ -41,15 +45,19 @@ export class OffsetsFolder {
     return join(this.path, formatStateName(this.#config, name));
   }
 
-  /** Counts when two listings in a row agree: `readdir` can miss a file that is renamed meanwhile. */
+  /**
+   * Counts when four listings in a row agree: `readdir` can miss a file that is renamed meanwhile. The file of a run is
+   * renamed three times until it stays (`run`, `intent`, `done`), so four in a row cannot all have missed it.
+   */
   async list(): Promise<StateName[]> {
     let last: string | null = null;
-    for (;;) {
+    for (let agreed = 1; ; ) {
       const files = (await unlessAbsent(this.#fs.readdir(this.path))) ?? [];
       const names = files.map((file) => parseStateName(this.#config, file)).filter((name) => name !== null);
       names.sort((a, b) => compareNames(a, b) || (a.kind < b.kind ? -1 : 1));
       const now = names.map((name) => formatStateName(this.#config, name)).join('/');
-      if (now === last) return names;
+      agreed = now === last ? agreed + 1 : 1;
+      if (agreed === LISTINGS) return names;
       last = now;
     }
   }
@@ -82,15 +90,13 @@ export class OffsetsFolder {
 
   /** Appends a line, synced. False if the file is not there any more; it is never made by this. */
   async append(name: StateName, line: string): Promise<boolean> {
-    const file = await unlessAbsent(this.#fs.open(this.pathOf(name), constants.O_WRONLY | constants.O_APPEND));
-    if (!file) return false;
-    try {
+    const flags = constants.O_WRONLY | constants.O_APPEND;
+    const appended = withFile(this.#fs, this.pathOf(name), flags, async (file) => {
       await writeFully(file, Buffer.from(`${line}\n`));
       await file.sync();
-    } finally {
-      await file.close();
-    }
-    return true;
+      return true;
+    });
+    return (await unlessAbsent(appended)) ?? false;
   }
 
   sync(): Promise<void> {
@@ -175,12 +181,4 @@ export function savedState(offsets: SavedOffsets, last: IntentRecord | null, top
     topicIds: last?.topicIds ?? {},
     previousRun: last ? lastManifest(last) : null,
   };
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
 }

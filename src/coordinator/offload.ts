@@ -13,6 +13,7 @@ import type { PartitionBounds, RangePlan } from '../plan/ranges.ts';
 import { cutTasks, DIVIDED_TASK_BYTES, type FetchTask, type TaskPlan, TURN_TASK_BYTES } from '../plan/tasks.ts';
 import { isUnsettled } from '../transform/settle.ts';
 import type { TaskResult, WorkerSettings } from './fetchTask.ts';
+import { contentOf } from './fileContent.ts';
 import { checkFolders } from './folders.ts';
 import { countGaps } from './gaps.ts';
 import { warnOfInvalidUtf8 } from './invalidValues.ts';
@@ -100,7 +101,8 @@ async function run(context: RunContext, pool: FetchPool): Promise<OffloadReport>
 
 /** A run that was taken over while it slept finds its staging removed: that, not the missing file, is what to say. */
 async function explainFailure(error: unknown, session: RunSession): Promise<unknown> {
-  if (await unlessAbsent(fs.stat(session.stagingPath))) return error;
+  const isThere = await unlessAbsent(fs.stat(session.stagingPath)).catch(() => true);
+  if (isThere) return error;
   return new OffloadError(
     'FENCED',
     `run ${session.run} was taken over by another: its staging folder ${session.stagingPath} is gone; nothing of it was published`,
@@ -163,8 +165,10 @@ function makeIntent({ job, selected }: RunContext, session: RunSession, plan: Ra
   // Without a commit they are what is saved, and nothing moves.
   const previous = commit ? plan.previous : plan.previous.filter(({ offset }) => offset !== null);
   const ids = selected.topics.flatMap(({ topic, topicId }) => (topicId === null ? [] : [[topic, topicId] as const]));
+  const content = contentOf(job);
   return {
     ...intentOfFiles({ config: job.config, target: job.sink.target }, session, staged),
+    ...(content && { content }),
     commit,
     previous,
     next: commit ? plan.next : previous,

@@ -14,7 +14,7 @@ const complete = async (...words: string[]) => {
 
 describe('completeWords', () => {
   it.each([
-    [[''], ['offsets', 'config', 'completion']],
+    [[''], ['offsets', 'sample', 'verify', 'config', 'completion']],
     [['o'], ['offsets']],
     [['--pa'], ['--path']],
     [['--path', 'x', '--pa'], []],
@@ -35,6 +35,15 @@ describe('completeWords', () => {
       ['offsets', 'set', '--offsets', ''],
       ['earliest', 'latest'],
     ],
+    [['sample', '--li'], ['--limit']],
+    [['sample', '--conn'], ['--connectionRef']],
+    [['sample', '--format', ''], ['kafka']],
+    [
+      ['sample', '--config', ''],
+      ['orders', 'clicks'],
+    ],
+    [['verify', '--path', ''], [':files']],
+    [['verify', '--de'], ['--deep']],
     [['config', ''], ['check']],
     [['config', 'check', '--conf', ''], [':files']],
     [
