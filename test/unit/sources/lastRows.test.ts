@@ -40,6 +40,8 @@ function clusterOf(log: readonly LoggedBatch[], end: number): Cluster {
     }
     const aborted = [...new Set(sent.flatMap(({ abortedFrom }) => (abortedFrom === null ? [] : [abortedFrom])))];
     return {
+      topic: null,
+      partition: -1,
       throttleMs: 0,
       errorCode: 0,
       highWatermark: end,
@@ -56,6 +58,7 @@ function clusterOf(log: readonly LoggedBatch[], end: number): Cluster {
     recycle: () => {},
   };
   return {
+    settings: { deadlineMs: 60_000, retryBackoffMs: 100 },
     leader: async () => ({ connection, leaderEpoch: 0 }),
     retry: (attempt: () => Promise<unknown>) => attempt(),
     forget: () => {},
