@@ -27,6 +27,7 @@ import { messageOf, OffloadError } from '../errors.ts';
 import { makeFolders, systemCode } from '../io.ts';
 import { offsetKey } from '../plan/places.ts';
 import { publishLocalFiles } from '../sinks/localFiles.ts';
+import { passStep } from '../steps.ts';
 import {
   afterPrepare,
   describeFailure,
@@ -264,6 +265,7 @@ export class FileRun implements RunSession {
     if (record.change) return this.#commit(record, false, original);
     const isHeld = async (): Promise<boolean> => (await this.#folder.list()).some((other) => isSameName(other, name));
     const intent = own ?? (await loadIntent(fs, record));
+    if (!own) await step('recover.intentRead');
     if (!intent) {
       if (await isHeld()) throw blocked(record, `its staging folder ${record.stagingPath} is not there`);
       return this.#release(name);
@@ -317,13 +319,16 @@ export class FileRun implements RunSession {
    * stays. A run asleep before its `temp` got its name `run` finds it gone, or its staging folder, and ends.
    */
   async #clean(names: readonly StateName[]): Promise<void> {
+    const { step } = this.#context;
     const top = highestDone(names);
     for (const name of names) {
       if (compareNames(name, this.#mine('run')) >= 0) continue;
       if (name.kind === 'fenced' || name.kind === 'temp') {
         const owner = await this.#folder.readFirstOwner(name);
         if (owner) await removeStaging(this.#context, owner.stagingPath, owner.run);
+        await step('open.stagingRemoved');
         await this.#folder.remove(name);
+        await step('open.nameRemoved');
       } else if (name.kind === 'done') {
         const record = await this.#folder.readIntent(name);
         if (record && record !== 'absent') await removeStaging(this.#context, record.stagingPath, record.run);
@@ -405,10 +410,12 @@ export class FileRun implements RunSession {
     await this.#end();
     if (this.#phase === 'bound') return;
     await removeStaging(this.#context, this.stagingPath, this.run);
+    passStep('close.stagingRemoved');
     if (this.#number === 0) return;
     await this.#folder.remove(this.#mine('temp'));
     await this.#folder.remove(this.#mine('next'));
     await this.#folder.remove(this.#mine('run'));
+    passStep('close.recordRemoved');
   }
 
   #end(): Promise<void> {

@@ -28,6 +28,7 @@ import {
 } from '../kafka/client.ts';
 import { offsetKey } from '../plan/places.ts';
 import { publishLocalFiles } from '../sinks/localFiles.ts';
+import { passStep } from '../steps.ts';
 import {
   afterPrepare,
   describeFailure,
@@ -132,6 +133,7 @@ export class StreamRun implements RunSession {
     await step('open.stagingMade');
     this.#producer = await OffsetsProducer.connect(this.#kafka, `kafkaload/${offsets.name}/${config}`);
     await this.#findPartitions(this.#producer, before.exists);
+    await step('open.connected');
     markRunning(this.run);
     await this.#producer.fenceOthers();
     await step('open.fencedOthers');
@@ -146,7 +148,10 @@ export class StreamRun implements RunSession {
     this.#heartbeat = startHeartbeat(clock, offsets.heartbeatMs, () => this.#beat());
     await step('open.recorded');
     await this.#recover(state);
-    for (const { run, stagingPath } of this.#takenOver) await removeStaging(this.#context, stagingPath, run);
+    for (const { run, stagingPath } of this.#takenOver) {
+      await removeStaging(this.#context, stagingPath, run);
+      await step('open.stagingRemoved');
+    }
     this.#takenOver = [];
     await removeEmptyStaging(this.#context);
     await step('open.cleaned');
@@ -195,7 +200,7 @@ export class StreamRun implements RunSession {
   }
 
   async #recover(state: StreamState): Promise<void> {
-    const { config, offsets, log } = this.#context;
+    const { config, offsets, step, log } = this.#context;
     if (state.damagedIntent !== null) {
       throw new OffloadError(
         'RECOVERY_BLOCKED',
@@ -206,6 +211,7 @@ export class StreamRun implements RunSession {
     }
     if (!state.intent) return;
     if (this.#context.discard) return this.#discard(state.intent);
+    await step('recover.begun');
     log(`finishing run ${state.intent.run} of config ${config}, which was prepared and did not end`);
     if (state.intent.plainTopic !== this.#context.plainTopic) this.#read = await this.#readState(state.intent);
     this.#phase = 'bound';
@@ -213,6 +219,7 @@ export class StreamRun implements RunSession {
     this.#phase = 'recorded';
     this.#recovered.push({ run: state.intent.run, files, warnings });
     this.#read = await this.#readState();
+    await step('recover.read');
   }
 
   /** Gives the ranges of a prepared run back. */
@@ -244,6 +251,7 @@ export class StreamRun implements RunSession {
   async #publish(record: IntentRecord, own: Intent | null): Promise<{ files: string[]; warnings: string[] }> {
     const { fs, step, log, owner } = this.#context;
     const intent = own ?? (await loadIntent(fs, record));
+    if (!own) await step('recover.intentRead');
     if (!intent) {
       throw (await this.#isHeld(record))
         ? blocked(record, `its staging folder ${record.stagingPath} is not there`)
@@ -338,6 +346,7 @@ export class StreamRun implements RunSession {
     const isOurs = this.#phase !== 'bound' && this.#takenOver.length === 0;
     if (isOurs && this.#staging === 'made') {
       await removeStaging(this.#context, this.stagingPath, this.run);
+      passStep('close.stagingRemoved');
     }
     const isRecorded = isOurs && this.#phase === 'recorded' && !this.signal.aborted;
     await this.#end(isRecorded ? stateKeys(this.#context.config).run : null);
@@ -356,6 +365,7 @@ export class StreamRun implements RunSession {
       const removed = await this.#transact([[tombstone, null]]);
       // The work is done or there was none; the next run finds the record and sees that this process has ended.
       if (removed.outcome === 'unknown') log(`warning: the run record stays: ${removed.cause.message}`);
+      passStep('close.recordRemoved');
     }
     markEnded(this.run);
     await this.#producer?.disconnect();
