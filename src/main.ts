@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { parseCommandLine, type Request } from './config/commandLine.ts';
 import type { Job, OffsetsJob } from './config/job.ts';
 import type { Environment } from './config/options.ts';
+import type { SampleJob } from './config/sampleJob.ts';
 import type { Log } from './coordinator/log.ts';
 import type { OffsetsReport } from './coordinator/offsetsReport.ts';
 import type { ProgressSink } from './coordinator/progress.ts';
@@ -64,6 +65,10 @@ async function answer(request: Exclude<Request, { kind: 'print' }>, surroundings
       const { resolveOffsetsJob } = await import('./config/resolveJob.ts');
       return runOffsets(await resolveOffsetsJob(request.action, request.options, environment), surroundings);
     }
+    case 'sample': {
+      const { resolveSampleJob } = await import('./config/sampleJob.ts');
+      return runSample(await resolveSampleJob(request.options, environment), surroundings);
+    }
     case 'check': {
       const { checkConfig } = await import('./config/checkConfig.ts');
       stdout.write(await checkConfig(request.options, environment));
@@ -115,6 +120,19 @@ async function runOffsets(job: OffsetsJob, { stdout, stderr, signal, loadOffsets
   signal.throwIfAborted();
   const report = await command(job, log, signal);
   stdout.write(job.report === 'json' ? formatOffsetsJson(report) : `${formatOffsetsReport(report)}\n`);
+}
+
+async function runSample(job: SampleJob, { stdout, stderr, signal }: Surroundings): Promise<void> {
+  const [{ createLog }, { formatSample, formatSampleJson }, { sample }] = await Promise.all([
+    import('./coordinator/log.ts'),
+    import('./coordinator/sampleReport.ts'),
+    import('./coordinator/sample.ts'),
+  ]);
+  const log = await createLog({ verbose: job.verbose, stderr });
+  for (const note of job.notes) log.debug(note);
+  signal.throwIfAborted();
+  const report = await sample(job, log, signal);
+  stdout.write(job.report === 'json' ? formatSampleJson(report) : `${formatSample(report)}\n`);
 }
 
 /** Whatever broke while a signal was obeyed, the signal is why; the rest is for `--verbose`. */

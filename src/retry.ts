@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type OffloadError, toOffloadError } from './errors.ts';
+import { countRetry } from './retryCounts.ts';
 
 export interface RetryPolicy {
   /** Time from the first failure in a row until giving up. */
@@ -35,6 +36,7 @@ export async function withRetry<T>(
       const waitMs = backoffMs * (0.8 + 0.4 * Math.random());
       const spentMs = performance.now() - firstFailureMs;
       if (spentMs + waitMs > policy.deadlineMs) throw gaveUp(failure, failures + 1, spentMs);
+      countRetry(failure.code);
       await onFailure?.(failure);
       await sleep(waitMs, undefined, signal ? { signal } : {}).catch(() => signal?.throwIfAborted());
     }

@@ -8,7 +8,7 @@ import { FILES_LINE } from './scripts.ts';
 
 type Values = readonly string[] | 'files' | 'topics' | 'connections';
 
-/** What can stand after an option; nothing for those that are not here. */
+/** What can stand after an option, or after one of a command; nothing for those that are not here. */
 const VALUES: Readonly<Record<string, Values>> = {
   '--conf': 'files',
   '--path': 'files',
@@ -17,6 +17,7 @@ const VALUES: Readonly<Record<string, Values>> = {
   '--write-config': 'topics',
   '--connectionRef': 'connections',
   '--format': SOURCE_FORMATS,
+  'sample --format': ['kafka'],
   '--write-format': SINK_FORMATS,
   '--write-mode': WRITE_MODES,
   '--write-coalesce': ['1'],
@@ -84,7 +85,7 @@ async function valuesOf(
   before: readonly string[],
   environment: Environment,
 ): Promise<readonly string[] | 'files'> {
-  const values = VALUES[option] ?? [];
+  const values = VALUES[`${before[0]} ${option}`] ?? VALUES[option] ?? [];
   if (values !== 'topics' && values !== 'connections') return values;
   try {
     const { loadConfig } = await import('../config/loadConfig.ts');

@@ -30,14 +30,24 @@ export function resolveConsole(options: Readonly<Record<string, string>>): Conso
   if (!/^\d{1,9}$/.test(numRows) || Number(numRows) < 1) {
     throw usage(`numRows=${numRows} in --write-options is no number of rows; write 1 or more`);
   }
-  return { kind: 'console', numRows: Number(numRows), truncate: parseTruncate(values.get('truncate') ?? 'true') };
+  return {
+    kind: 'console',
+    numRows: Number(numRows),
+    truncate: parseTruncate(values.get('truncate') ?? 'true', 'truncate=% in --write-options'),
+  };
 }
 
-function parseTruncate(text: string): number | null {
-  if (text === 'true') return DEFAULTS.consoleTruncate;
-  if (text === 'false' || text === '0') return null;
-  if (/^\d{1,9}$/.test(text)) return Number(text);
-  throw usage(`truncate=${text} in --write-options is neither true nor false nor a number of characters`);
+/**
+ * @param where What it was given as, for the message; `%` stands for the value.
+ * @returns Characters a cell is cut to; null: never.
+ * @throws OffloadError USAGE
+ */
+export function parseTruncate(text: string, where: string): number | null {
+  const word = text.trim().toLowerCase();
+  if (word === 'true') return DEFAULTS.consoleTruncate;
+  if (word === 'false' || word === '0') return null;
+  if (/^\d{1,9}$/.test(word)) return Number(word);
+  throw usage(`${where.replace('%', word)} is neither true nor false nor a number of characters`);
 }
 
 function usage(message: string): OffloadError {

@@ -33,6 +33,16 @@ export interface CliOptions {
 /** The command line of `kafkaload config check`. */
 export type CheckOptions = Pick<CliOptions, 'conf' | 'report' | 'verbose'>;
 
+/** The command line of `kafkaload sample`. */
+export interface SampleOptions
+  extends Pick<
+    CliOptions,
+    'config' | 'format' | 'options' | 'connectionRef' | 'transform' | 'conf' | 'report' | 'verbose'
+  > {
+  readonly limit?: string;
+  readonly truncate?: string;
+}
+
 /** Sub-commands of `kafkaload offsets`. */
 export type OffsetsAction = 'show' | 'set' | 'reset' | 'recover';
 

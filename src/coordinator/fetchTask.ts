@@ -189,12 +189,13 @@ export class FetchTaskRunner {
   ): Promise<void> {
     const { fields, invalidUtf8, rowGroupRows, output, partitionBy, mark, turns } = this.#settings;
     const { topic, partition } = range;
-    const onInvalidUtf8 = (_column: string, values: number): void => {
+    const onInvalidUtf8 = (values: number): void => {
       counts.invalidUtf8 += values;
     };
     const read = toArrowBatch(this.#columns, fields, { topic, partition, invalidUtf8, onInvalidUtf8 });
     const offsetAt = (row: number): number => this.#columns.offsetAt(row);
-    const { batch, place } = await this.#transform.apply(read, messagePlace(topic, partition, offsetAt));
+    const origin = messagePlace(topic, partition, offsetAt);
+    const { batch, place } = await this.#transform.apply(read, origin, onInvalidUtf8);
     counts.rowsWritten += batch.numRows;
     // Where it is not known which message a row was made of, all offsets are accounted for by the last piece.
     const offsetOfRow = this.#transform.isNone ? offsetAt : () => range.startOffset;

@@ -15,6 +15,7 @@ import { isUnsettled } from '../transform/settle.ts';
 import type { TaskResult, WorkerSettings } from './fetchTask.ts';
 import { checkFolders } from './folders.ts';
 import { countGaps } from './gaps.ts';
+import { warnOfInvalidUtf8 } from './invalidValues.ts';
 import type { OffloadJob } from './jobs.ts';
 import { estimateBytesPerOffset, lookUpRanges } from './lookup.ts';
 import { WorkerPool } from './pool.ts';
@@ -129,8 +130,7 @@ async function runOpened(context: RunContext, session: RunSession, pool: FetchPo
   signal.throwIfAborted();
   const intent = makeIntent(context, session, plan, staged);
   await session.finish(intent);
-  const invalidUtf8 = sum(staged, (result) => result.invalidUtf8);
-  if (invalidUtf8 > 0) warnings.push(`${invalidUtf8} values were not UTF-8; invalidUtf8 is ${job.source.invalidUtf8}`);
+  warnings.push(...warnOfInvalidUtf8(staged.results, job.source, ui));
   return {
     ...begun,
     warnings,

@@ -1,5 +1,6 @@
 import { formatSize } from '../config/sizes.ts';
 import { groupByPlace, offsetKey } from '../plan/places.ts';
+import type { RetryCounts } from '../retryCounts.ts';
 import type { GapCounts } from '../tasks.ts';
 import { describeTopics } from './describeTopics.ts';
 import { describeLoad } from './load/loadReport.ts';
@@ -29,6 +30,10 @@ export interface OffloadReport {
   /** Offsets that gave no row, by partition; partitions without any may be left out. */
   readonly gaps?: readonly (GapCounts & { readonly topic: string; readonly partition: number })[];
   readonly warnings: readonly string[];
+  /** Requests to Kafka that were repeated, since a broker was not there, late or not the leader any more. */
+  readonly retries: number;
+  /** The same by the code of the error before, codes without any left out. */
+  readonly retryCauses: RetryCounts;
   /** Runs of the past that this one finished while opening. */
   readonly recovered: readonly { readonly run: string; readonly files: readonly string[] }[];
   /** Which encoders wrote the columns: `flat` (our own), `parquet-wasm`. Absent where no row was written. */
@@ -59,6 +64,8 @@ export function emptyReport(job: Pick<OffloadReport, 'config' | 'topic' | 'topic
     offsets: [],
     workers: [],
     warnings: [],
+    retries: 0,
+    retryCauses: {},
     recovered: [],
   };
 }
@@ -114,7 +121,7 @@ export function formatSummary(report: OffloadReport, columns = 100): string {
     );
   }
   if (report.files.length > 0) lines.push('files', ...describeFiles(report.files));
-  lines.push(...describeOffsets(report, columns), ...describeGaps(report));
+  lines.push(...describeOffsets(report, columns), ...describeGaps(report), ...describeRetries(report));
   return lines.join('\n');
 }
 
@@ -181,6 +188,11 @@ function describeGaps(report: OffloadReport): string[] {
     return total > 0 ? [`${number(total)} ${cause}`] : [];
   });
   return parts.length > 0 ? [`offsets without a row: ${parts.join(', ')}`] : [];
+}
+
+function describeRetries({ retries, retryCauses }: OffloadReport): string[] {
+  const causes = Object.entries(retryCauses).map(([code, times]) => `${number(times)} ${code}`);
+  return retries > 0 ? [`requests repeated: ${causes.join(', ')}`] : [];
 }
 
 function count(value: number, noun: string): string {

@@ -41,17 +41,22 @@ export class RowTransform {
   }
 
   /**
+   * @param onInvalidUtf8 As that of `BatchTransform.apply`.
    * @returns The rows, and how to name them; valid until the next call.
    * @throws OffloadError TRANSFORM_INVALID, TRANSFORM_FAILED, INVALID_UTF8
    */
-  async apply(batch: RecordBatch, place: RowPlace): Promise<{ batch: RecordBatch; place: RowPlace }> {
+  async apply(
+    batch: RecordBatch,
+    place: RowPlace,
+    onInvalidUtf8?: (values: number) => void,
+  ): Promise<{ batch: RecordBatch; place: RowPlace }> {
     if (this.#plan === null) return { batch, place };
     if (this.#opened === undefined) {
       const { openTransform } = await import('../transform/batchTransform.ts');
       const { settings, memoryBytes } = this.#plan;
       this.#opened = await openTransform(settings, batch.schema, { memoryBytes });
     }
-    const result = await this.#opened.apply(batch, place);
+    const result = await this.#opened.apply(batch, place, onInvalidUtf8);
     // Which row was made of which nobody knows.
     const made = `made of ${place.rowName(0)} to ${place.rowName(batch.numRows - 1)}`;
     return { batch: result, place: { ...place, rowName: (row) => `row ${row + 1} of those ${made}` } };

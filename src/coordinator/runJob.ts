@@ -1,5 +1,6 @@
 import type { Job } from '../config/job.ts';
 import { OffloadError } from '../errors.ts';
+import { readRetryCounts } from '../retryCounts.ts';
 import { isConvert, isFileLoad, isOffload, isShow, isTopicToTopic } from './jobs.ts';
 import type { OffloadReport } from './report.ts';
 import { checkModules } from './settleJob.ts';
@@ -16,6 +17,14 @@ import type { RunUi } from './ui.ts';
 export async function runJob(job: Job, ui: RunUi, signal: AbortSignal): Promise<OffloadReport> {
   for (const warning of job.warnings) ui.log.warn(warning);
   await checkModules(job.transform);
+  const before = readRetryCounts();
+  const report = await carryOut(job, ui, signal);
+  const retryCauses = readRetryCounts(before);
+  const retries = Object.values(retryCauses).reduce((sum, count) => sum + count, 0);
+  return { ...report, retries, retryCauses };
+}
+
+async function carryOut(job: Job, ui: RunUi, signal: AbortSignal): Promise<OffloadReport> {
   if (isOffload(job)) return (await import('./offload.ts')).offload(job, ui, signal);
   if (isConvert(job)) return (await import('./convert/convert.ts')).convert(job, ui, signal);
   if (isTopicToTopic(job)) return (await import('./load/topicToTopic.ts')).copyTopics(job, ui, signal);

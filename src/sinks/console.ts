@@ -94,7 +94,7 @@ function shorten(text: string, truncate: number | null): string {
 }
 
 /** A message may hold what a terminal obeys: it is shown, not sent. */
-function printable(text: string): string {
+export function printable(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
   return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, (character) => {
     const short = { '\n': '\\n', '\r': '\\r', '\t': '\\t' }[character];

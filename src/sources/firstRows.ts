@@ -2,13 +2,12 @@
 import type { RecordBatch } from 'apache-arrow';
 import type { TopicSource } from '../config/job.ts';
 import { MessageColumns } from '../decode/columns.ts';
-import { RecordSet } from '../decode/recordSet.ts';
 import type { Cluster } from '../kafka/cluster.ts';
 import type { OffsetRange } from '../tasks.ts';
 import type { RowPlace } from '../transform/batchTransform.ts';
 import { messagePlace } from '../transform/places.ts';
 import { toArrowBatch } from '../transform/toArrow.ts';
-import { KafkaRangeReader } from './kafkaRange.ts';
+import { readRecordSets } from './recordSets.ts';
 
 const FETCH_BYTES = 256 * 1024;
 
@@ -22,18 +21,11 @@ export async function* readFirstRows(
   ranges: readonly OffsetRange[],
   source: TopicSource,
 ): AsyncGenerator<{ batch: RecordBatch; place: RowPlace }> {
-  const { fields, invalidUtf8, failOnDataLoss } = source;
-  const fetch = { ...source.kafka.fetch, maxBytes: Math.min(source.kafka.fetch.maxBytes, FETCH_BYTES) };
+  const { fields, invalidUtf8 } = source;
   const columns = new MessageColumns(fields.map(({ column }) => column));
   for (const range of ranges) {
     const { topic, partition } = range;
-    const reader = new KafkaRangeReader(cluster, range, { fetch, failOnDataLoss });
-    for (let fetched = await reader.next(); fetched !== null; fetched = await reader.next()) {
-      const { isolationLevel, checkCrcs, maxBatchBytes } = fetch;
-      const { endOffset } = range;
-      const { startOffset } = fetched;
-      const place = { topic, partition, startOffset, endOffset, isolationLevel, checkCrcs, maxBatchBytes };
-      const set = new RecordSet(fetched.records, fetched.aborted, place);
+    for await (const set of readRecordSets(cluster, range, source, FETCH_BYTES)) {
       while ((await set.peek()) !== null) {
         columns.clear();
         await set.next(columns);

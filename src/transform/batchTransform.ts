@@ -7,10 +7,11 @@ export interface BatchTransform {
   readonly schema: Schema;
   /**
    * @param batch Rows of the input schema. Only read, and must not change before the promise settles.
+   * @param onInvalidUtf8 Told how many values were replaced or made null since they were not UTF-8; not called for none.
    * @returns Rows of `schema`: as many as the batch has, fewer, none or more. Valid until the next call.
    * @throws OffloadError TRANSFORM_FAILED naming the rows.
    */
-  apply(batch: RecordBatch, place: RowPlace): Promise<RecordBatch>;
+  apply(batch: RecordBatch, place: RowPlace, onInvalidUtf8?: (values: number) => void): Promise<RecordBatch>;
   close(): Promise<void>;
 }
 

@@ -29,7 +29,7 @@ export interface TransformContext {
   /** What becomes of bytes that are not UTF-8 where STRING is asked. A header key cannot be null: `null` replaces there. */
   readonly invalidUtf8: 'fail' | 'replace' | 'null';
   /** Told how many values of a column were replaced or made null; not called where all were valid. */
-  readonly onInvalidUtf8?: (column: TextColumn, values: number) => void;
+  readonly onInvalidUtf8?: (values: number, column: TextColumn) => void;
 }
 
 /**
@@ -158,7 +158,7 @@ function validText(
   if (invalid === -1) return sharedRows(column, rows);
   if (policy === 'fail') throw invalidUtf8(name, offsetOf(invalid), context);
   const text = repairRows(column, rows, invalid, policy);
-  context.onInvalidUtf8?.(name, text.repaired);
+  context.onInvalidUtf8?.(text.repaired, name);
   return text;
 }
 

@@ -1,10 +1,8 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { type KafkaCluster, startKafka } from '../helpers/broker.ts';
-import { countFaults } from '../helpers/faultCounts.ts';
+import { killAndRestart } from '../helpers/killedLoads.ts';
 import { LoadJob } from '../helpers/loads.ts';
-import { readTopic } from '../helpers/producers.ts';
-import { delay } from '../helpers/wait.ts';
 import { OFFSETS_MODES, query, sorted, Workspace } from '../helpers/workspace.ts';
 
 /**
@@ -31,44 +29,6 @@ afterAll(async () => {
   await other.stop();
 });
 
-async function progressOf(job: LoadJob): Promise<number> {
-  if (!(await job.topics.exists(job.to))) return 0;
-  return (await job.topics.endOffsets(job.to)).reduce((sum, end) => sum + end, 0);
-}
-
-/**
- * Starts runs and kills each a random time after it began to write; then lets one come to its end.
- *
- * @param values Of all rows.
- */
-async function killAndRestart(job: LoadJob, args: readonly string[], values: readonly string[]): Promise<void> {
-  const killed: string[] = [];
-  for (let kill = 0; kill < KILLS; kill++) {
-    const before = await progressOf(job);
-    const run = job.start(...args);
-    const isOver = (): boolean => run.child.exitCode !== null;
-    // Some before they write anything, most while they do.
-    const isEarly = kill % 5 === 4;
-    while (!isEarly && !isOver() && (await progressOf(job)) === before) await delay(5);
-    const waitMs = Math.random() * (isEarly ? 1_500 : 120);
-    await delay(waitMs);
-    run.child.kill('SIGKILL');
-    const { code, stderr } = await run.result;
-    killed.push(`killed after ${Math.round(waitMs)} ms at ${await progressOf(job)}, exit ${code}`);
-    expect([null, 0], `${killed.join('\n')}\n${stderr}`).toContain(code);
-  }
-  const last = await job.run(...args);
-  expect(last.code, `${killed.join('\n')}\n${last.stderr}`).toBe(0);
-  const found = (await readTopic(job.bootstrapServers, job.to)).map(({ value }) => value?.toString() ?? '');
-  const seen = new Set(found);
-  const missing = values.filter((value) => !seen.has(value));
-  const story = `${killed.join('\n')}\n${last.stdout}\nmissing: ${missing.length}, ${missing.slice(0, 3)} ... ${missing.slice(-3)}`;
-  expect(missing.length, story).toBe(0);
-  expect(found.length, story).toBe(values.length);
-  const kind = args.length === 0 ? 'topic to topic killed at random' : 'load killed at random';
-  countFaults({ kind, layout: 'topic', mode: job.mode }, { kills: KILLS, rows: values.length });
-}
-
 describe.each([
   ['one cluster', false],
   ['two clusters', true],
@@ -84,7 +44,10 @@ describe.each([
       const rows = `SELECT i::VARCHAR AS key, 'value ' || i AS value FROM range(${first}, ${first + FILE_ROWS / paths.length}) t(i)`;
       await query(`COPY (${rows}) TO '${path}' (FORMAT parquet, ROW_GROUP_SIZE 2048)`);
     }
-    await killAndRestart(job, ['--path', job.folder, '--options', 'pathGlobFilter=*.parquet'], values);
+    await killAndRestart(job, ['--path', job.folder, '--options', 'pathGlobFilter=*.parquet'], values, {
+      kills: KILLS,
+      kind: 'load killed at random',
+    });
     const again = await job.report('--path', job.folder, '--options', 'pathGlobFilter=*.parquet');
     expect(again.load.alreadyLoaded).not.toBeNull();
   });
@@ -93,7 +56,7 @@ describe.each([
     const from = await workspace.topics.create('crash-source', { partitions: 2 });
     const values = await workspace.send(from, TOPIC_ROWS, [0, 1]);
     const job = await LoadJob.make(workspace, { mode, from, sink: SINK, ...target() });
-    await killAndRestart(job, [], values);
+    await killAndRestart(job, [], values, { kills: KILLS, kind: 'topic to topic killed at random' });
     expect(await job.values()).toEqual(sorted(values));
     const more = await workspace.send(from, 100, [0]);
     expect(await job.report()).toMatchObject({ rows: 100 });

@@ -18,6 +18,8 @@ export interface StartKafkaOptions {
   readonly propertiesOf?: (id: number) => Readonly<Record<string, string>>;
   /** Listeners beside the plain one that tests administer by: names of capitals, with their security protocol. */
   readonly listeners?: Readonly<Record<string, 'SSL' | 'SASL_PLAINTEXT' | 'SASL_SSL' | 'PLAINTEXT'>>;
+  /** Names of those listeners that clients are sent to another port of: one where a proxy (proxy.ts) is to listen. */
+  readonly advertisedElsewhere?: readonly string[];
   /** More arguments of `kafka-storage format`, such as `--add-scram`. */
   readonly formatArguments?: readonly string[];
 }
@@ -28,6 +30,8 @@ export interface KafkaCluster {
   readonly ids: readonly number[];
   /** `host:port,...` of one of the listeners that were asked for. */
   listener(name: string): string;
+  /** Of a listener that is advertised elsewhere: by broker, where it listens and where clients are sent to. */
+  portsOf(name: string): readonly ListenerPorts[];
   /** Folder of the logs of one broker: one folder for each partition in it. */
   dataFolder(id: number): string;
   /** What one broker wrote to its output. */
@@ -40,11 +44,24 @@ export interface KafkaCluster {
   stop(): Promise<void>;
 }
 
+export interface ListenerPorts {
+  readonly id: number;
+  readonly port: number;
+  readonly advertisedPort: number;
+}
+
+interface Listener {
+  readonly name: string;
+  readonly protocol: string;
+  readonly port: number;
+  readonly advertisedPort: number;
+}
+
 interface Broker {
   readonly id: number;
   readonly port: number;
   readonly controllerPort: number;
-  readonly listeners: readonly { readonly name: string; readonly protocol: string; readonly port: number }[];
+  readonly listeners: readonly Listener[];
   readonly folder: string;
   process: ChildProcess | null;
   watchdog: ChildProcess | null;
@@ -77,11 +94,15 @@ async function startOnce(classPath: string, options: StartKafkaOptions): Promise
   const count = options.brokers ?? 1;
   const root = await mkdtemp(join(tmpdir(), 'kafkaload-kafka-'));
   const asked = Object.entries(options.listeners ?? {});
-  const portsEach = 2 + asked.length;
+  const elsewhere = options.advertisedElsewhere ?? [];
+  const portsEach = 2 + 2 * asked.length;
   const ports = await freePorts(count * portsEach);
   const brokers = Array.from({ length: count }, (_, index): Broker => {
     const [port = 0, controllerPort = 0, ...more] = ports.slice(index * portsEach, (index + 1) * portsEach);
-    const listeners = asked.map(([name, protocol], place) => ({ name, protocol, port: more[place] ?? 0 }));
+    const listeners = asked.map(([name, protocol], place): Listener => {
+      const [port = 0, other = 0] = more.slice(2 * place, 2 * place + 2);
+      return { name, protocol, port, advertisedPort: elsewhere.includes(name) ? other : port };
+    });
     const id = index + 1;
     return { id, port, controllerPort, listeners, folder: join(root, String(id)), process: null, watchdog: null };
   });
@@ -118,6 +139,11 @@ async function startOnce(classPath: string, options: StartKafkaOptions): Promise
         .flatMap(({ listeners }) => listeners.filter((one) => one.name === name))
         .map(({ port }) => `127.0.0.1:${port}`)
         .join(','),
+    portsOf: (name) =>
+      brokers.flatMap(({ id, listeners }) => {
+        const found = listeners.find((one) => one.name === name);
+        return found ? [{ id, port: found.port, advertisedPort: found.advertisedPort }] : [];
+      }),
     dataFolder: (id) => join(find(id).folder, 'data'),
     logOf: (id) => readFile(logPath(find(id)), 'utf8'),
     kill: (id) => killBroker(find(id)),
@@ -141,15 +167,17 @@ async function formatBroker(
 ): Promise<void> {
   await mkdir(join(broker.folder, 'data'), { recursive: true });
   const replicas = String(all.length);
-  const listeners = [{ name: 'PLAINTEXT', protocol: 'PLAINTEXT', port: broker.port }, ...broker.listeners];
+  const { port } = broker;
+  const listeners = [{ name: 'PLAINTEXT', protocol: 'PLAINTEXT', port, advertisedPort: port }, ...broker.listeners];
   const addresses = listeners.map(({ name, port }) => `${name}://127.0.0.1:${port}`);
+  const advertised = listeners.map(({ name, advertisedPort }) => `${name}://127.0.0.1:${advertisedPort}`);
   const protocols = listeners.map(({ name, protocol }) => `${name}:${protocol}`);
   const properties: Record<string, string> = {
     'process.roles': 'broker,controller',
     'node.id': String(broker.id),
     'controller.quorum.voters': all.map((one) => `${one.id}@127.0.0.1:${one.controllerPort}`).join(','),
     listeners: [...addresses, `CONTROLLER://127.0.0.1:${broker.controllerPort}`].join(','),
-    'advertised.listeners': addresses.join(','),
+    'advertised.listeners': advertised.join(','),
     'controller.listener.names': 'CONTROLLER',
     'listener.security.protocol.map': [...protocols, 'CONTROLLER:PLAINTEXT'].join(','),
     'log.dirs': join(broker.folder, 'data'),

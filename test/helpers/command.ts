@@ -99,6 +99,7 @@ export interface JsonReport {
   readonly files: readonly { readonly path: string; readonly rows: number; readonly bytes: number }[];
   readonly offsets: Readonly<Record<string, { readonly from: number | null; readonly to: number }>>;
   readonly workers: readonly { readonly worker: number; readonly rows: number }[];
+  readonly retries: number;
 }
 
 /** Runs the command with `--report json`; it must exit 0. */

@@ -11,6 +11,7 @@ import { type OffsetsMode, sorted, type Workspace } from './workspace.ts';
 export interface LoadReport {
   readonly run: string | null;
   readonly rows: number;
+  readonly retries: number;
   readonly offsets: Readonly<Record<string, { readonly from: number | null; readonly to: number }>>;
   readonly load: {
     readonly target: string;

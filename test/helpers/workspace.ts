@@ -132,12 +132,16 @@ export class Workspace {
     return { run, release };
   }
 
-  /** Sends values as they are, to partition 0. */
-  async sendBytes(topic: string, values: readonly Buffer[]): Promise<void> {
+  /** Sends values as they are, to partition 0. @param timestampOf In milliseconds, of the value at an index. */
+  async sendBytes(
+    topic: string,
+    values: readonly Buffer[],
+    timestampOf = (index: number) => 1_700_000_000_000 + index,
+  ): Promise<void> {
     const messages = values.map((value, index): ScriptMessage => {
       return {
         partition: 0,
-        timestamp: 1_700_000_000_000 + index,
+        timestamp: timestampOf(index),
         key: null,
         value: value.toString('hex'),
         headers: [],

@@ -62,29 +62,25 @@ function expectRows(files: string): Promise<void> {
 
 describe('four fields of JSON, by a module and by SQL', () => {
   test.each([
-    ['folder', [], '*.parquet'],
-    ['three files', ['--write-coalesce', '3'], '*.parquet'],
-    ['folders by values', ['--write-partition-by', 'paid'], '*/*.parquet'],
-  ] as const)('%s', async (_, layout, files) => {
+    ['folder', '', [], '/*.parquet'],
+    ['exactly one file', '.parquet', ['--write-coalesce', '1'], ''],
+    ['three files', '', ['--write-coalesce', '3'], '/*.parquet'],
+    ['folders by values', '', ['--write-partition-by', 'paid'], '/*/*.parquet'],
+  ] as const)('%s', async (_, extension, layout, files) => {
     const job = await jobWith(json, FOUR_FIELDS);
-    expect((await job.report('--transform', './rows.mjs', ...layout)).rows).toBe(ROWS);
-    await expectRows(join(job.out, files));
-    const other = join(job.folder, 'sql');
-    await job.report(
-      '--transform',
-      SQL,
-      ...layout,
-      '--write-path',
-      other,
-      '--no-commit',
-      '--starting-offsets',
-      'earliest',
-    );
+    const [module, sql] = ['module', 'sql'].map((way) => join(job.folder, `${way}${extension}`)) as [string, string];
+    const write = (transform: string, target: string, ...more: string[]) =>
+      job.report('--transform', transform, ...layout, '--write-path', target, ...more);
+    expect((await write('./rows.mjs', module)).rows).toBe(ROWS);
+    await expectRows(`${module}${files}`);
+    await write(SQL, sql, '--no-commit', '--starting-offsets', 'earliest');
     const [differences] = await query(`
       SELECT count(*)::INT AS count FROM (
-        (FROM '${job.out}/${files}' EXCEPT ALL FROM '${other}/${files}') UNION ALL
-        (FROM '${other}/${files}' EXCEPT ALL FROM '${job.out}/${files}'))`);
+        (FROM '${module}${files}' EXCEPT ALL FROM '${sql}${files}') UNION ALL
+        (FROM '${sql}${files}' EXCEPT ALL FROM '${module}${files}'))`);
     expect(differences).toEqual({ count: 0 });
+    const types = (target: string) => query(`DESCRIBE FROM '${target}${files}'`);
+    expect(await types(module)).toEqual(await types(sql));
   });
 
   test('exactly one file, appended to', async () => {

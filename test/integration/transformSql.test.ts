@@ -124,6 +124,16 @@ test('a row that fails is named, and nothing is written or saved', async () => {
   expect(fixed.rows).toBe(4);
 });
 
+test.each(['replace', 'null'])('values that are not UTF-8 are counted under %s', async (invalidUtf8) => {
+  const bad = await work.topics.create('not-text');
+  await work.sendBytes(bad, [Buffer.from('a'), Buffer.of(0xff), Buffer.of(0xfe)]);
+  const job = await work.job({ topic: bad, entry: { invalidUtf8 } });
+  const args = ['--transform', 'SELECT value::VARCHAR AS value FROM messages WHERE "offset" < 2', '--report', 'json'];
+  const { stdout, stderr } = await job.run(...args);
+  const warning = `1 value was not UTF-8; invalidUtf8 is ${invalidUtf8}`;
+  expect([JSON.parse(stdout).warnings, stderr]).toEqual([[warning], expect.stringContaining(warning)]);
+});
+
 test('rows of files are transformed on their way into files and into a topic', async () => {
   const { folder } = await work.job({ topic });
   const source = join(folder, 'in.json');

@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import { OffloadError } from '../../src/errors.ts';
 import { withRetry } from '../../src/retry.ts';
+import { countRetry, readRetryCounts } from '../../src/retryCounts.ts';
 
 const POLICY = { deadlineMs: 120, retryBackoffMs: 5, retryBackoffMaxMs: 20 };
 const down = () => new OffloadError('BROKER_UNREACHABLE', 'cannot reach broker b:1');
@@ -42,4 +43,19 @@ it('ends its wait when the signal aborts, with the reason of the signal', async 
   );
   setTimeout(() => aborter.abort(reason), 10);
   await expect(waiting).rejects.toBe(reason);
+});
+
+it('counts what was tried again by the error before, since an earlier count', async () => {
+  const before = readRetryCounts();
+  const attempt = async (count: number): Promise<void> => {
+    if (count < 2) throw down();
+    if (count < 3) throw new OffloadError('LEADER_MOVED', 'elsewhere');
+  };
+  await withRetry(attempt, POLICY);
+  const twice = { BROKER_UNREACHABLE: 2, LEADER_MOVED: 1 };
+  expect(readRetryCounts(before)).toEqual(twice);
+  const later = readRetryCounts();
+  expect(readRetryCounts(later)).toEqual({});
+  countRetry('BROKER_TIMEOUT');
+  expect(readRetryCounts(later)).toEqual({ BROKER_TIMEOUT: 1 });
 });

@@ -59,6 +59,8 @@ export interface LoadSettings {
     readonly connection: ConnectionSettings;
     readonly topic: string;
     readonly partitions: number;
+    /** Topics of the same cluster that the job reads: rows that name one of them would be read again. */
+    readonly readTopics: readonly string[];
     readonly compression: RecordCompression;
     readonly headers: readonly { readonly key: string; readonly value: string }[];
   };

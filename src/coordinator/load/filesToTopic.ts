@@ -184,6 +184,7 @@ async function writeFiles(context: LoadContext, opened: Opened, choice: FileChoi
       connection: sink.kafka.connection,
       topic: sink.topic,
       partitions,
+      readTopics: [],
       compression: sink.compression,
       headers: sink.headers,
     },

@@ -30,7 +30,7 @@ export class RecordMaker {
    * Rows without a column `value` are written as JSON, whole.
    *
    * @param rowName Names a row in errors, given its number in the table.
-   * @throws OffloadError ROW_INVALID, FIELD_INVALID; TOPIC_UNKNOWN for a topic that a row names and that is not there:
+   * @throws OffloadError ROW_INVALID, FIELD_INVALID; USAGE for a topic that the job reads; TOPIC_UNKNOWN for a topic that a row names and that is not there:
    *   only the topic of the job is ever made.
    */
   async encode(rows: Table | RecordBatch, rowName: (row: number) => string): Promise<EncodedRecordBatch[]> {
@@ -43,6 +43,14 @@ export class RecordMaker {
   async #lookUpTopics(input: Table | RecordBatch): Promise<void> {
     for (const topic of topicsOf(input, this.#target.topic)) {
       if (this.#partitionCounts.has(topic)) continue;
+      if (this.#target.readTopics.includes(topic)) {
+        throw new OffloadError(
+          'USAGE',
+          `cannot write to topic ${topic}, which a row names: this job reads it, on the same cluster, and would read the ` +
+            'row again; give the column topic another name or another value',
+          { context: { topic } },
+        );
+      }
       const found = await this.#cluster.findTopic(topic);
       if (!found) {
         throw new OffloadError(

@@ -6,21 +6,25 @@ import type { TopicToTopicJob } from '../jobs.ts';
  * Refuses a job whose rows would go back to a topic that they are read from: it would read them again, for ever.
  *
  * @param topics Those that are read.
+ * @returns Topics that no row may name, where the rows themselves say which topic they go to.
  * @throws OffloadError USAGE
  */
 export async function checkNoLoop(
-  { source, sink }: TopicToTopicJob,
+  { source, sink, transform }: TopicToTopicJob,
   topics: readonly { readonly topic: string }[],
   from: Cluster,
   to: Cluster,
-): Promise<void> {
+): Promise<readonly string[]> {
   const names = topics.map(({ topic }) => topic);
   const isNamed = names.includes(sink.topic);
-  // A field `topic` made of the source's own column sends every row to where it came from.
-  const keepsTopic = source.fields.some(({ name, column }) => name === 'topic' && column === 'topic');
-  if (!isNamed && !keepsTopic) return;
+  // A field `topic` made of the source's own column sends every row to where it came from. Beside a transform, fields are
+  // what it reads.
+  const keepsTopic =
+    transform === null && source.fields.some(({ name, column }) => name === 'topic' && column === 'topic');
+  const mayNameTopics = transform !== null || source.fields.some(({ name }) => name === 'topic');
+  if (!isNamed && !mayNameTopics) return [];
   const [fromId, toId] = await Promise.all([from.clusterId(), to.clusterId()]);
-  if (fromId !== toId) return;
+  if (fromId !== toId) return [];
   if (isNamed) {
     throw new OffloadError(
       'USAGE',
@@ -28,6 +32,7 @@ export async function checkNoLoop(
       { context: { topic: sink.topic } },
     );
   }
+  if (!keepsTopic) return names;
   throw new OffloadError(
     'USAGE',
     `the field topic sends every row back to the topic it was read from (${names.join(', ')}), on the same cluster; ` +

@@ -21,6 +21,7 @@ import { passStep } from '../../steps.ts';
 import type { PartitionOffset } from '../../tasks.ts';
 import { transformMemory } from '../../transform/memory.ts';
 import { countGaps } from '../gaps.ts';
+import { warnOfInvalidUtf8 } from '../invalidValues.ts';
 import type { TopicToTopicJob } from '../jobs.ts';
 import { estimateBytesPerOffset, lookUpRanges } from '../lookup.ts';
 import { emptyReport, type OffloadReport } from '../report.ts';
@@ -47,6 +48,8 @@ interface CopyContext {
   readonly target: Cluster;
   readonly offsetsCluster: Cluster;
   readonly selected: SelectedTopics;
+  /** Topics that no row may name. */
+  readonly readTopics: readonly string[];
   readonly signal: AbortSignal;
 }
 
@@ -67,8 +70,8 @@ export async function copyTopics(job: TopicToTopicJob, ui: RunUi, signal: AbortS
   const offsetsCluster = job.offsets.kafka ? new Cluster(job.offsets.kafka.connection, signal) : source;
   try {
     const selected = await findTopics(source, job.source.selection, job.offsets);
-    await checkNoLoop(job, selected.topics, source, target);
-    const context = { job, ui, source, target, offsetsCluster, selected, signal };
+    const readTopics = await checkNoLoop(job, selected.topics, source, target);
+    const context = { job, ui, source, target, offsetsCluster, selected, readTopics, signal };
     const report = threads ? await run(context, threads) : await dryRun(context);
     return { ...report, seconds: (performance.now() - startedAtMs) / 1000 };
   } finally {
@@ -162,7 +165,7 @@ async function copy(context: CopyContext, opened: Opened): Promise<OffloadReport
     ...nothingCopied(job, selected, counts.transactions),
     run: session.run,
     recovered: session.recovered,
-    warnings: plan.warnings,
+    warnings: [...plan.warnings, ...warnOfInvalidUtf8(results, job.source, ui)],
     rows: counts.rows,
     bytes: counts.bytes,
     offsets: plan.next.map(({ topic, partition, offset }) => {
@@ -189,7 +192,7 @@ async function planFrom(
 }
 
 async function writeRanges(
-  { job, ui, selected, signal }: CopyContext,
+  { job, ui, selected, readTopics, signal }: CopyContext,
   { session, producer, progress, threads, partitions }: Opened,
   plan: RangePlan,
 ): Promise<{ counts: LoadCounts; ends: readonly { unit: TopicUnit; end: UnitEnd }[] }> {
@@ -213,7 +216,7 @@ async function writeRanges(
   const positions = new Map(starts);
   const ends: { unit: TopicUnit; end: UnitEnd }[] = [];
   const units = plan.ranges.map((range): TopicUnit => ({ kind: 'topic', range }));
-  const settings = loadSettings(job, partitions, Math.min(job.workers, units.length));
+  const settings = loadSettings(job, { partitions, readTopics }, Math.min(job.workers, units.length));
   const lanes = new Lanes({ threads, units: asyncList(units), settings, isOrdered: false, signal });
   const counts = await writeChunks({
     lanes,
@@ -247,7 +250,11 @@ function* stepsOf(taken: readonly Taken<TopicUnit>[], positions: Map<string, num
   }
 }
 
-function loadSettings(job: TopicToTopicJob, partitions: number, lanes: number): LoadSettings {
+function loadSettings(
+  job: TopicToTopicJob,
+  target: Pick<LoadSettings['target'], 'partitions' | 'readTopics'>,
+  lanes: number,
+): LoadSettings {
   const { source, sink, maxMemoryBytes, workers } = job;
   const { connection, fetch } = source.kafka;
   const memory = planLoadMemory({
@@ -267,7 +274,7 @@ function loadSettings(job: TopicToTopicJob, partitions: number, lanes: number): 
     target: {
       connection: sink.kafka.connection,
       topic: sink.topic,
-      partitions,
+      ...target,
       compression: sink.compression,
       headers: sink.headers,
     },

@@ -34,12 +34,12 @@ export async function sendTopicUnit({ range }: TopicUnit, context: TopicUnitCont
   let position = startOffset;
 
   const cut = async (): Promise<void> => {
-    const onInvalidUtf8 = (_column: string, values: number): void => {
+    const onInvalidUtf8 = (values: number): void => {
       counts.invalidUtf8 += values;
     };
     const read = toArrowBatch(columns, fields, { topic, partition, invalidUtf8, onInvalidUtf8 });
     const origin = messagePlace(topic, partition, (row) => columns.offsetAt(row));
-    const { batch, place } = await transform.apply(read, origin);
+    const { batch, place } = await transform.apply(read, origin, onInvalidUtf8);
     const encoded = batch.numRows === 0 ? [] : await maker.encode(batch, nameOf(transform, place));
     counts.rows += columns.rows;
     columns.clear();

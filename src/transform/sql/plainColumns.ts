@@ -28,9 +28,13 @@ export async function besidePlainColumns(
   }
   return {
     schema,
-    async apply(batch, place) {
+    async apply(batch, place, onInvalidUtf8) {
       const { children } = batch.data;
-      const result = await statement.apply(batchOf(tableSchema, children.slice(plain), batch.numRows), place);
+      const result = await statement.apply(
+        batchOf(tableSchema, children.slice(plain), batch.numRows),
+        place,
+        onInvalidUtf8,
+      );
       if (result.numRows !== batch.numRows) {
         throw new OffloadError(
           'TRANSFORM_FAILED',

@@ -165,7 +165,7 @@ class SqlTransform implements BatchTransform {
     this.#onJson = onJson === null ? null : new ResultReader(this.#connection, onJson, output, builder);
   }
 
-  async apply(batch: RecordBatch, place: RowPlace): Promise<RecordBatch> {
+  async apply(batch: RecordBatch, place: RowPlace, onInvalidUtf8?: (values: number) => void): Promise<RecordBatch> {
     const { tables, queries } = this.#opened;
     const { children } = batch.data;
     try {
@@ -174,7 +174,10 @@ class SqlTransform implements BatchTransform {
         return await this.#readText();
       }
       tables.bytes.set(this.#bytesData(batch), 0, batch.numRows);
-      return await this.#onBytes.read();
+      const rows = await this.#onBytes.read();
+      const invalid = onInvalidUtf8 ? await this.#countInvalid() : 0;
+      if (invalid > 0) onInvalidUtf8?.(invalid);
+      return rows;
     } catch (error) {
       const data = this.#bytesData(batch);
       const narrow = (from: number, to: number): void => tables.bytes.set(data, from, to);
@@ -206,6 +209,15 @@ class SqlTransform implements BatchTransform {
       return rows;
     }
     return this.#onText.read();
+  }
+
+  /** Of the values that are in the table of bytes. */
+  async #countInvalid(): Promise<number> {
+    const { settings, queries } = this.#opened;
+    // What would have been an error is in no row.
+    if (settings.invalidUtf8 === 'fail' || queries.countInvalid === null) return 0;
+    const reader = await this.#connection.runAndReadAll(queries.countInvalid);
+    return Number(reader.getRows()[0]?.[0]);
   }
 
   async close(): Promise<void> {

@@ -76,6 +76,8 @@ export interface Queries {
   readonly jsonPaths: ReadonlyMap<string, readonly string[]>;
   /** What `onBytes` was made from. */
   readonly body: SyntaxNode;
+  /** Counts, in the rows that WHERE keeps, the values that `onBytes` replaces or makes null since they are no text; null: it does so with none. */
+  readonly countInvalid: string | null;
 }
 
 export async function makeQueries(
@@ -92,9 +94,11 @@ export async function makeQueries(
     hidden,
     where,
   });
+  const repaired = new Set<string>();
   const onBytes = rewriteSelect(select.body, {
     columns,
     text: (column, ifInvalid) => {
+      if (ifInvalid === 'fail') repaired.add(column);
       if (ifInvalid === 'null' || invalidUtf8 === 'null') return tryNode(decodeNode(column));
       return invalidUtf8 === 'replace' ? columnNode(textColumn(column)) : decodeNode(column);
     },
@@ -108,7 +112,29 @@ export async function makeQueries(
     onBytes: await format(connection, select, onBytes, BYTES_TABLE),
     ...(await jsonQuery(connection, select, columns, where)),
     body: onBytes.body,
+    countInvalid: repaired.size === 0 ? null : await countQuery(connection, onBytes.body, repaired),
   };
+}
+
+async function countQuery(
+  connection: DuckDBConnection,
+  body: SyntaxNode,
+  columns: ReadonlySet<string>,
+): Promise<string> {
+  const from_table = { ...(body.from_table as SyntaxNode), table_name: BYTES_TABLE, alias: tableAlias(body) };
+  const names = [...columns];
+  // WHERE can use names that the list gives, which may use one another; rows must not become several.
+  const condition = JSON.stringify(body.where_clause).toLowerCase();
+  const aliased = nodesIn(body.select_list).filter(
+    (item) => textOf(item.alias) !== '' && !JSON.stringify(item).includes('"unnest"'),
+  );
+  const isUsed = aliased.some(({ alias }) => condition.includes(JSON.stringify(textOf(alias).toLowerCase())));
+  const list = [...names.map(columnNode), ...(isUsed ? aliased : [])];
+  const node = { ...body, select_list: list, from_table };
+  const rows = await formatSql(connection, { node, named_param_map: [] });
+  const given = list.map((_, i) => `c${i}`);
+  const sums = names.map((_, i) => `count(*) FILTER (c${i} IS NOT NULL AND try(decode(c${i})) IS NULL)`);
+  return `SELECT ${sums.join(' + ')} FROM (${rows}) AS rows(${given.join(', ')})`;
 }
 
 async function jsonQuery(

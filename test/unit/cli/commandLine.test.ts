@@ -47,6 +47,10 @@ describe('parseCommandLine', () => {
       kind: 'check',
       options: { conf: 'a.conf', report: 'json' },
     });
+    expect(parse('sample', '--config', 'a', '--limit', '5', '--transform', './b.mjs', '--truncate', 'false')).toEqual({
+      kind: 'sample',
+      options: { config: 'a', limit: '5', transform: './b.mjs', truncate: 'false' },
+    });
     expect(parse('completion', 'zsh')).toEqual({ kind: 'completion', shell: 'zsh' });
     expect(parse('completion', '--candidates', '--help', '')).toEqual({ kind: 'candidates', words: ['--help', ''] });
     expect(parse('offsets', 'reset', '--config', 'a')).toEqual({
@@ -67,6 +71,7 @@ describe('parseCommandLine', () => {
     ['help-offsets-set.txt', ['offsets', 'set', '-h']],
     ['help-offsets-reset.txt', ['offsets', 'reset', '--help']],
     ['help-offsets-recover.txt', ['offsets', 'recover', '--help']],
+    ['help-sample.txt', ['sample', '--help']],
     ['help-config.txt', ['config', '--help']],
     ['help-config-check.txt', ['config', 'check', '--help']],
     ['help-completion.txt', ['completion', '--help']],
@@ -88,6 +93,8 @@ describe('parseCommandLine', () => {
       ['offsets', 'show', '--pth'],
       ['offsets', 'set', '--offsets'],
       ['offsets', 'show', 'orders'],
+      ['sample', 'orders'],
+      ['sample', '--config', 'a', '--write-path', 'out'],
       ['config'],
       ['config', 'chek'],
       ['config', 'check', 'a.conf'],

@@ -32,6 +32,8 @@ const REPORT: OffloadReport = {
   offsets: [{ topic: 'orders', partition: 0, from: null, to: 10 }],
   workers: [{ worker: 0, rows: 10 }],
   warnings: [],
+  retries: 0,
+  retryCauses: {},
   recovered: [],
 };
 

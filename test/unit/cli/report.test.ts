@@ -16,6 +16,8 @@ function reportOf(partial: Partial<OffloadReport>): OffloadReport {
     offsets: [],
     workers: [],
     warnings: [],
+    retries: 0,
+    retryCauses: {},
     recovered: [],
     ...partial,
   };
@@ -45,6 +47,15 @@ describe('formatSummary', () => {
       '  9: 9,000 -> 1,000,000',
       '90 partitions had nothing new',
     ]);
+  });
+
+  it('says which requests were repeated', () => {
+    const retryCauses = { BROKER_UNREACHABLE: 1_200, LEADER_MOVED: 1 };
+    expect(
+      formatSummary(reportOf({ retries: 1_201, retryCauses }))
+        .split('\n')
+        .at(-1),
+    ).toBe('requests repeated: 1,200 BROKER_UNREACHABLE, 1 LEADER_MOVED');
   });
 
   it('names files, at most ten, recovered runs and gaps by cause', () => {

@@ -14,7 +14,7 @@ const complete = async (...words: string[]) => {
 
 describe('completeWords', () => {
   it.each([
-    [[''], ['offsets', 'config', 'completion']],
+    [[''], ['offsets', 'sample', 'config', 'completion']],
     [['o'], ['offsets']],
     [['--pa'], ['--path']],
     [['--path', 'x', '--pa'], []],
@@ -34,6 +34,13 @@ describe('completeWords', () => {
     [
       ['offsets', 'set', '--offsets', ''],
       ['earliest', 'latest'],
+    ],
+    [['sample', '--li'], ['--limit']],
+    [['sample', '--conn'], ['--connectionRef']],
+    [['sample', '--format', ''], ['kafka']],
+    [
+      ['sample', '--config', ''],
+      ['orders', 'clicks'],
     ],
     [['config', ''], ['check']],
     [['config', 'check', '--conf', ''], [':files']],

@@ -59,6 +59,21 @@ describe('the README', () => {
     }
   });
 
+  it('tells of every option of a sample', () => {
+    const section = readme.slice(readme.indexOf('### Looking first'), readme.indexOf('### Saved offsets'));
+    const command = commandOf('sample');
+    const options = command.createHelp().visibleOptions(command);
+    for (const { long } of options) if (long !== '--help') expect(section).toContain(`\`${long}`);
+    const defaults = tableAfter('### Looking first').map(([name = '', value = '']) => [
+      name.slice(1, -1),
+      value.slice(1, -1),
+    ]);
+    for (const [name = '', value] of defaults) {
+      const description = options.find(({ long }) => name.startsWith(`${long} `))?.description;
+      expect([name, description]).toEqual([name, expect.stringContaining(`(default: ${value})`)]);
+    }
+  });
+
   it('gives the defaults that --help gives', () => {
     const help = commandOf('run').createHelp().visibleOptions(commandOf('run'));
     const rows = tableAfter('## Options\n');
@@ -77,6 +92,7 @@ describe('the README', () => {
         ...command.commands.map((each) => each.name()),
         ...command.registeredArguments.flatMap((each) => each.argChoices?.[0] ?? []),
       ];
+      if (words.length === 0) expect(text).toContain(`\`kafkaload ${name} `);
       for (const word of words) expect(text).toContain(`\`kafkaload ${name} ${word}`);
     }
   });

@@ -105,6 +105,30 @@ test('gives NULL for such bytes by TRY_CAST, and what invalidUtf8 says by CAST',
   ]);
 });
 
+test.each([
+  ['SELECT value::VARCHAR AS v FROM messages', 2],
+  [`SELECT key::VARCHAR AS k, json_valid(value) AS a FROM messages`, 3],
+  ['SELECT unnest([value::VARCHAR, value::VARCHAR]) AS v, topic AS t FROM messages', 2],
+  ['SELECT value::VARCHAR AS v FROM messages WHERE "offset" > 101', 1],
+  ['SELECT value::VARCHAR AS v, length(v) AS l FROM messages WHERE l > 1', 1],
+  ['SELECT TRY_CAST(value AS VARCHAR) AS v, value FROM messages', 0],
+  ['SELECT * FROM messages', 0],
+] as const)(
+  'counts values that are no UTF-8, where text is asked of a row that is kept: %s',
+  async (statement, count) => {
+    const messages = [{ value: 'a' }, { value: Uint8Array.of(0xff) }, { key: FF, value: FF }, {}];
+    for (const policy of ['replace', 'null'] as const) {
+      const transform = await open(statement, policy);
+      let told = 0;
+      await transform.apply(messageBatch(messages), place, (values) => {
+        told += values;
+      });
+      // A null has no length.
+      expect(told).toBe(policy === 'null' && statement.endsWith('l > 1') ? 0 : count);
+    }
+  },
+);
+
 test('does not mind bytes in rows that WHERE leaves out', async () => {
   const sql = 'SELECT value::VARCHAR FROM messages WHERE try_cast(value AS VARCHAR) IS NOT NULL';
   expect(await run(sql, [{ value: FF }, { value: 'a' }])).toEqual([['a']]);

@@ -201,7 +201,7 @@ describe('bytes that are not UTF-8', () => {
     const context: TransformContext = {
       ...CONTEXT,
       invalidUtf8: 'replace',
-      onInvalidUtf8: (column, values) => told.push([column, values]),
+      onInvalidUtf8: (values, column) => told.push([column, values]),
     };
     const values = valuesOf(columns, field('value', 'STRING'), context);
     expect(values).toEqual(['good', null, 'a\ufffdb\ufffd', 'good too', 'a\ufffdb\ufffd']);

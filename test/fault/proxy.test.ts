@@ -1,0 +1,141 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import type { ProgramResult } from '../helpers/cache.ts';
+import type { JsonReport } from '../helpers/command.ts';
+import { type ProxiedKafka, startProxiedKafka } from '../helpers/proxy.ts';
+import { type AnswerFate, API } from '../helpers/proxyFrames.ts';
+import { OFFSETS_MODES, type OffloadJob, type OffsetsMode, sorted, Workspace } from '../helpers/workspace.ts';
+
+/**
+ * The whole command on a line that fails: a proxy between it and a real broker cuts, slows, silences and truncates. The
+ * oracle: each row once, whether the run came through or the next one had to finish it; a run that gives up says why in
+ * one line. `retries` in the report shows that the run itself met the fault.
+ */
+const MESSAGES = 6_000;
+const PARTITIONS = 3;
+const ALL = process.env.KAFKALOAD_FAULTS === 'all';
+/** A run has to be over many requests, and to give one up soon. */
+const IMPATIENT = { 'fetch.max.bytes': 20_000, 'socket.timeout.ms': 1_500, 'retry.backoff.ms': 20 };
+const MOST_RUNS = 4;
+
+let kafka: ProxiedKafka;
+let workspace: Workspace;
+let topic: string;
+let values: string[];
+
+beforeAll(async () => {
+  kafka = await startProxiedKafka();
+  workspace = await Workspace.open(kafka.cluster.bootstrapServers);
+  topic = await workspace.topics.create('proxied', { partitions: PARTITIONS });
+  values = sorted(await workspace.send(topic, MESSAGES, [0, 1, 2], 90));
+});
+
+afterAll(async () => {
+  await workspace.close();
+  await kafka.stop();
+});
+
+afterEach(() => proxy().calm());
+
+const proxy = () => kafka.proxies[0] ?? expect.unreachable('there is no proxy');
+
+/** What the line does, from before a run until it has ended. */
+const LINES: readonly (readonly [string, () => void])[] = [
+  [
+    'cut at random moments',
+    () => {
+      proxy().delay('answers', 10);
+      proxy().cutAtRandom(40, 250);
+    },
+  ],
+  ['slow', () => proxy().throttle('both', 250_000)],
+  ['late', () => proxy().delay('both', 40)],
+  [
+    'cut in the middle of answers',
+    () => proxy().setRules({ onAnswer: sometimes(API.fetch, 5, { truncateTo: 2_000 }) }),
+  ],
+  ['silent for two seconds', () => silentOnce(API.fetch)],
+];
+
+/** Every `n`-th answer of this kind meets its fate, the first one of a run included. */
+function sometimes(api: number, n: number, fate: AnswerFate): (request: { api: number }) => AnswerFate {
+  let seen = 0;
+  return (request) => (request.api === api && seen++ % n === 0 ? fate : 'pass');
+}
+
+/** The `n`-th answer of this kind, from 1, meets its fate: the broker has carried out what was asked. */
+function onceAt(api: number, n: number, fate: AnswerFate): (request: { api: number }) => AnswerFate {
+  let seen = 0;
+  return (request) => (request.api === api && ++seen === n ? fate : 'pass');
+}
+
+/** With the third request of this kind the line falls silent: it takes connections and bytes, and nobody answers. */
+function silentOnce(api: number): void {
+  let seen = 0;
+  const onRequest = (request: { api: number }): 'pass' => {
+    if (request.api === api && ++seen === 3) {
+      proxy().halfOpen(true);
+      setTimeout(() => proxy().halfOpen(false), 2_000);
+    }
+    return 'pass';
+  };
+  proxy().setRules({ onRequest });
+}
+
+/** Runs until one comes through; each that does not must say why in one line, and leave the rest to the next. */
+async function untilDone(run: () => Promise<ProgramResult>, calm: boolean): Promise<ProgramResult> {
+  for (let runs = 1; ; runs++) {
+    const result = await run();
+    if (result.code === 0) return result;
+    expect(result.code, result.stderr).toBe(1);
+    expect(
+      result.stderr
+        .trimEnd()
+        .split('\n')
+        .filter((line) => !line.includes('warning: ')),
+    ).toHaveLength(1);
+    expect(runs, result.stderr).toBeLessThan(MOST_RUNS);
+    if (calm) proxy().calm();
+  }
+}
+
+function offloadJob(mode: OffsetsMode): Promise<OffloadJob> {
+  const { bootstrapServers } = kafka;
+  return workspace.job({ topic, mode, bootstrapServers, entry: { accessOptions: IMPATIENT } });
+}
+
+async function expectOffloaded(job: OffloadJob): Promise<void> {
+  proxy().calm();
+  expect(await job.values()).toEqual(values);
+  expect(Object.values(await job.saved()).reduce((sum, offset) => sum + offset, 0)).toBe(MESSAGES);
+  expect(await job.staged()).toEqual([]);
+}
+
+describe.each(OFFSETS_MODES)('offload, offsets in mode %s', (mode) => {
+  test.each(LINES)('a line that is %s: each row once', async (line, fail) => {
+    const job = await offloadJob(mode);
+    fail();
+    const { stdout } = await untilDone(() => job.run('--report', 'json'), true);
+    const report = JSON.parse(stdout) as JsonReport;
+    // What is slow or late asks for no request to be repeated; the other lines do.
+    if (mode === 'FILE' && line !== 'slow' && line !== 'late') expect(report.retries).toBeGreaterThan(0);
+    await expectOffloaded(job);
+  });
+});
+
+/** Transactions of a run in mode STREAM: its record, prepare, commit, the end of the record. */
+const TRANSACTIONS = 4;
+
+describe('offload, offsets in mode STREAM: the answer is lost after the broker has done what was asked', () => {
+  const everyEnd = Array.from({ length: TRANSACTIONS }, (_, index) => [API.endTxn, index + 1] as const);
+  const others = [API.initProducerId, API.addPartitionsToTxn, API.produce].flatMap((api) =>
+    (api === API.initProducerId ? [1] : [2, 3]).map((n) => [api, n] as const),
+  );
+  const cases = [...everyEnd, ...(ALL ? others : others.filter(([, n]) => n < 3))];
+  test.each(cases)('request %i, answer %i', async (api, n) => {
+    const job = await offloadJob('STREAM');
+    proxy().setRules({ onAnswer: onceAt(api, n, 'cut') });
+    await untilDone(() => job.run(), true);
+    expect(proxy().cuts).toBeGreaterThan(0);
+    await expectOffloaded(job);
+  });
+});
