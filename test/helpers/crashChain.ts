@@ -8,7 +8,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import { countFaults } from './faultCounts.ts';
-import { type SteppedRun, type StepTarget, startStepped, targetsOf } from './steps.ts';
+import { type SteppedCommand, type SteppedRun, type StepTarget, startStepped, targetsOf } from './steps.ts';
 import { delay } from './wait.ts';
 import { type OffloadJob, type OffsetsMode, query, type Workspace } from './workspace.ts';
 
@@ -60,6 +60,8 @@ interface Known {
   isPrepared: boolean;
   /** It is published as a whole. */
   isPublished: boolean;
+  /** Its manifest is written. */
+  isListed: boolean;
   /** Its offsets are saved; in FILE mode the intent still stands then. */
   isSaved: boolean;
 }
@@ -68,7 +70,7 @@ export class CrashChain {
   readonly combination: Combination;
   readonly job: OffloadJob;
   readonly #source: ChainSource;
-  readonly #known: Known = { done: 0, isPrepared: false, isPublished: false, isSaved: false };
+  readonly #known: Known = { done: 0, isPrepared: false, isPublished: false, isListed: false, isSaved: false };
   /** STREAM: folders of runs that died before their record could name them; they stay, empty, for an hour. */
   #unnamed = 0;
   readonly #story: string[] = [];
@@ -107,26 +109,29 @@ export class CrashChain {
     };
   }
 
+  /** Starts a run over the next rows; `look` is to be called when it has ended, or sleeps. */
+  start(stop?: StepTarget & { readonly signal: NodeJS.Signals }, ...more: string[]): SteppedCommand {
+    return startStepped([...this.#args(BATCH * PARTITIONS.length), ...more], this.job.folder, stop);
+  }
+
   /** Runs once more, to the end. */
-  async finish(): Promise<SteppedRun> {
-    const ended = await startStepped(this.#args(BATCH * PARTITIONS.length), this.job.folder).ended;
+  async finish(...more: string[]): Promise<SteppedRun> {
+    const ended = await this.start(undefined, ...more).ended;
     expect(ended.result, `${this.#tell('not killed')}\n${ended.result.stderr}`).toMatchObject({ code: 0 });
-    await this.#look(ended.steps);
+    await this.look(ended.steps);
     return ended;
   }
 
   /** Starts a run that is killed there, and looks at what it left. */
   async kill(target: StepTarget, kind: string): Promise<void> {
     if (target.isCleanUp) await this.kill(STAGED, kind);
-    const args = this.#args(BATCH * PARTITIONS.length);
-    const { result, isStopped, steps } = await startStepped(args, this.job.folder, { ...target, signal: 'SIGKILL' })
-      .ended;
+    const { result, isStopped, steps } = await this.start({ ...target, signal: 'SIGKILL' }).ended;
     const story = this.#tell(`killed at ${target.name} ${target.nth}`);
     expect({ signal: result.signal, isStopped }, `${story}\n${steps.join(' ')}\n${result.stderr}`).toEqual({
       signal: 'SIGKILL',
       isStopped: true,
     });
-    this.#count(kind, { kills: 1, rows: await this.#look(steps) }, target.name);
+    this.count(kind, { kills: 1, rows: await this.look(steps) }, target.name);
   }
 
   /** Gives the ranges of a prepared run back, and is killed on the way if there is a target. */
@@ -138,15 +143,14 @@ export class CrashChain {
     expect({ code: ended.result.code, isStopped: ended.isStopped }, `${story}\n${ended.result.stderr}`).toEqual(
       target ? { code: null, isStopped: true } : { code: 0, isStopped: false },
     );
-    const rows = await this.#look(ended.steps);
-    if (target) this.#count('crash of a discard', { kills: 1, rows }, target.name);
+    const rows = await this.look(ended.steps);
+    if (target) this.count('crash of a discard', { kills: 1, rows }, target.name);
     return ended;
   }
 
   /** Sends a signal that asks the run to stop at a step; the run must have left no half of anything. */
   async stop(target: StepTarget, signal: 'SIGTERM' | 'SIGINT'): Promise<void> {
-    const args = this.#args(BATCH * PARTITIONS.length);
-    const run = startStepped(args, this.job.folder, { ...target, signal });
+    const run = this.start({ ...target, signal });
     const late = delay(STOPPED_WITHIN_MS).then(() => Promise.reject(new Error(`still there: ${run.output().stderr}`)));
     late.catch(() => {});
     const { result, isStopped, steps } = await Promise.race([run.ended, late]);
@@ -154,12 +158,12 @@ export class CrashChain {
     expect(isStopped, story).toBe(true);
     // What is prepared is brought to its end, and a run that has done all it was to do has not failed.
     const { done } = this.#known;
-    await this.#look(steps);
+    await this.look(steps);
     const isWhole = this.#known.done > done && !this.#known.isPrepared;
     expect(result, story).toMatchObject({ signal: null, code: isWhole ? 0 : signal === 'SIGTERM' ? 143 : 130 });
     expect(this.#known.isPrepared, story).toBe(false);
     expect(await this.#staged(), story).toEqual([]);
-    this.#count(signal, { faults: 1 });
+    this.count(signal, { faults: 1 });
   }
 
   /** Reads the rest, and judges everything there is. */
@@ -188,7 +192,7 @@ export class CrashChain {
       expect(new Set(kinds), story).toEqual(new Set(['done', 'saved offsets']));
     }
     expect(steps, story).toContain('commit.stagingRemoved');
-    this.#count(kind, { rows: found.rows });
+    this.count(kind, { rows: found.rows });
     this.#known.done = rowsByPartition / BATCH;
     this.#known.isPrepared = false;
   }
@@ -211,23 +215,27 @@ export class CrashChain {
   }
 
   /** Follows the steps of a run that has ended, somehow, and compares what is there with what must be; gives the rows. */
-  async #look(steps: readonly string[]): Promise<number> {
+  async look(steps: readonly string[]): Promise<number> {
     const known = this.#known;
     for (const step of steps) {
       if (step === 'prepare.renamed' || step === 'prepare.after') known.isPrepared = true;
       if (step === 'publish.published') known.isPublished = true;
+      if (step === 'publish.manifestWritten') known.isListed = true;
       if (step === 'commit.saved') known.isSaved = true;
       const isDone = step === 'commit.done' || step === 'commit.committed';
       if (!isDone && step !== 'discard.done') continue;
       known.done += Number(isDone);
       known.isPrepared = false;
       known.isPublished = false;
+      known.isListed = false;
       known.isSaved = false;
     }
     const { mode } = this.combination;
     const isRecorded = steps.includes('open.recorded') || steps.length === 0;
     if (mode === 'STREAM' && steps.includes('open.stagingMade') && !isRecorded) this.#unnamed += 1;
     const rows = await this.#checkRows();
+    const manifests = await readdir(join(this.job.out, '_kafkaload', 'manifests', this.job.config)).catch(() => []);
+    expect(manifests.length, this.#tell('manifests')).toBe(known.done + Number(known.isListed));
     if (mode === 'FILE' && known.done > 0) {
       const next = (known.done + Number(known.isSaved)) * BATCH;
       expect(await this.job.saved(), this.#tell('saved offsets')).toEqual({ 0: next, 1: next });
@@ -299,7 +307,7 @@ export class CrashChain {
     return (await Promise.all(places.map((place) => readdir(join(staging, place))))).flat();
   }
 
-  #count(kind: string, counts: Parameters<typeof countFaults>[1], step?: string): void {
+  count(kind: string, counts: Parameters<typeof countFaults>[1], step?: string): void {
     const { layout, writeMode, mode } = this.combination;
     countFaults({ kind, layout, mode: `${writeMode} ${mode}`, ...(step !== undefined && { step }) }, counts);
   }

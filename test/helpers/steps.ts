@@ -28,6 +28,8 @@ export interface SteppedRun {
 }
 
 export interface SteppedCommand extends CommandRun {
+  /** Names so far. */
+  steps(): string[];
   readonly ended: Promise<SteppedRun>;
 }
 
@@ -47,12 +49,14 @@ export function startStepped(
       ...(stop && { KAFKALOAD_TEST_STOP: JSON.stringify(stop) }),
     },
   });
+  const noted = (): string[] => readFileSync(path, 'utf8').split('\n').slice(0, -1);
+  const steps = (): string[] => {
+    return noted().flatMap((line) => (line.startsWith('!') ? [] : (line.split(' ')[0] ?? '')));
+  };
   const ended = run.result.then((result) => {
-    const lines = readFileSync(path, 'utf8').split('\n').slice(0, -1);
-    const steps = lines.filter((line) => !line.startsWith('!')).map((line) => line.split(' ')[0] ?? '');
-    return { result, steps, isStopped: steps.length < lines.length };
+    return { result, steps: steps(), isStopped: noted().some((line) => line.startsWith('!')) };
   });
-  return { ...run, ended };
+  return { ...run, steps, ended };
 }
 
 /** The first of each name and, of those that come again, the last; in the order in which a run meets them. */
