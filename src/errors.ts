@@ -91,6 +91,9 @@ export function fromPlainError(plain: PlainError): OffloadError {
 
 export function toOffloadError(error: unknown): OffloadError {
   if (error instanceof OffloadError) return error;
+  const { code, path, syscall } = (error ?? {}) as NodeJS.ErrnoException;
+  // A file operation that nobody gave words to.
+  if (code !== undefined && path !== undefined && syscall !== undefined) return ioError(syscall, path, error);
   return new OffloadError('INTERNAL', messageOf(error), { cause: error });
 }
 

@@ -106,14 +106,37 @@ export async function unlessAbsent<T>(operation: Promise<T>): Promise<T | null> 
   }
 }
 
+/**
+ * Opens a file for as long as `act` takes. What fails in an open file fails without a path in Node: here it gets one, so
+ * that whoever reports it can name the file.
+ */
+export async function withFile<T>(
+  fs: FileSystem,
+  path: string,
+  flags: string | number,
+  act: (file: OpenFile) => Promise<T>,
+): Promise<T> {
+  const file = await fs.open(path, flags);
+  let result: T;
+  try {
+    result = await act(file);
+  } catch (error) {
+    // What made `act` fail is what to say; a close after it has nothing to add.
+    await file.close().catch(() => {});
+    throw withPath(error, path);
+  }
+  await file.close().catch((error) => Promise.reject(withPath(error, path)));
+  return result;
+}
+
+function withPath(error: unknown, path: string): unknown {
+  if (error instanceof Error && systemCode(error) !== '' && !('path' in error)) Object.assign(error, { path });
+  return error;
+}
+
 /** Makes names created in, removed from or renamed in a folder last through a loss of power. */
 export async function syncFolder(fs: FileSystem, path: string): Promise<void> {
-  const folder = await fs.open(path, 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
+  await withFile(fs, path, 'r', (folder) => folder.sync());
 }
 
 /** Makes a folder and the parents it lacks, and syncs the folder each new name stands in. */
@@ -151,13 +174,10 @@ export async function writeFullyAt(file: OpenFile, bytes: Uint8Array, position: 
 
 /** Writes a whole file and syncs its bytes; the folder is left to the caller. `flags` as for `open`. */
 export async function writeSynced(fs: FileSystem, path: string, bytes: Uint8Array, flags: string | number = 'w') {
-  const file = await fs.open(path, flags);
-  try {
+  await withFile(fs, path, flags, async (file) => {
     await writeFully(file, bytes);
     await file.sync();
-  } finally {
-    await file.close();
-  }
+  });
 }
 
 const CHECKSUM_CHUNK_BYTES = 1024 * 1024;
@@ -167,9 +187,7 @@ export async function checksumFile(
   fs: FileSystem,
   path: string,
 ): Promise<{ readonly bytes: number; readonly crc32c: number } | null> {
-  const file = await unlessAbsent(fs.open(path, 'r'));
-  if (!file) return null;
-  try {
+  const read = async (file: OpenFile) => {
     const chunk = Buffer.allocUnsafe(CHECKSUM_CHUNK_BYTES);
     let bytes = 0;
     let checksum = 0;
@@ -179,7 +197,6 @@ export async function checksumFile(
       checksum = crc32c(chunk.subarray(0, bytesRead), checksum);
       bytes += bytesRead;
     }
-  } finally {
-    await file.close();
-  }
+  };
+  return unlessAbsent(withFile(fs, path, 'r', read));
 }

@@ -1,7 +1,7 @@
 /** What both ways of keeping offsets need of a run, and the few acts they share. */
 import { dirname, join } from 'node:path';
 import type { OffsetsSettings } from '../config/job.ts';
-import { ioError, OffloadError } from '../errors.ts';
+import { ioError, messageOf, OffloadError } from '../errors.ts';
 import { type Clock, type FileSystem, makeFolders, syncFolder, systemCode, unlessAbsent, writeSynced } from '../io.ts';
 import { offsetKey } from '../plan/places.ts';
 import type { PublishOutcome } from '../sinks/localFiles.ts';
@@ -37,18 +37,29 @@ export async function makeStaging({ fs, stagingPath }: RunContext): Promise<void
   await syncFolder(fs, dirname(stagingPath));
 }
 
-/** Removes the staging of a run with all it holds. A path that kafkaload cannot have made is left alone. */
-export async function removeStaging(context: RunContext, stagingPath: string, run: string): Promise<void> {
+/**
+ * Removes the staging of a run with all it holds. A path that kafkaload cannot have made is left alone. Nothing depends
+ * on it but space on the disk, so what fails is a warning, and is tried again by the next run.
+ *
+ * @returns False if something is left: the record that names it has to stay.
+ */
+export async function removeStaging(context: RunContext, stagingPath: string, run: string): Promise<boolean> {
   const { fs, log } = context;
-  if (stagingPath === NO_STAGING) return;
+  if (stagingPath === NO_STAGING) return true;
   if (!isStagingPathOf(stagingPath, run)) {
     log(`warning: ${stagingPath} is no staging folder of run ${run}, so it is not removed`);
-    return;
+    return true;
   }
-  for (const path of [stagingPath, withdrawnPathOf(stagingPath)]) {
-    if (!(await unlessAbsent(fs.stat(path)))) continue;
-    await fs.removeAll(path);
-    await unlessAbsent(syncFolder(fs, dirname(path)));
+  try {
+    for (const path of [stagingPath, withdrawnPathOf(stagingPath)]) {
+      if (!(await unlessAbsent(fs.stat(path)))) continue;
+      await fs.removeAll(path);
+      await unlessAbsent(syncFolder(fs, dirname(path)));
+    }
+    return true;
+  } catch (error) {
+    log(`warning: ${messageOf(ioError('remove', stagingPath, error))}; the next run tries again`);
+    return false;
   }
 }
 

@@ -111,6 +111,7 @@ export class FileRun implements RunSession {
     // The record is written, not yet under its name, before the folder it names: a crash in between leaves no folder
     // that nothing names, and nobody can know the run before its folder is there.
     await this.#folder.write(this.#mine('temp'), `${JSON.stringify(owner)}\n`);
+    await this.#folder.sync();
     await step('open.recordWritten');
     await makeStaging(this.#context);
     await step('open.stagingMade');
@@ -325,14 +326,15 @@ export class FileRun implements RunSession {
       if (compareNames(name, this.#mine('run')) >= 0) continue;
       if (name.kind === 'fenced' || name.kind === 'temp') {
         const owner = await this.#folder.readFirstOwner(name);
-        if (owner) await removeStaging(this.#context, owner.stagingPath, owner.run);
+        if (owner && !(await removeStaging(this.#context, owner.stagingPath, owner.run))) continue;
         await step('open.stagingRemoved');
         await this.#folder.remove(name);
         await step('open.nameRemoved');
       } else if (name.kind === 'done') {
         const record = await this.#folder.readIntent(name);
-        if (record && record !== 'absent') await removeStaging(this.#context, record.stagingPath, record.run);
-        if (name !== top) await this.#folder.remove(name);
+        const isRemoved =
+          !record || record === 'absent' || (await removeStaging(this.#context, record.stagingPath, record.run));
+        if (isRemoved && name !== top) await this.#folder.remove(name);
       } else if (name.kind === 'next') {
         await this.#folder.remove(name);
       }
@@ -409,13 +411,16 @@ export class FileRun implements RunSession {
     if (this.#ending) return this.#ending;
     await this.#end();
     if (this.#phase === 'bound') return;
-    await removeStaging(this.#context, this.stagingPath, this.run);
+    const isRemoved = await removeStaging(this.#context, this.stagingPath, this.run);
     passStep('close.stagingRemoved');
-    if (this.#number === 0) return;
-    await this.#folder.remove(this.#mine('temp'));
-    await this.#folder.remove(this.#mine('next'));
-    await this.#folder.remove(this.#mine('run'));
-    passStep('close.recordRemoved');
+    if (this.#number === 0 || !isRemoved) return;
+    try {
+      for (const kind of ['temp', 'next', 'run'] as const) await this.#folder.remove(this.#mine(kind));
+      passStep('close.recordRemoved');
+    } catch (error) {
+      // Harmless: the next run finds them and sees that this process has ended.
+      this.#context.log(`warning: ${messageOf(describeFailure(error, 'end the run'))}; the next run tries again`);
+    }
   }
 
   #end(): Promise<void> {

@@ -13,7 +13,7 @@
  */
 import { constants } from 'node:fs';
 import { join } from 'node:path';
-import { type FileSystem, syncFolder, systemCode, unlessAbsent, writeFully, writeSynced } from '../io.ts';
+import { type FileSystem, syncFolder, systemCode, unlessAbsent, withFile, writeFully, writeSynced } from '../io.ts';
 import { type IntentRecord, lastManifest, parseIntentRecord } from './intent.ts';
 import { compareNames, formatStateName, parseStateName, type StateKind, type StateName } from './names.ts';
 import { type Owner, parseOwner } from './owner.ts';
@@ -24,6 +24,7 @@ import {
   splitOffsets,
   type TopicsOverTime,
 } from './savedOffsets.ts';
+import { parseJson } from './shapes.ts';
 import type { SavedState } from './types.ts';
 
 export class OffsetsFolder {
@@ -82,15 +83,13 @@ export class OffsetsFolder {
 
   /** Appends a line, synced. False if the file is not there any more; it is never made by this. */
   async append(name: StateName, line: string): Promise<boolean> {
-    const file = await unlessAbsent(this.#fs.open(this.pathOf(name), constants.O_WRONLY | constants.O_APPEND));
-    if (!file) return false;
-    try {
+    const flags = constants.O_WRONLY | constants.O_APPEND;
+    const appended = withFile(this.#fs, this.pathOf(name), flags, async (file) => {
       await writeFully(file, Buffer.from(`${line}\n`));
       await file.sync();
-    } finally {
-      await file.close();
-    }
-    return true;
+      return true;
+    });
+    return (await unlessAbsent(appended)) ?? false;
   }
 
   sync(): Promise<void> {
@@ -175,12 +174,4 @@ export function savedState(offsets: SavedOffsets, last: IntentRecord | null, top
     topicIds: last?.topicIds ?? {},
     previousRun: last ? lastManifest(last) : null,
   };
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
 }

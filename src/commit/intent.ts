@@ -10,6 +10,17 @@ import type { PartitionOffset } from '../tasks.ts';
 import { isRunId, isStagingPathOf, NO_STAGING, withdrawnPathOf } from './names.ts';
 import type { Owner } from './owner.ts';
 import type { SavedOffsets, TopicsInUse } from './savedOffsets.ts';
+import {
+  isCount,
+  isCountOrNull,
+  isFileState,
+  isObject,
+  isPartition,
+  isPreviousRun,
+  isTextByName,
+  isTexts,
+  parseJson,
+} from './shapes.ts';
 import type { FileState, Intent, SavedState } from './types.ts';
 
 export const INTENT_FILE = 'intent.json';
@@ -124,52 +135,65 @@ export function formatIntentRecord(record: IntentRecord): string {
   return JSON.stringify({ version: 1, ...rest, offsets });
 }
 
-/** Null if the text is no intent record of this version. */
+/** Null if the text is no intent record of this version, or any part of it is not what it must be. */
 export function parseIntentRecord(text: string): IntentRecord | null {
-  let value: Partial<Record<string, unknown>>;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return null;
-  }
-  const isText = (...names: string[]): boolean => names.every((name) => typeof value[name] === 'string');
-  const isCount = (...names: string[]): boolean => names.every((name) => Number.isSafeInteger(value[name]));
-  if (typeof value !== 'object' || value === null || value.version !== 1) return null;
-  if (!isText('config', 'run', 'host', 'stagingPath')) return null;
-  if (!isCount('intentBytes', 'intentCrc32c', 'manifestCrc32c')) return null;
-  const offsets = value.offsets as Record<string, [number, number | null, number | null][]> | undefined;
-  const change = (value.change as IntentRecord['change'] | undefined) ?? null;
-  const { config, run, host, stagingPath, intentBytes, intentCrc32c, manifestCrc32c } =
-    value as unknown as IntentRecord;
-  if (typeof offsets !== 'object' || offsets === null || !isRunId(run)) return null;
-  const previous: PartitionOffset[] = [];
-  const next: PartitionOffset[] = [];
-  for (const [topic, entries] of Object.entries(offsets)) {
-    for (const [partition, from, to] of entries) {
-      const isOffset = Number.isSafeInteger(to) || (change !== null && to === null);
-      if (!Number.isSafeInteger(partition) || !isOffset) return null;
-      previous.push({ topic, partition, offset: from });
-      next.push({ topic, partition, offset: to });
-    }
-  }
-  const topics = Array.isArray(value.topics) ? value.topics.map(String) : Object.keys(offsets);
+  const value = parseJson(text);
+  if (!isObject(value) || value.version !== 1) return null;
+  const { config, run, host, stagingPath, intentBytes, intentCrc32c, manifestCrc32c } = value;
+  if (typeof config !== 'string' || typeof run !== 'string' || !isRunId(run)) return null;
+  if (typeof host !== 'string' || typeof stagingPath !== 'string') return null;
+  if (!isCount(intentBytes) || !isCount(intentCrc32c) || !isCount(manifestCrc32c)) return null;
+  const { exactFile = null, change = null, topicIds = {} } = value;
+  if (!isExactFile(exactFile) || !isChange(change) || !isTextByName(topicIds)) return null;
+  const offsets = readOffsets(value.offsets, change !== null);
+  if (offsets === null) return null;
+  const topics = value.topics ?? Object.keys(value.offsets as object);
+  if (!isTexts(topics)) return null;
   const plainTopic = value.plainTopic === undefined && topics.length === 1 ? topics[0] : value.plainTopic;
   return {
     config,
     run,
     host,
     stagingPath,
-    previous,
-    next,
+    ...offsets,
     intentBytes,
     intentCrc32c,
     manifestCrc32c,
     topics,
     plainTopic: typeof plainTopic === 'string' ? plainTopic : null,
-    topicIds: (value.topicIds as Record<string, string> | undefined) ?? {},
-    exactFile: (value.exactFile as ExactFile | null | undefined) ?? null,
+    topicIds,
+    exactFile,
     change,
   };
+}
+
+function isExactFile(value: unknown): value is ExactFile | null {
+  if (value === null) return true;
+  if (!isObject(value) || typeof value.path !== 'string' || typeof value.stagedPath !== 'string') return false;
+  return (value.old === null || isFileState(value.old)) && isFileState(value.next);
+}
+
+function isChange(value: unknown): value is IntentRecord['change'] {
+  return value === null || (isObject(value) && isPreviousRun(value.previousRun));
+}
+
+/** The inverse of what `formatIntentRecord` makes of offsets; null for anything else. */
+function readOffsets(value: unknown, mayForget: boolean): Pick<IntentRecord, 'previous' | 'next'> | null {
+  if (!isObject(value)) return null;
+  const previous: PartitionOffset[] = [];
+  const next: PartitionOffset[] = [];
+  for (const [topic, entries] of Object.entries(value)) {
+    if (!Array.isArray(entries)) return null;
+    for (const entry of entries) {
+      if (!Array.isArray(entry)) return null;
+      const [partition, from, to] = entry as unknown[];
+      if (!isPartition(partition) || !isCountOrNull(from)) return null;
+      if (!isCountOrNull(to) || (to === null && !mayForget)) return null;
+      previous.push({ topic, partition, offset: from });
+      next.push({ topic, partition, offset: to });
+    }
+  }
+  return { previous, next };
 }
 
 /**
@@ -197,7 +221,8 @@ export async function loadIntent(fs: FileSystem, record: IntentRecord): Promise<
     );
   }
   // One that an older version prepared says nothing of the commit, and has one.
-  const intent = { commit: true, ...JSON.parse(bytes.toString('utf8')) } as Intent;
+  const whole = parseJson(bytes.toString('utf8'));
+  const intent = { commit: true, ...(isObject(whole) ? whole : {}) } as Intent;
   if (intent.version !== 1 || intent.run !== record.run || intent.config !== record.config) {
     throw blocked(record, `${path} belongs to run ${intent.run} of config ${intent.config}`);
   }

@@ -9,6 +9,7 @@ import { OffloadError } from '../errors.ts';
 import { comparePlaces, offsetKey } from '../plan/places.ts';
 import type { PartitionOffset } from '../tasks.ts';
 import type { IntentRecord } from './intent.ts';
+import { inOneLine, isPartition } from './shapes.ts';
 
 /** A saved offset: the next one to read. */
 export interface SavedOffset extends PartitionOffset {
@@ -65,12 +66,19 @@ export function topicOfPlain({ plainTopic, before }: TopicsOverTime): string | n
  */
 export function parseOffsetsFile(path: string, text: string, use: TopicsOverTime): Map<string, SavedOffset> {
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines });
-  const fail = (line: number, entry: string, why: string): never => {
+  const fail = (line: number, text: string, why: string): never => {
+    const entry = inOneLine(text);
     throw new OffloadError('SAVED_OFFSETS_INVALID', `${path}, line ${line}: "${entry}" ${why}; correct or remove it`, {
       context: { path, line, entry },
     });
   };
+  let document: ReturnType<typeof parseDocument>;
+  try {
+    document = parseDocument(text, { lineCounter: lines });
+  } catch {
+    // Brackets in brackets, thousands of them, exhaust the stack of the YAML reader.
+    return fail(1, lineOf(text, 1), 'is not valid YAML');
+  }
   const problem = document.errors[0];
   if (problem) {
     // A quote that is never closed is noticed at the end of the text: the last line that holds anything is meant.
@@ -87,7 +95,7 @@ export function parseOffsetsFile(path: string, text: string, use: TopicsOverTime
     const entry = isScalar(item) ? (item.source ?? String(item.value)) : lineOf(text, line);
     const parts = entry.split(',').map((part) => part.trim());
     const topic = parts.length === 2 ? topicOfPlain(use) : parts.length === 3 ? (parts[0] ?? '') : undefined;
-    const partition = parseCount(parts.at(-2) ?? '');
+    const partition = parsePartition(parts.at(-2) ?? '');
     const offset = parseCount(parts.at(-1) ?? '');
     if (topic === undefined || topic === '' || partition === null || offset === null) {
       return fail(line, entry, 'is not "PARTITION,OFFSET" with two numbers');
@@ -114,6 +122,12 @@ export function formatOffsetsFile(saved: SavedOffsets, { plainTopic }: Pick<Topi
 export function parseCount(text: string): number | null {
   const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
   return Number.isSafeInteger(value) ? value : null;
+}
+
+/** The same for the number of a partition. */
+export function parsePartition(text: string): number | null {
+  const value = parseCount(text);
+  return isPartition(value) ? value : null;
 }
 
 /**

@@ -84,7 +84,8 @@ export class StreamRun implements RunSession {
   /** `bound` from before a call that may prepare; `recorded` once the run record may be there. */
   #phase: 'unknown' | 'recorded' | 'bound' = 'unknown';
   #ending: Promise<void> | null = null;
-  #staging: 'absent' | 'made' = 'absent';
+  /** `left` when it could not be removed: then the run record stays, which names it. */
+  #staging: 'absent' | 'made' | 'left' = 'absent';
 
   private constructor(context: RunContext, kafka: KafkaSettings, reader: TopicReader) {
     this.#context = context;
@@ -148,11 +149,12 @@ export class StreamRun implements RunSession {
     this.#heartbeat = startHeartbeat(clock, offsets.heartbeatMs, () => this.#beat());
     await step('open.recorded');
     await this.#recover(state);
-    for (const { run, stagingPath } of this.#takenOver) {
-      await removeStaging(this.#context, stagingPath, run);
+    const left: Leftover[] = [];
+    for (const past of this.#takenOver) {
+      if (!(await removeStaging(this.#context, past.stagingPath, past.run))) left.push(past);
       await step('open.stagingRemoved');
     }
-    this.#takenOver = [];
+    this.#takenOver = left;
     await removeEmptyStaging(this.#context);
     await step('open.cleaned');
   }
@@ -238,8 +240,7 @@ export class StreamRun implements RunSession {
     if (withdrawn.outcome === 'fenced') throw await this.#overtaken(record);
     if (withdrawn.outcome === 'unknown') throw this.#unknownError('withdrawn', withdrawn.cause);
     await step('discard.done');
-    await removeStaging(this.#context, record.stagingPath, record.run);
-    this.#takenOver = rest;
+    if (await removeStaging(this.#context, record.stagingPath, record.run)) this.#takenOver = rest;
     await step('discard.stagingRemoved');
     this.#phase = 'recorded';
     log(`run ${record.run} of config ${config} was withdrawn: its ranges are read again by the next run`);
@@ -276,8 +277,9 @@ export class StreamRun implements RunSession {
     if (committed.outcome === 'fenced') throw await this.#overtaken(record);
     if (committed.outcome === 'unknown') throw this.#unknownError('committed', committed.cause);
     await step('commit.committed');
-    await removeStaging(this.#context, record.stagingPath, record.run);
-    this.#takenOver = rest;
+    const isRemoved = await removeStaging(this.#context, record.stagingPath, record.run);
+    if (isRemoved) this.#takenOver = rest;
+    else if (own) this.#staging = 'left';
     await step('commit.stagingRemoved');
     return { files: intent.files.map((file) => file.targetPath), warnings };
   }
@@ -345,7 +347,7 @@ export class StreamRun implements RunSession {
     if (this.#ending) return this.#ending;
     const isOurs = this.#phase !== 'bound' && this.#takenOver.length === 0;
     if (isOurs && this.#staging === 'made') {
-      await removeStaging(this.#context, this.stagingPath, this.run);
+      if (!(await removeStaging(this.#context, this.stagingPath, this.run))) this.#staging = 'left';
       passStep('close.stagingRemoved');
     }
     const isRecorded = isOurs && this.#phase === 'recorded' && !this.signal.aborted;
@@ -361,7 +363,7 @@ export class StreamRun implements RunSession {
   async #endOnce(tombstone: string | null): Promise<void> {
     const { log } = this.#context;
     await this.#heartbeat?.stop();
-    if (tombstone !== null) {
+    if (tombstone !== null && this.#staging !== 'left' && this.#takenOver.length === 0) {
       const removed = await this.#transact([[tombstone, null]]);
       // The work is done or there was none; the next run finds the record and sees that this process has ended.
       if (removed.outcome === 'unknown') log(`warning: the run record stays: ${removed.cause.message}`);

@@ -15,6 +15,7 @@ import { type IntentRecord, lastManifest, parseIntentRecord } from './intent.ts'
 import { type Owner, parseOwner } from './owner.ts';
 import {
   parseCount,
+  parsePartition,
   type SavedOffset,
   type SavedOffsets,
   splitOffsets,
@@ -22,6 +23,7 @@ import {
   type TopicsOverTime,
   topicOfPlain,
 } from './savedOffsets.ts';
+import { inOneLine, isObject, isPreviousRun, isTextByName, isTexts, parseJson } from './shapes.ts';
 import type { SavedState } from './types.ts';
 
 export interface TopicRecord {
@@ -191,7 +193,7 @@ function collectOffsets(
   for (const [key, record] of latest) {
     if (record.value === null || !key.startsWith(`${config}/`)) continue;
     const parts = key.slice(config.length + 1).split('/');
-    const partition = parseCount(parts.at(-1) ?? '');
+    const partition = parsePartition(parts.at(-1) ?? '');
     if (partition === null || parts.length > 2) continue;
     const topic = parts.length === 2 ? parts[0] : topicOfPlain(about);
     const value = record.value.toString('utf8');
@@ -203,8 +205,16 @@ function collectOffsets(
       const why = topic === null ? `does not say which topic it is for (${topics.join(', ')})` : 'is not a number';
       throw new OffloadError(
         'SAVED_OFFSETS_INVALID',
-        `topic ${offsetsTopic}, key ${key}: "${value}" ${why}; write the right offset, or a tombstone`,
-        { context: { topic: offsetsTopic, key, partition: record.partition, offset: record.offset, value } },
+        `topic ${offsetsTopic}, key ${key}: "${inOneLine(value)}" ${why}; write the right offset, or a tombstone`,
+        {
+          context: {
+            topic: offsetsTopic,
+            key,
+            partition: record.partition,
+            offset: record.offset,
+            value: inOneLine(value),
+          },
+        },
       );
     }
     stored.set(key, offset);
@@ -253,24 +263,18 @@ export function keysToForget(
   const kept = new Set([...offsets.values()].map((entry) => recordKey(config, entry, form)));
   return [...places].flatMap(([key, partitions]) => {
     const parts = key.startsWith(`${config}/`) ? key.slice(config.length + 1).split('/') : [];
-    const isOffset = parts.length <= 2 && parseCount(parts.at(-1) ?? '') !== null;
+    const isOffset = parts.length <= 2 && parsePartition(parts.at(-1) ?? '') !== null;
     return isOffset && partitions.length > 0 && !kept.has(key) ? [key] : [];
   });
 }
 
+/** Null for what is no record of a commit: nothing is known of the last one then. */
 function parseState(text: string | null): LastCommit | null {
-  const value = parseJson(text) as Partial<LastCommit> | null;
-  if (typeof value !== 'object' || value === null) return null;
-  const { topics = [], topicIds, previousRun } = value;
+  const value = text === null ? null : parseJson(text);
+  if (!isObject(value)) return null;
+  const { topics = [], topicIds = {}, previousRun = null } = value;
+  if (!isTexts(topics) || !isTextByName(topicIds) || !isPreviousRun(previousRun)) return null;
   // A record that says nothing of it is of a version that read one topic by one config.
   const plainTopic = value.plainTopic === undefined && topics.length === 1 ? topics[0] : value.plainTopic;
-  return { topics, plainTopic: plainTopic ?? null, topicIds: topicIds ?? {}, previousRun: previousRun ?? null };
-}
-
-function parseJson(text: string | null): unknown {
-  try {
-    return text === null ? null : JSON.parse(text);
-  } catch {
-    return null;
-  }
+  return { topics, plainTopic: typeof plainTopic === 'string' ? plainTopic : null, topicIds, previousRun };
 }

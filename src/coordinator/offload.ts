@@ -100,7 +100,8 @@ async function run(context: RunContext, pool: FetchPool): Promise<OffloadReport>
 
 /** A run that was taken over while it slept finds its staging removed: that, not the missing file, is what to say. */
 async function explainFailure(error: unknown, session: RunSession): Promise<unknown> {
-  if (await unlessAbsent(fs.stat(session.stagingPath))) return error;
+  const isThere = await unlessAbsent(fs.stat(session.stagingPath)).catch(() => true);
+  if (isThere) return error;
   return new OffloadError(
     'FENCED',
     `run ${session.run} was taken over by another: its staging folder ${session.stagingPath} is gone; nothing of it was published`,

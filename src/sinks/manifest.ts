@@ -3,6 +3,7 @@
  * finishes a run writes the same bytes; each names the run before it and the CRC-32C of that run's manifest.
  */
 import { join, relative, resolve, sep } from 'node:path';
+import { isObject, isTexts, parseJson } from '../commit/shapes.ts';
 import type { Intent } from '../commit/types.ts';
 import { OffloadError } from '../errors.ts';
 import { type FileSystem, makeFolders, syncFolder, systemCode, unlessAbsent, writeSynced } from '../io.ts';
@@ -127,18 +128,25 @@ async function listFolder(fs: FileSystem, path: string): Promise<string[]> {
 }
 
 async function readManifest(fs: FileSystem, path: string): Promise<Manifest> {
-  const text = (await fs.readFile(path)).toString('utf8');
-  try {
-    const manifest = JSON.parse(text) as Manifest;
-    if (manifest.version === 1 && Array.isArray(manifest.files) && Array.isArray(manifest.replaced)) return manifest;
-  } catch {
-    // Said below, as for any other text.
-  }
+  const manifest = parseJson((await fs.readFile(path)).toString('utf8'));
+  if (isManifest(manifest)) return manifest;
   throw new OffloadError(
     'TARGET_UNSUITABLE',
     `cannot tell which files are kafkaload's: ${path} is not a manifest; restore it or move it away`,
     { context: { path } },
   );
+}
+
+/** As far as it is used here. Files outside the root are nobody's: a path that leads there must not have one removed. */
+function isManifest(value: unknown): value is Manifest {
+  if (!isObject(value) || value.version !== 1) return false;
+  const { files, replaced } = value;
+  if (!Array.isArray(files) || !isTexts(replaced)) return false;
+  return [...files.map((file) => (isObject(file) ? file.path : null)), ...replaced].every(isPathBelow);
+}
+
+function isPathBelow(path: unknown): boolean {
+  return typeof path === 'string' && path.split('/').every((name) => !['', '.', '..'].includes(name));
 }
 
 function toRelative(root: string, path: string): string {

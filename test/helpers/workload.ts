@@ -6,7 +6,7 @@ const CHUNK = 2_000;
 const FIRST_TIMESTAMP = 1_700_000_000_000;
 
 /** A small generator with a seed, so that a failure can be repeated (mulberry32). */
-function seededRandom(seed: number): () => number {
+export function seededRandom(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;

@@ -12,6 +12,7 @@
  */
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { type Owner, parseOwner } from '../../commit/owner.ts';
+import { inOneLine, isCount, isCountOrNull, isObject, parseJson } from '../../commit/shapes.ts';
 import { OffloadError } from '../../errors.ts';
 
 export interface LoadedFile {
@@ -44,6 +45,8 @@ export interface FileProgress {
 /** Brokers take 1 MiB (`message.max.bytes`) as they come. */
 const MAX_RECORD_BYTES = 900 * 1024;
 const MAX_PLAIN_LIST_BYTES = 64 * 1024;
+/** Far more than paths that differ a little leave when they are packed into a record. */
+const MAX_UNPACKED_BYTES = 256 * 1024 ** 2;
 
 type ListedFile = readonly [path: string, bytes: number, crc32c: number, loadedBy: string | null];
 
@@ -74,25 +77,47 @@ export class FileProgressFormat {
 
 /** @throws OffloadError SAVED_OFFSETS_INVALID naming the key. */
 export function parseFileProgress(key: string, text: string): FileProgress {
-  try {
-    const value = JSON.parse(text);
-    const { state, run, position, rows, startedAtMs, endedAtMs } = value;
-    const isKnown = value.version === 1 && (state === 'running' || state === 'done') && typeof run === 'string';
-    if (isKnown && Number.isSafeInteger(position?.file) && Number.isSafeInteger(position?.row)) {
-      const files = listOf(value).map(([path, bytes, crc32c, loadedBy]) => ({ path, bytes, crc32c, loadedBy }));
-      return { state, run, owner: parseOwner(value.owner), files, position, rows, startedAtMs, endedAtMs };
-    }
-  } catch {
-    // Said below.
-  }
+  const progress = readProgress(parseJson(text));
+  if (progress !== null) return progress;
   throw new OffloadError(
     'SAVED_OFFSETS_INVALID',
-    `the record ${key} of the progress topic is "${text.slice(0, 200)}", which is no progress of a load; write a tombstone to begin anew`,
+    `the record ${key} of the progress topic is "${inOneLine(text)}", which is no progress of a load; write a tombstone to begin anew`,
     { context: { key } },
   );
 }
 
-function listOf(value: { files?: ListedFile[]; filesGzip?: string }): readonly ListedFile[] {
-  if (value.files) return value.files;
-  return JSON.parse(gunzipSync(Buffer.from(value.filesGzip ?? '', 'base64')).toString('utf8')) as ListedFile[];
+/** Null for anything else than what `format` makes. */
+function readProgress(value: unknown): FileProgress | null {
+  if (!isObject(value) || value.version !== 1) return null;
+  const { state, run, position, rows, startedAtMs, endedAtMs } = value;
+  if ((state !== 'running' && state !== 'done') || typeof run !== 'string' || !isObject(position)) return null;
+  const { file, row } = position;
+  if (!isCount(file) || !isCount(row) || !isCount(rows)) return null;
+  if (!isCount(startedAtMs) || !isCountOrNull(endedAtMs)) return null;
+  const files = readList(value.files ?? unpacked(value.filesGzip));
+  if (files === null || file > files.length) return null;
+  return { state, run, owner: parseOwner(value.owner), files, position: { file, row }, rows, startedAtMs, endedAtMs };
+}
+
+function readList(list: unknown): LoadedFile[] | null {
+  if (!Array.isArray(list)) return null;
+  const files: LoadedFile[] = [];
+  for (const entry of list) {
+    if (!Array.isArray(entry)) return null;
+    const [path, bytes, checksum, loadedBy] = entry as unknown[];
+    if (typeof path !== 'string' || !isCount(bytes) || !isCount(checksum)) return null;
+    if (typeof loadedBy !== 'string' && loadedBy !== null) return null;
+    files.push({ path, bytes, crc32c: checksum, loadedBy });
+  }
+  return files;
+}
+
+function unpacked(filesGzip: unknown): unknown {
+  if (typeof filesGzip !== 'string') return null;
+  try {
+    const list = gunzipSync(Buffer.from(filesGzip, 'base64'), { maxOutputLength: MAX_UNPACKED_BYTES });
+    return parseJson(list.toString('utf8'));
+  } catch {
+    return null;
+  }
 }

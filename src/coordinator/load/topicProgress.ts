@@ -13,6 +13,7 @@
  * - A person set another offset after a run died: `base` is not what is saved. What is saved counts.
  * - The topic was made again: another `topicId`. Nothing of it was read yet.
  */
+import { inOneLine, isCount, isCountOrNull, isObject, parseJson } from '../../commit/shapes.ts';
 import type { SavedState } from '../../commit/types.ts';
 import { OffloadError } from '../../errors.ts';
 import { offsetKey } from '../../plan/places.ts';
@@ -78,17 +79,16 @@ export function resumedOffsets(
   return resumed;
 }
 
-function parse(key: string, value: string): PartitionProgress {
-  try {
-    const progress = JSON.parse(value) as PartitionProgress;
-    const { next, base } = progress;
-    if (Number.isSafeInteger(next) && (base === null || Number.isSafeInteger(base))) return progress;
-  } catch {
-    // Said below.
+function parse(key: string, text: string): PartitionProgress {
+  const value = parseJson(text);
+  if (isObject(value)) {
+    const { next, base, since, topicId, run } = value;
+    const isTexts = typeof run === 'string' && [since, topicId].every((id) => id === null || typeof id === 'string');
+    if (isTexts && isCount(next) && isCountOrNull(base)) return value as unknown as PartitionProgress;
   }
   throw new OffloadError(
     'SAVED_OFFSETS_INVALID',
-    `the record ${key} of the progress topic is "${value.slice(0, 200)}", which is no progress; correct it, or write a tombstone`,
+    `the record ${key} of the progress topic is "${inOneLine(text)}", which is no progress; correct it, or write a tombstone`,
     { context: { key } },
   );
 }

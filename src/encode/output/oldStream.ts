@@ -1,4 +1,5 @@
 /** Looks into an old file that is a stream of bytes, compressed or not: its first line, and what it ends with. */
+import { pipeline, Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import type { StreamCompression } from '../../config/writerOptions.ts';
 import { zstdFrames } from '../../decode/bounds.ts';
@@ -85,19 +86,28 @@ async function readEnds(file: ReadableFile, compression: StreamCompression): Pro
 
 /** Inflates the whole file: only then is it known how it ends. */
 async function gunzipEnds(file: ReadableFile): Promise<Ends> {
+  const source = Readable.from(piecesOf(file));
   const gunzip = createGunzip();
-  const feed = async (): Promise<void> => {
-    for (let position = 0; position < file.bytes; position += PIECE_BYTES) {
-      const piece = await file.read(position, Math.min(PIECE_BYTES, file.bytes - position));
-      if (!gunzip.write(piece)) await new Promise((resolve) => gunzip.once('drain', resolve));
-    }
-    gunzip.end();
-  };
+  // What fails in the file itself ends the other stream as well, with the same error.
+  pipeline(source, gunzip, () => {});
   const ends = new EndsOf();
-  const fed = feed().catch((error) => gunzip.destroy(error));
-  for await (const piece of gunzip) ends.add(piece);
-  await fed;
+  try {
+    for await (const piece of gunzip) ends.add(piece);
+  } finally {
+    // It has not been read to its end where the data ends before.
+    source.destroy();
+  }
+  // Zeros are passed over by every reader of gzip, with all that follows them: new rows would be there and not be seen.
+  const rest = file.bytes - gunzip.bytesWritten;
+  if (rest > 0)
+    throw new RangeError(`its data ends at byte ${gunzip.bytesWritten}, and ${rest} bytes of padding follow`);
   return ends;
+}
+
+async function* piecesOf(file: ReadableFile): AsyncGenerator<Buffer, void, undefined> {
+  for (let position = 0; position < file.bytes; position += PIECE_BYTES) {
+    yield await file.read(position, Math.min(PIECE_BYTES, file.bytes - position));
+  }
 }
 
 async function zstdEnds(file: ReadableFile): Promise<Ends> {
@@ -106,7 +116,8 @@ async function zstdEnds(file: ReadableFile): Promise<Ends> {
   const frames = zstdFrames(whole);
   const { decompress } = await zstdModule();
   const ends = new EndsOf();
-  for (const [index, { start, end }] of frames.entries()) {
+  for (const [index, { start, end, maxBytes }] of frames.entries()) {
+    if (maxBytes > MAX_ZSTD_BYTES) throw new RangeError(`a frame of it may inflate to ${maxBytes} bytes`);
     // Only the beginning and the end matter; frames between them are not inflated.
     if (ends.first.length < FIRST_BYTES || index === frames.length - 1) {
       ends.add(await decompress(whole.subarray(start, end)));

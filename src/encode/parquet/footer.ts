@@ -245,6 +245,7 @@ function decodeFooter(bytes: Uint8Array): ThriftStruct {
   }
 }
 
-function unsuitable(why: string, context: Record<string, string | number> = {}): OffloadError {
+/** What is wrong with a file; who knows its path adds it. */
+export function unsuitable(why: string, context: Record<string, string | number> = {}): OffloadError {
   return new OffloadError('TARGET_UNSUITABLE', `cannot use the file as Parquet: ${why}`, { context });
 }

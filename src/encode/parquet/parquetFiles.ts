@@ -14,6 +14,7 @@ import {
   TAIL_BYTES,
 } from './footer.ts';
 import { MAGIC } from './format.ts';
+import { checkOldFooter } from './oldFooter.ts';
 import { ParquetEncoder } from './parquetEncoder.ts';
 
 /** Parquet: the magic, row groups, and a footer in which they stand in order, whatever order they lie in. */
@@ -56,7 +57,9 @@ async function readFooter(
     const end = await file.read(file.bytes - endBytes, endBytes);
     const { footerStart, footerBytes } = readTail(end, file.bytes);
     const bytes = await file.read(footerStart, footerBytes);
-    return { footer: parseFooter(bytes), footerStart, footerBytes: bytes };
+    const footer = parseFooter(bytes);
+    checkOldFooter(footer, footerStart);
+    return { footer, footerStart, footerBytes: bytes };
   } catch (error) {
     if (!(error instanceof OffloadError) || error.code !== 'TARGET_UNSUITABLE') throw error;
     throw new OffloadError('TARGET_UNSUITABLE', `cannot append to ${file.path}: ${error.message}`, { cause: error });

@@ -30,6 +30,8 @@ const DAY_MS = 86_400_000;
  */
 export function canonicalValue(type: ColumnType, value: unknown, path = ''): unknown {
   if (value === null || value === undefined) return null;
+  // Times beyond the year 275,760 have no number of milliseconds.
+  if (value instanceof Date && Number.isNaN(value.getTime())) throw new ValueMismatch('its time cannot be told', path);
   if (typeof type !== 'string') return canonicalNested(type, value, path);
   switch (type) {
     case 'BOOLEAN':

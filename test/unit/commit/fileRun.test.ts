@@ -182,11 +182,15 @@ describe('two runs at a time', () => {
 
   test('an earlier number yields when a later one is there already', async () => {
     let late: RunSession | null = null;
-    const early = await load(options, {
-      onStep: async (name) => {
-        if (name === 'open.runCreated' && !late) late = await openSession({ ...options, takeOverAfterMs: 1 });
+    // It does not beat meanwhile: the later one would see that it is alive.
+    const early = await load(
+      { ...options, heartbeatMs: 60_000 },
+      {
+        onStep: async (name) => {
+          if (name === 'open.runCreated' && !late) late = await openSession({ ...options, takeOverAfterMs: 1 });
+        },
       },
-    });
+    );
     if (late) sessions.push(late);
     // The later run has settled: it fenced the earlier, which learns it from its first look.
     expect(early.outcome).toBe('RUN_ALIVE');

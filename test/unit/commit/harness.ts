@@ -3,7 +3,7 @@
  * code runs inside the tests and, compiled, in child processes that are killed or stopped at a step.
  */
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -12,8 +12,16 @@ import { openRun } from '../../../src/commit/session.ts';
 import type { TopicReader } from '../../../src/commit/streamState.ts';
 import type { FileState, Intent, RunSession } from '../../../src/commit/types.ts';
 import type { KafkaSettings, OffsetsSettings } from '../../../src/config/job.ts';
-import { OffloadError } from '../../../src/errors.ts';
-import { checksumFile, nodeFileSystem, syncFolder, writeSynced } from '../../../src/io.ts';
+import { ioError, OffloadError } from '../../../src/errors.ts';
+import {
+  type Clock,
+  checksumFile,
+  type FileSystem,
+  nodeFileSystem,
+  syncFolder,
+  unlessAbsent,
+  writeSynced,
+} from '../../../src/io.ts';
 import { Cluster } from '../../../src/kafka/cluster.ts';
 import { readTopicCommitted } from '../../../src/kafka/topicReader.ts';
 import { listOwnFiles } from '../../../src/sinks/localFiles.ts';
@@ -25,7 +33,8 @@ export const TOPIC = 'orders';
 export interface LoadOptions {
   /** Folder of the test: `offsets/` and `target/` are below it. */
   readonly base: string;
-  readonly target: 'folder' | 'file';
+  /** `partitioned`: a folder with folders by values. */
+  readonly target: 'folder' | 'file' | 'partitioned';
   readonly writeMode: 'Append' | 'Overwrite';
   /** Both partitions are read up to here. */
   readonly highWatermark: number;
@@ -113,11 +122,17 @@ export interface SessionHooks {
   readonly topics?: readonly string[];
   /** As `kafkaload offsets` opens a run: it has no staging. `discard` gives the ranges of a prepared run back. */
   readonly command?: { readonly discard: boolean };
+  /** Default: the file system and the clock of this machine. */
+  readonly fs?: FileSystem;
+  readonly clock?: Clock;
+  /** Reads the offsets topic in place of a broker. */
+  readonly reader?: TopicReader;
 }
 
 export async function openSession(options: LoadOptions, hooks: SessionHooks = {}): Promise<RunSession> {
   const { stream } = options;
-  const connected = stream ? topicReader(stream.bootstrapServers) : null;
+  const { reader, fs, clock } = hooks;
+  const connected = stream && !reader ? topicReader(stream.bootstrapServers) : null;
   try {
     const session = await openRun({
       config: CONFIG,
@@ -128,6 +143,9 @@ export async function openSession(options: LoadOptions, hooks: SessionHooks = {}
       kafka: kafkaSettings(stream?.bootstrapServers ?? 'localhost:9092'),
       log: hooks.log ?? (() => undefined),
       ...(connected ? { reader: connected.reader } : {}),
+      ...(reader ? { reader } : {}),
+      ...(fs ? { fs } : {}),
+      ...(clock ? { clock } : {}),
       ...(hooks.onStep ? { onStep: hooks.onStep } : {}),
       ...(hooks.command ? { discard: hooks.command.discard } : {}),
       ...(hooks.takeOver ? { takeOver: true } : {}),
@@ -149,16 +167,13 @@ export async function closeSession(session: RunSession | null): Promise<void> {
 }
 
 /** One whole run. Failures with a code are a result; anything else is thrown. */
-export async function load(
-  options: LoadOptions,
-  hooks: { onStep?: (name: string) => void | Promise<void>; log?: (line: string) => void } = {},
-): Promise<LoadResult> {
+export async function load(options: LoadOptions, hooks: SessionHooks = {}): Promise<LoadResult> {
   let session: RunSession | null = null;
   try {
     session = await openSession(options, hooks);
     const recovered = session.recovered.map(({ run }) => run);
     const warnings = session.recovered.flatMap((entry) => entry.warnings);
-    const intent = await stage(session, options, hooks.onStep);
+    const intent = await stage(session, options, hooks.onStep, hooks.fs);
     if (intent) await session.finish(intent);
     const rows = intent?.files.reduce((sum, file) => sum + file.rows, 0) ?? 0;
     return { outcome: 'ok', message: '', rows, recovered, warnings };
@@ -175,6 +190,7 @@ export async function stage(
   session: RunSession,
   options: LoadOptions,
   onStep: (name: string) => void | Promise<void> = () => undefined,
+  fs: FileSystem = nodeFileSystem,
 ): Promise<Intent | null> {
   const { root, file: exactPath } = folders(options.base);
   const previous = [0, 1].map((partition): PartitionOffset => {
@@ -188,27 +204,28 @@ export async function stage(
   });
   if (ranges.length === 0) return null;
   const isExact = options.target === 'file';
-  const replaced =
-    !isExact && options.writeMode === 'Overwrite' ? await listOwnFiles(nodeFileSystem, root, CONFIG) : [];
+  let replaced: readonly string[] = [];
   let old: FileState | null = null;
   const files: StagedFile[] = [];
   try {
+    if (!isExact && options.writeMode === 'Overwrite') replaced = await listOwnFiles(fs, root, CONFIG);
     if (isExact) {
-      old = await checksumFile(nodeFileSystem, exactPath);
-      const before = old ? await readFile(exactPath, 'utf8') : '';
+      old = await checksumFile(fs, exactPath);
+      const before = old ? (await fs.readFile(exactPath)).toString('utf8') : '';
       const staged = join(session.stagingPath, 'day.txt');
-      files.push(await stageFile(staged, exactPath, before + ranges.map(rowsOf).join(''), ranges));
+      files.push(await stageFile(fs, staged, exactPath, before + ranges.map(rowsOf).join(''), ranges));
     } else {
       for (const range of ranges) {
         const name = `part-0000${range.partition}-${session.run}.txt`;
-        files.push(await stageFile(join(session.stagingPath, name), join(root, name), rowsOf(range), [range]));
+        const folder = options.target === 'folder' ? root : join(root, `p=${range.partition}`);
+        files.push(await stageFile(fs, join(session.stagingPath, name), join(folder, name), rowsOf(range), [range]));
       }
     }
-    await syncFolder(nodeFileSystem, session.stagingPath);
+    await syncFolder(fs, session.stagingPath);
   } catch (error) {
     // As the coordinator does: a staging folder that is gone was removed by the run that took over.
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw new OffloadError('FENCED', 'staging is gone');
-    throw error;
+    throw ioError('stage in', session.stagingPath, error);
   }
   await onStep('stage.done');
   const commit = options.commit ?? true;
@@ -264,13 +281,14 @@ function rowsOf({ partition, startOffset, endOffset }: OffsetRange): string {
 }
 
 async function stageFile(
+  fs: FileSystem,
   stagedPath: string,
   targetPath: string,
   text: string,
   ranges: readonly OffsetRange[],
 ): Promise<StagedFile> {
-  await writeSynced(nodeFileSystem, stagedPath, Buffer.from(text), 'wx');
-  const state = await checksumFile(nodeFileSystem, stagedPath);
+  await writeSynced(fs, stagedPath, Buffer.from(text), 'wx');
+  const state = await checksumFile(fs, stagedPath);
   if (!state) throw new Error(`${stagedPath} is gone`);
   return { stagedPath, targetPath, rows: text.split('\n').length - 1, ...state, ranges };
 }
@@ -280,14 +298,23 @@ function compareText(a: string, b: string): number {
 }
 
 /** Every visible row, in order. */
-export async function visibleRows(options: LoadOptions): Promise<string[]> {
-  const { root } = folders(options.base);
+export async function visibleRows(options: LoadOptions, fs: FileSystem = nodeFileSystem): Promise<string[]> {
+  return (await rowsBelow(folders(options.base).root, fs)).sort(compareText);
+}
+
+async function rowsBelow(folder: string, fs: FileSystem): Promise<string[]> {
   const rows: string[] = [];
-  for (const name of await readdir(root).catch(() => [])) {
-    if (!name.endsWith('.txt')) continue;
-    rows.push(...(await readFile(join(root, name), 'utf8')).split('\n').slice(0, -1));
+  for (const name of (await unlessAbsent(fs.readdir(folder))) ?? []) {
+    const path = join(folder, name);
+    if (name.endsWith('.txt'))
+      rows.push(
+        ...String(await fs.readFile(path))
+          .split('\n')
+          .slice(0, -1),
+      );
+    else if (name.startsWith('p=')) rows.push(...(await rowsBelow(path, fs)));
   }
-  return rows.sort(compareText);
+  return rows;
 }
 
 export function expectedRows(from: number, to: number): string[] {
@@ -296,21 +323,22 @@ export function expectedRows(from: number, to: number): string[] {
   return rows.sort(compareText);
 }
 
-export async function savedText(options: LoadOptions): Promise<string> {
-  return readFile(join(folders(options.base).offsets, CONFIG), 'utf8').catch(() => '');
+export async function savedText(options: LoadOptions, fs: FileSystem = nodeFileSystem): Promise<string> {
+  return String((await unlessAbsent(fs.readFile(join(folders(options.base).offsets, CONFIG)))) ?? '');
 }
 
 /** Names in `staging/*`: runs whose staging was not removed. */
-export async function stagedRuns(options: LoadOptions): Promise<string[]> {
+export async function stagedRuns(options: LoadOptions, fs: FileSystem = nodeFileSystem): Promise<string[]> {
   const staging = join(folders(options.base).root, '_kafkaload', 'staging');
   const found: string[] = [];
-  for (const place of await readdir(staging).catch(() => [])) found.push(...(await readdir(join(staging, place))));
+  for (const place of (await unlessAbsent(fs.readdir(staging))) ?? [])
+    found.push(...(await fs.readdir(join(staging, place))));
   return found.sort(compareText);
 }
 
 /** Kinds of files beside the saved offsets, sorted: `['done']` after a run that ended. */
-export async function stateKinds(options: LoadOptions): Promise<string[]> {
-  const names = await readdir(folders(options.base).offsets).catch(() => []);
+export async function stateKinds(options: LoadOptions, fs: FileSystem = nodeFileSystem): Promise<string[]> {
+  const names = (await unlessAbsent(fs.readdir(folders(options.base).offsets))) ?? [];
   return names
     .filter((name) => name.startsWith('.'))
     .map((name) => name.split('.')[2] ?? '')

@@ -57,6 +57,8 @@ const LOGICAL: Readonly<Record<string, readonly [ScalarType, number]>> = {
   'long local-timestamp-micros': ['TIMESTAMP', 1],
   'long local-timestamp-nanos': ['TIMESTAMP_NS', 1],
 };
+/** Deeper than any schema is; keeps a damaged one from exhausting the stack. */
+const MAX_DEPTH = 100;
 const same: FromAvro = (value) => value;
 
 /**
@@ -65,10 +67,22 @@ const same: FromAvro = (value) => value;
 export function avroType(schema: unknown, refuse: (path: string, what: string) => never): AvroType {
   const names = new Map<string, AvroObject>();
   const open = new Set<AvroObject>();
+  let depth = 0;
 
   const visit = (inner: AvroSchema, path: string, namespace: string): AvroType => {
+    depth += 1;
+    if (depth > MAX_DEPTH) return refuse(path.slice(0, 100), `more than ${MAX_DEPTH} types inside each other`);
+    const found = visitType(inner, path, namespace);
+    depth -= 1;
+    return found;
+  };
+
+  const visitType = (inner: AvroSchema, path: string, namespace: string): AvroType => {
+    if (typeof inner !== 'string' && (typeof inner !== 'object' || inner === null)) {
+      return refuse(path, `${JSON.stringify(inner)}, which is no type`);
+    }
     if (typeof inner === 'string') {
-      const primitive = PRIMITIVES[inner];
+      const primitive = Object.hasOwn(PRIMITIVES, inner) ? PRIMITIVES[inner] : undefined;
       if (primitive !== undefined) return { type: primitive, convert: same };
       const named = names.get(inner) ?? names.get(`${namespace}.${inner}`);
       if (named === undefined) return refuse(path, `the type ${inner}, which the schema does not define`);

@@ -2,6 +2,7 @@
 import zlib from 'node:zlib';
 import { crc32 } from '@node-rs/crc32';
 import snappy from 'snappy';
+import { snappyBound, zstdFrames } from '../../../decode/bounds.ts';
 import { messageOf, OffloadError } from '../../../errors.ts';
 import { fileBytes } from '../fileBytes.ts';
 import type { OpenFileOptions } from '../fileTypes.ts';
@@ -10,6 +11,8 @@ const MAGIC = Buffer.from([0x4f, 0x62, 0x6a, 0x01]);
 const SYNC_BYTES = 16;
 /** A header has the schema and a few names. */
 const MAX_HEADER_BYTES = 16 * 1024 * 1024;
+/** Rows that take no byte, with nothing but nulls: a block that claims more of them than so many is damaged. */
+const MAX_EMPTY_ROWS = 1_000_000;
 
 export interface AvroBlock {
   readonly records: number;
@@ -70,16 +73,23 @@ async function* blocks(
 ): AsyncGenerator<AvroBlock, void, undefined> {
   while (await input.has(1)) {
     const records = await input.long();
+    if (records < 0) throw damaged(file, `a block claims ${records} rows`);
     const compressed = await input.bytes(input.limit);
     const bytes = await inflate(file, codec, Buffer.from(compressed), input.limit);
     if (!(await input.exactly(SYNC_BYTES)).equals(sync)) {
       throw damaged(file, `the block that ends at byte ${input.position} is not followed by the sync marker`);
+    }
+    if (records > bytes.length + MAX_EMPTY_ROWS) {
+      throw damaged(file, `a block claims ${records} rows in ${bytes.length} bytes`);
     }
     yield { records, bytes };
   }
 }
 
 async function inflate(file: string, codec: string, bytes: Buffer, limit: number): Promise<Buffer> {
+  const allow = (inflatedBytes: number): void => {
+    if (inflatedBytes > limit) throw new RangeError(`to ${inflatedBytes} bytes, and ${limit} are allowed`);
+  };
   try {
     switch (codec) {
       case 'null':
@@ -87,11 +97,13 @@ async function inflate(file: string, codec: string, bytes: Buffer, limit: number
       case 'deflate':
         return zlib.inflateRawSync(bytes, { maxOutputLength: limit });
       case 'snappy': {
+        allow(snappyBound(bytes));
         const inflated = (await snappy.uncompress(bytes.subarray(0, -4))) as Buffer;
         if (crc32(inflated) !== bytes.readUInt32BE(bytes.length - 4)) throw new RangeError('its checksum is another');
         return inflated;
       }
       case 'zstandard':
+        allow(zstdFrames(bytes).reduce((sum, { maxBytes }) => sum + maxBytes, 0));
         return await (await import('@mongodb-js/zstd')).decompress(bytes);
     }
   } catch (error) {
