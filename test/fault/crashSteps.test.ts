@@ -120,10 +120,9 @@ describe('killed at each named step', () => {
       return { chain, ...(await chain.explore()) };
     });
     const own = share(chains.map((explored) => explored.own));
-    // Of a recovery, the half of the combinations has every layout in each mode and with each way to write.
-    const recovery = share(
-      chains.map((explored, index) => (IS_WHOLE && (index + Math.floor(index / 4)) % 2 === 1 ? [] : explored.recovery)),
-    );
+    // Half of the combinations has every layout in each mode of offsets and with each way to write.
+    const isRecovered = (index: number): boolean => (index + Math.floor(index / 4) + Math.floor(index / 8)) % 2 === 0;
+    const recovery = share(chains.map((explored, index) => (IS_WHOLE && !isRecovered(index) ? [] : explored.recovery)));
     await together(chains, ({ chain }, index) => killAll(chain, own[index] ?? [], recovery[index] ?? []));
   });
 

@@ -12,7 +12,7 @@ import { type SteppedCommand, type SteppedRun, type StepTarget, startStepped, ta
 import { delay } from './wait.ts';
 import { type OffloadJob, type OffsetsMode, query, type Workspace } from './workspace.ts';
 
-export const PARTITIONS = [0, 1] as const;
+const PARTITIONS = [0, 1] as const;
 /** Rows a run takes of each partition. */
 const BATCH = 12;
 /** Five seconds are promised; a machine that is busy with other tests is given more. */
