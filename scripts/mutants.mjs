@@ -11,7 +11,11 @@ import { join } from 'node:path';
 /** Beside `dist`: the command finds its packages and its version from there. */
 const COPY = 'dist-mutant';
 
-const CRASH = { file: 'test/fault/crashSteps.test.ts', test: 'an offload loses nothing', only: 'folder Append STREAM' };
+const CRASH = {
+  file: 'test/fault/crashSteps.test.ts',
+  test: 'an offload loses nothing',
+  env: { KAFKALOAD_CRASH_ONLY: 'folder Append STREAM', KAFKALOAD_CRASH_STEPS: 'publish.' },
+};
 const OTHERS = 'test/fault/crashOthers.test.ts';
 
 const STREAM_PUBLISH = '        const outcome = await publishLocalFiles(intent, { fs, writer: this.run, step });\n';
@@ -143,7 +147,7 @@ export async function killMutants(root, names) {
 
 /** @returns Names of the tests that failed. */
 function tryMutant(root, { name, tests, changes, sources }) {
-  const env = { ...process.env, KAFKALOAD_FAULTS: '', ...(tests.only && { KAFKALOAD_CRASH_ONLY: tests.only }) };
+  const env = { ...process.env, KAFKALOAD_FAULTS: '', ...tests.env };
   if (sources) {
     for (const { file, from, to } of changes) replaceOnce(name, file, readFileSync(join(root, file), 'utf8'), from, to);
     env.KAFKALOAD_TEST_MUTANT = JSON.stringify(changes);

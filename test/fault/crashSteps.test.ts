@@ -7,10 +7,12 @@ import { OFFSETS_MODES, Workspace } from '../helpers/workspace.ts';
 /**
  * The whole command is killed with SIGKILL at its named steps, on a real broker. `KAFKALOAD_FAULTS=all` kills every
  * combination of layout, write mode and offsets mode at every step it passes, the first and the last time; without it four
- * combinations, and in them each step once. `KAFKALOAD_CRASH_ONLY='folder Append STREAM'` chooses one.
+ * combinations, and in them each step once. `KAFKALOAD_CRASH_ONLY='folder Append STREAM'` chooses one,
+ * `KAFKALOAD_CRASH_STEPS=publish.` some of its steps.
  */
-/** Only this combination, at every step. */
+/** Only this combination, at every step; and of these only the ones that begin so. */
 const ONLY = process.env.KAFKALOAD_CRASH_ONLY || null;
+const ONLY_STEPS = process.env.KAFKALOAD_CRASH_STEPS ?? '';
 const IS_WHOLE = process.env.KAFKALOAD_FAULTS === 'all' || ONLY !== null;
 /** Runs wait for the broker half of the time. */
 const AT_A_TIME = 3;
@@ -75,7 +77,7 @@ function nameOf({ layout, writeMode, mode }: Combination): string {
 
 /** Every target; or of each name one, in one of the chains that pass it: they take turns. */
 function share(lists: readonly (readonly StepTarget[])[]): StepTarget[][] {
-  if (IS_WHOLE) return lists.map((list) => [...list]);
+  if (IS_WHOLE) return lists.map((list) => list.filter(({ name }) => name.startsWith(ONLY_STEPS)));
   const shares = lists.map((): StepTarget[] => []);
   const names = new Set(lists.flat().map(({ name }) => name));
   let turn = 0;

@@ -13,6 +13,9 @@ import { type OffsetsMode, sorted, type Workspace } from './workspace.ts';
 /** Rows a load takes, and those of a transaction: each load has several. */
 const LOAD_ROWS = 30;
 const CHUNK_ROWS = 10;
+const WRITTEN = 'load.allWritten';
+/** Nobody waits for signs of life here, and each is a transaction. */
+const SIGNS = { heartbeatMs: 60_000, takeOverAfterMs: 180_000 };
 
 export interface LoadKind {
   readonly from: 'files' | 'topic';
@@ -41,14 +44,25 @@ export class LoadChain {
   ): Promise<LoadChain> {
     const sink = { partitions: 2, chunkRecords: CHUNK_ROWS };
     const isTopic = kind.from === 'topic';
-    const job = await LoadJob.make(workspace, { mode: kind.mode, sink, ...(isTopic && { from: source.topic }) });
+    const job = await LoadJob.make(workspace, {
+      mode: kind.mode,
+      sink,
+      signs: SIGNS,
+      ...(isTopic && { from: source.topic }),
+    });
     return new LoadChain(kind, job, isTopic ? [...source.values] : []);
   }
 
   /** Steps of a load that nothing went before but one that has ended. */
   async explore(): Promise<StepTarget[]> {
     await this.#run(await this.#args());
-    return targetsOf((await this.#run(await this.#args())).steps);
+    const { steps } = await this.#run(await this.#args());
+    // How many transactions there are goes by the time that workers take; before and behind the last, there is one each.
+    const early = targetsOf(steps).filter(({ nth }) => nth === 1);
+    const late = targetsOf(steps, WRITTEN).filter(
+      ({ name, nth }) => nth === 1 && steps.indexOf(name) < steps.indexOf(WRITTEN),
+    );
+    return [...early, ...late];
   }
 
   /** Starts a load that is killed there. From a topic the next one goes on; files are brought to their end first. */
