@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { parseCommandLine, type Request } from './config/commandLine.ts';
-import type { Job, OffsetsJob } from './config/job.ts';
+import type { Job, OffsetsJob, VerifyJob } from './config/job.ts';
 import type { Environment } from './config/options.ts';
 import type { SampleJob } from './config/sampleJob.ts';
 import type { Log } from './coordinator/log.ts';
@@ -44,8 +44,7 @@ export async function main(argv: readonly string[], surroundings: Surroundings):
       stdout.write(request.text);
       return 0;
     }
-    await answer(request, surroundings);
-    return 0;
+    return await answer(request, surroundings);
   } catch (error) {
     const failure = surroundings.signal.aborted ? stopped(surroundings.signal, error) : toOffloadError(error);
     stderr.write(`${describeError(failure, verbose)}\n`);
@@ -53,37 +52,44 @@ export async function main(argv: readonly string[], surroundings: Surroundings):
   }
 }
 
-/** Does what needs more than the command line. */
-async function answer(request: Exclude<Request, { kind: 'print' }>, surroundings: Surroundings): Promise<void> {
+/** Does what needs more than the command line. @returns The exit status. */
+async function answer(request: Exclude<Request, { kind: 'print' }>, surroundings: Surroundings): Promise<number> {
   const { environment, stdout } = surroundings;
   switch (request.kind) {
     case 'run': {
       const { resolveJob } = await import('./config/resolveJob.ts');
-      return runJob(await resolveJob(request.options, environment), surroundings);
+      await runJob(await resolveJob(request.options, environment), surroundings);
+      return 0;
     }
     case 'offsets': {
       const { resolveOffsetsJob } = await import('./config/resolveJob.ts');
-      return runOffsets(await resolveOffsetsJob(request.action, request.options, environment), surroundings);
+      await runOffsets(await resolveOffsetsJob(request.action, request.options, environment), surroundings);
+      return 0;
+    }
+    case 'verify': {
+      const { resolveVerifyJob } = await import('./config/resolveJob.ts');
+      return runVerify(await resolveVerifyJob(request.options, environment), surroundings);
     }
     case 'sample': {
       const { resolveSampleJob } = await import('./config/sampleJob.ts');
-      return runSample(await resolveSampleJob(request.options, environment), surroundings);
+      await runSample(await resolveSampleJob(request.options, environment), surroundings);
+      return 0;
     }
     case 'check': {
       const { checkConfig } = await import('./config/checkConfig.ts');
       stdout.write(await checkConfig(request.options, environment));
-      return;
+      return 0;
     }
     case 'completion': {
       const { completionScript } = await import('./completion/scripts.ts');
       stdout.write(completionScript(request.shell));
-      return;
+      return 0;
     }
     case 'candidates': {
       const { completeWords } = await import('./completion/candidates.ts');
       const lines = await completeWords(request.words, environment);
       stdout.write(lines.map((line) => `${line}\n`).join(''));
-      return;
+      return 0;
     }
   }
 }
@@ -120,6 +126,21 @@ async function runOffsets(job: OffsetsJob, { stdout, stderr, signal, loadOffsets
   signal.throwIfAborted();
   const report = await command(job, log, signal);
   stdout.write(job.report === 'json' ? formatOffsetsJson(report) : `${formatOffsetsReport(report)}\n`);
+}
+
+/** @returns 3 where anything is lost, doubled or damaged. */
+async function runVerify(job: VerifyJob, { stdout, stderr, signal }: Surroundings): Promise<number> {
+  const [{ createLog }, { formatVerifyJson, formatVerifyReport }, { verify }] = await Promise.all([
+    import('./coordinator/log.ts'),
+    import('./verify/report.ts'),
+    import('./verify/verify.ts'),
+  ]);
+  const log = await createLog({ verbose: job.verbose, stderr });
+  for (const note of job.notes) log.debug(note);
+  signal.throwIfAborted();
+  const report = await verify(job, signal);
+  stdout.write(job.report === 'json' ? formatVerifyJson(report) : `${formatVerifyReport(report)}\n`);
+  return report.findings.length === 0 ? 0 : 3;
 }
 
 async function runSample(job: SampleJob, { stdout, stderr, signal }: Surroundings): Promise<void> {

@@ -1,3 +1,5 @@
+import type { OutputFormat } from './config/writerOptions.ts';
+
 /**
  * What crosses between folders and between threads: plain data only, so that structured clone carries it whole.
  *
@@ -29,11 +31,32 @@ export interface GapCounts {
   readonly aborted: number;
   /** Offsets for which the log holds no record any more: compaction, or batches that were emptied. */
   readonly compacted: number;
-  /** Offsets below the log start: deleted by retention or by a person. */
+  /**
+   * Offsets that were due and lay below the log start when the run was planned: before its range. Whether retention or a
+   * person deleted them, the broker does not tell.
+   */
+  readonly deleted: number;
+  /** Offsets of the range that were deleted while the run was on its way to them. */
   readonly lost: number;
 }
 
-export const NO_GAPS: GapCounts = { control: 0, aborted: 0, compacted: 0, lost: 0 };
+export const NO_GAPS: GapCounts = { control: 0, aborted: 0, compacted: 0, deleted: 0, lost: 0 };
+
+/** A column of files that holds topics, partitions or offsets as they are. */
+export interface OriginColumn {
+  readonly name: string;
+  readonly type: 'LONG' | 'INT' | 'STRING';
+  /** Among the columns of the files, from 0: in CSV without a header nothing else tells it. */
+  readonly index: number;
+}
+
+/** Of files with one row a message: how they are read again, and which columns tell where a row is from; null: none does. */
+export interface FileContent {
+  readonly output: OutputFormat;
+  readonly topic: OriginColumn | null;
+  readonly partition: OriginColumn | null;
+  readonly offset: OriginColumn | null;
+}
 
 /** A staged file, complete and synced, not yet visible. */
 export interface StagedFile {

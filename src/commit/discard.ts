@@ -6,7 +6,9 @@
  * 1. The intent is this session's (FILE: renamed to its number; STREAM: others are fenced). Left: an intent as before.
  * 2. The staging folder is put aside by one rename. From then on nobody can publish from it, whoever wakes up: every
  *    link and rename of a staged file fails. Left: the next run puts the folder back and finishes (intent.ts).
- * 3. Look for anything that is published. There is: the folder is put back, and the run refused.
+ * 3. Look for anything that is published. There is: the folder is put back, and the run refused. Else its manifest
+ *    goes, which a run without rows has, or one whose files were removed again: it would tell of offsets that the next
+ *    run reads.
  * 4. The intent goes (FILE: it becomes `fenced`; STREAM: tombstone). Left: a folder that a record still names.
  * 5. The folder is removed.
  *
@@ -17,6 +19,7 @@ import { basename, dirname, join, relative } from 'node:path';
 import { OffloadError } from '../errors.ts';
 import { checksumFile, type FileSystem, syncFolder, unlessAbsent } from '../io.ts';
 import { listVisibleFiles, sameState } from '../sinks/localFiles.ts';
+import { manifestPath } from '../sinks/manifest.ts';
 import type { IntentRecord } from './intent.ts';
 import { isStagingPathOf, rootOfStaging, withdrawnPathOf } from './names.ts';
 
@@ -42,7 +45,7 @@ export async function withdrawStaging(fs: FileSystem, record: IntentRecord): Pro
   await unlessAbsent(fs.rename(stagingPath, withdrawnPathOf(stagingPath)));
   await unlessAbsent(syncFolder(fs, dirname(stagingPath)));
   const why = await findPublished(fs, record);
-  if (why === null) return;
+  if (why === null) return removeManifest(fs, record);
   await restoreStaging(fs, record);
   throw refuseDiscard(record, why);
 }
@@ -65,6 +68,13 @@ async function checkPlace(fs: FileSystem, record: IntentRecord): Promise<void> {
       `do this on host ${host}; if that folder is lost for good, make an empty one here and do it again`,
     );
   }
+}
+
+/** Nobody can write it again: that takes the staging folder. */
+async function removeManifest(fs: FileSystem, { stagingPath, config, run }: IntentRecord): Promise<void> {
+  const path = manifestPath(rootOfStaging(stagingPath), config, run);
+  await unlessAbsent(fs.unlink(path));
+  await unlessAbsent(syncFolder(fs, dirname(path)));
 }
 
 /** Undoes step 2. */

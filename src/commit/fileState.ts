@@ -27,6 +27,9 @@ import {
 import { parseJson } from './shapes.ts';
 import type { SavedState } from './types.ts';
 
+/** Listings in a row that must agree. */
+const LISTINGS = 4;
+
 export class OffsetsFolder {
   readonly path: string;
   readonly #fs: FileSystem;
@@ -42,15 +45,19 @@ export class OffsetsFolder {
     return join(this.path, formatStateName(this.#config, name));
   }
 
-  /** Counts when two listings in a row agree: `readdir` can miss a file that is renamed meanwhile. */
+  /**
+   * Counts when four listings in a row agree: `readdir` can miss a file that is renamed meanwhile. The file of a run is
+   * renamed three times until it stays (`run`, `intent`, `done`), so four in a row cannot all have missed it.
+   */
   async list(): Promise<StateName[]> {
     let last: string | null = null;
-    for (;;) {
+    for (let agreed = 1; ; ) {
       const files = (await unlessAbsent(this.#fs.readdir(this.path))) ?? [];
       const names = files.map((file) => parseStateName(this.#config, file)).filter((name) => name !== null);
       names.sort((a, b) => compareNames(a, b) || (a.kind < b.kind ? -1 : 1));
       const now = names.map((name) => formatStateName(this.#config, name)).join('/');
-      if (now === last) return names;
+      agreed = now === last ? agreed + 1 : 1;
+      if (agreed === LISTINGS) return names;
       last = now;
     }
   }

@@ -2,12 +2,12 @@
  * The intent of a run in its two forms: the whole of it, `intent.json` in the staging folder (a list of files can
  * exceed a Kafka message), and the small record that is the point of no return, with the size and CRC-32C of the whole.
  */
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { crc32c } from '@node-rs/crc32';
 import { OffloadError } from '../errors.ts';
-import { type FileSystem, unlessAbsent } from '../io.ts';
+import { type FileSystem, syncFolder, unlessAbsent } from '../io.ts';
 import type { PartitionOffset } from '../tasks.ts';
-import { isRunId, isStagingPathOf, NO_STAGING, withdrawnPathOf } from './names.ts';
+import { isRunId, isStagingPathOf, NO_STAGING, rootOfStaging, withdrawnPathOf } from './names.ts';
 import type { Owner } from './owner.ts';
 import type { SavedOffsets, TopicsInUse } from './savedOffsets.ts';
 import {
@@ -120,8 +120,8 @@ export function makeChangeRecord(
 }
 
 /** The run whose manifest is the last one, once this record is committed. */
-export function lastManifest({ change, run, manifestCrc32c }: IntentRecord): SavedState['previousRun'] {
-  return change ? change.previousRun : { run, manifestCrc32c };
+export function lastManifest({ change, run, manifestCrc32c, stagingPath }: IntentRecord): SavedState['previousRun'] {
+  return change ? change.previousRun : { run, manifestCrc32c, root: rootOfStaging(stagingPath) };
 }
 
 /** One line of JSON. Offsets stand as `{"TOPIC": [[PARTITION, PREVIOUS, NEXT], ...]}`: 10,000 partitions fit a message. */
@@ -210,6 +210,7 @@ export async function loadIntent(fs: FileSystem, record: IntentRecord): Promise<
   let bytes = await unlessAbsent(fs.readFile(path));
   if (!bytes) {
     await unlessAbsent(fs.rename(withdrawnPathOf(record.stagingPath), record.stagingPath));
+    await unlessAbsent(syncFolder(fs, dirname(record.stagingPath)));
     bytes = await unlessAbsent(fs.readFile(path));
   }
   if (!bytes) return null;

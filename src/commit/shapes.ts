@@ -39,7 +39,9 @@ export function isFileState(value: unknown): value is FileState {
 }
 
 export function isPreviousRun(value: unknown): value is SavedState['previousRun'] {
-  return value === null || (isObject(value) && typeof value.run === 'string' && isCount(value.manifestCrc32c));
+  if (value === null) return true;
+  if (!isObject(value) || typeof value.run !== 'string' || !isCount(value.manifestCrc32c)) return false;
+  return typeof (value.root ?? '') === 'string';
 }
 
 /** What a JSON text holds; undefined for one that is none. */

@@ -245,7 +245,7 @@ function parseRunRecord(record: TopicRecord | undefined): RunRecord | null {
 
 interface LastCommit extends TopicsInUse {
   readonly topicIds: Readonly<Record<string, string>>;
-  readonly previousRun: { readonly run: string; readonly manifestCrc32c: number } | null;
+  readonly previousRun: SavedState['previousRun'];
 }
 
 export function formatLastCommit(record: IntentRecord): string {

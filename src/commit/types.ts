@@ -1,4 +1,4 @@
-import type { GapCounts, OffsetRange, PartitionOffset, StagedFile } from '../tasks.ts';
+import type { FileContent, GapCounts, OffsetRange, PartitionOffset, StagedFile } from '../tasks.ts';
 import type { SavedOffset } from './savedOffsets.ts';
 
 /** Where the rows of a run go. */
@@ -12,6 +12,15 @@ export type PublishTarget =
 export interface FileState {
   readonly bytes: number;
   readonly crc32c: number;
+}
+
+/** The run before, for one that follows it. */
+export interface LastRun {
+  readonly run: string;
+  /** CRC-32C of its manifest. */
+  readonly manifestCrc32c: number;
+  /** Folder whose `_kafkaload/` holds its manifest, absolute; null: its rows went to a topic, and there is none. */
+  readonly root: string | null;
 }
 
 /**
@@ -38,10 +47,12 @@ export interface Intent {
   readonly gaps: readonly (GapCounts & { readonly topic: string; readonly partition: number })[];
   /** Topic id (UUID) by topic name; absent where the broker has none. */
   readonly topicIds: Readonly<Record<string, string>>;
+  /** What tells `verify` where offsets stand in the files; absent where a row need not be a message. */
+  readonly content?: FileContent;
   /** Folder that holds `_kafkaload/`: the target folder, or the folder of the target file. */
   readonly root: string;
-  /** The run before this one and the CRC-32C of its manifest; null on the first. */
-  readonly previousRun: { readonly run: string; readonly manifestCrc32c: number } | null;
+  /** The run before this one; null on the first. */
+  readonly previousRun: LastRun | null;
   readonly createdAtMs: number;
 }
 
@@ -53,7 +64,7 @@ export interface SavedState {
   readonly others: readonly PartitionOffset[];
   /** Topic ids at the last commit, by topic name. */
   readonly topicIds: Readonly<Record<string, string>>;
-  readonly previousRun: { readonly run: string; readonly manifestCrc32c: number } | null;
+  readonly previousRun: LastRun | null;
 }
 
 /** A prepared run that was withdrawn: `previous` is still what is saved, and the next run reads up to `next` again. */

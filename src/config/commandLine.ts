@@ -2,16 +2,30 @@ import { type Command, CommanderError } from 'commander';
 import { OffloadError } from '../errors.ts';
 import { didYouMean } from './nearest.ts';
 import { buildOffsetsCommand } from './offsetsCommandLine.ts';
-import type { CheckOptions, CliOptions, OffsetsAction, OffsetsOptions, SampleOptions } from './options.ts';
+import type {
+  CheckOptions,
+  CliOptions,
+  OffsetsAction,
+  OffsetsOptions,
+  SampleOptions,
+  VerifyOptions,
+} from './options.ts';
 import { buildRunCommand, type Configure, readRunOptions } from './runCommandLine.ts';
 import { buildSampleCommand } from './sampleCommandLine.ts';
-import { buildCompletionCommand, buildConfigCommand, SHELLS, type Shell } from './toolCommandLines.ts';
+import {
+  buildCompletionCommand,
+  buildConfigCommand,
+  buildVerifyCommand,
+  SHELLS,
+  type Shell,
+} from './toolCommandLines.ts';
 
 /** What a command line asks for: a run, another command, or a text to print on stdout. */
 export type Request =
   | { readonly kind: 'run'; readonly options: CliOptions }
   | { readonly kind: 'offsets'; readonly action: OffsetsAction; readonly options: OffsetsOptions }
   | { readonly kind: 'sample'; readonly options: SampleOptions }
+  | { readonly kind: 'verify'; readonly options: VerifyOptions }
   | { readonly kind: 'check'; readonly options: CheckOptions }
   | { readonly kind: 'completion'; readonly shell: Shell }
   /** What a completion script asks on each press of the key: the words up to the cursor, the last one unfinished. */
@@ -28,6 +42,10 @@ const COMMANDS = {
   sample: {
     build: (configure, done) => buildSampleCommand(configure, (options) => done({ kind: 'sample', options })),
     missing: 'sample needs --config NAME',
+  },
+  verify: {
+    build: (configure, done) => buildVerifyCommand(configure, (options) => done({ kind: 'verify', options })),
+    missing: 'verify needs --path',
   },
   config: {
     build: (configure, done) => buildConfigCommand(configure, (options) => done({ kind: 'check', options })),

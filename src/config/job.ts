@@ -199,6 +199,16 @@ export interface Job {
   readonly warnings: readonly string[];
 }
 
+/** `kafkaload verify`, resolved and frozen. */
+export interface VerifyJob extends Pick<Job, 'report' | 'verbose' | 'notes'> {
+  /** Absolute. */
+  readonly path: string;
+  /** Reads the rows, too. */
+  readonly deep: boolean;
+  /** The one config that is looked at, with what is saved of it; null: all that wrote to the path. */
+  readonly saved: (Pick<Job, 'config' | 'offsets'> & Pick<OffsetsJob, 'selection' | 'kafka'>) | null;
+}
+
 /** One sub-command of `kafkaload offsets`, resolved and frozen. */
 export interface OffsetsJob extends Pick<Job, 'config' | 'offsets' | 'dryRun' | 'report' | 'verbose' | 'notes'> {
   readonly selection: TopicSelection;

@@ -52,6 +52,11 @@ export interface OffsetsOptions extends Pick<CliOptions, 'config' | 'conf' | 're
   readonly discard?: boolean;
 }
 
+/** The command line of `kafkaload verify`. */
+export interface VerifyOptions extends Pick<CliOptions, 'path' | 'config' | 'conf' | 'report' | 'verbose'> {
+  readonly deep?: boolean;
+}
+
 /** What a job depends on besides options and file. */
 export interface Environment {
   readonly env: Readonly<Record<string, string | undefined>>;

@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto';
 import { basename, dirname, resolve } from 'node:path';
 import { OffloadError } from '../errors.ts';
-import type { Job, KafkaSettings, OffsetsJob, OffsetsSettings, TopicSink } from './job.ts';
+import type { Job, KafkaSettings, OffsetsJob, OffsetsSettings, TopicSink, VerifyJob } from './job.ts';
 import { type JobContext, prepareJob } from './jobContext.ts';
 import { type JobSink, type JobSource, resolveSink, resolveSource } from './jobParts.ts';
 import { loadConfig } from './loadConfig.ts';
 import { parseOffsetsOption } from './offsetSpecs.ts';
 import { lockFolder, resolveOffsets } from './offsetsSettings.ts';
-import type { CliOptions, Environment, OffsetsAction, OffsetsOptions } from './options.ts';
+import type { CliOptions, Environment, OffsetsAction, OffsetsOptions, VerifyOptions } from './options.ts';
 import { resolveRunOptions } from './runOptions.ts';
 import { findEntry, reachKafka, readProperties, topicNameOf } from './topicEntry.ts';
 import { namedTopics } from './topicSelection.ts';
@@ -60,27 +60,61 @@ export async function resolveOffsetsJob(
   if (options.config === undefined) {
     throw usage('--config is missing; name the entry under kafka.topics whose offsets are meant: --config NAME');
   }
-  const loaded = await loadConfig(options, environment);
-  const named = findEntry(options.config, '--config', loaded);
-  const properties = readProperties({ loaded, named, connection: null, more: null });
-  const place = { cwd: environment.cwd, deserializers: loaded.deserializers, topicName: topicNameOf(named) };
-  const { source, notes } = await resolveTopicSource(properties, named, {}, place);
-  const { selection, kafka } = source;
-  const offsets = await resolveOffsets(loaded.tree.kafka, namedTopics(selection), environment.cwd);
-  const spec = options.offsets === undefined ? null : parseOffsetsOption(options.offsets, '--offsets', selection);
+  const entry = await resolveEntry(options.config, options, environment);
+  const spec = options.offsets === undefined ? null : parseOffsetsOption(options.offsets, '--offsets', entry.selection);
   return deepFreeze({
     action,
-    config: named.name,
-    selection,
-    kafka,
-    offsets: offsets.settings,
-    notes: [...new Set([...notes, ...offsets.notes])],
+    ...entry,
     spec,
     discard: options.discard ?? false,
     dryRun,
     report,
     verbose,
   });
+}
+
+/**
+ * The same for `verify`, which reads a configuration only where it names an entry.
+ *
+ * @throws OffloadError as `resolveJob`.
+ */
+export async function resolveVerifyJob(options: VerifyOptions, environment: Environment): Promise<VerifyJob> {
+  const { report, verbose } = resolveRunOptions(options, environment);
+  if (options.path === undefined) {
+    throw usage('--path is missing; name the folder, or the file of --write-coalesce 1, that runs have written');
+  }
+  const entry = options.config === undefined ? null : await resolveEntry(options.config, options, environment);
+  const { notes = [], ...saved } = entry ?? {};
+  return deepFreeze({
+    path: resolve(environment.cwd, options.path),
+    deep: options.deep ?? false,
+    saved: entry && (saved as Omit<typeof entry, 'notes'>),
+    notes,
+    report,
+    verbose,
+  });
+}
+
+/** What is saved of an entry, and where. */
+async function resolveEntry(
+  config: string,
+  options: Pick<CliOptions, 'conf'>,
+  environment: Environment,
+): Promise<Pick<OffsetsJob, 'config' | 'selection' | 'kafka' | 'offsets' | 'notes'>> {
+  const loaded = await loadConfig(options, environment);
+  const named = findEntry(config, '--config', loaded);
+  const properties = readProperties({ loaded, named, connection: null, more: null });
+  const place = { cwd: environment.cwd, deserializers: loaded.deserializers, topicName: topicNameOf(named) };
+  const { source, notes } = await resolveTopicSource(properties, named, {}, place);
+  const { selection, kafka } = source;
+  const offsets = await resolveOffsets(loaded.tree.kafka, namedTopics(selection), environment.cwd);
+  return {
+    config: named.name,
+    selection,
+    kafka,
+    offsets: offsets.settings,
+    notes: [...new Set([...notes, ...offsets.notes])],
+  };
 }
 
 /** Where offsets are saved; a job without an entry to save them by keeps its lock and its intents beside its files. */

@@ -19,6 +19,7 @@ Examples:
 Commands (each has --help):
   kafkaload offsets show|set|reset|recover --config NAME   saved offsets
   kafkaload sample --config NAME                           the last messages as rows, and their columns
+  kafkaload verify --path PATH [--config NAME] [--deep]    shows that what was written is there, once
   kafkaload config check [--conf FILE]                     validates the configuration file and prints it
   kafkaload completion bash|zsh|fish                       a script that completes this command
 

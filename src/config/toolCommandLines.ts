@@ -1,5 +1,5 @@
 import { Argument, Command } from 'commander';
-import type { CheckOptions } from './options.ts';
+import type { CheckOptions, VerifyOptions } from './options.ts';
 import type { Configure } from './runCommandLine.ts';
 
 export const SHELLS = ['bash', 'zsh', 'fish'] as const;
@@ -22,6 +22,35 @@ Examples:
   Once, for fish:
     kafkaload completion fish > ~/.config/fish/completions/kafkaload.fish
 `;
+
+const VERIFY_EXAMPLES = `
+Examples:
+  Files and offsets that runs recorded below a folder:
+    kafkaload verify --path /data/orders
+
+  The offsets of all rows as well, beside what is saved and what the topic still holds:
+    kafkaload verify --path /data/orders --config orders --deep
+
+Exit status: 0 all is there once, 3 something is lost, doubled or damaged, 1 and 2 as for kafkaload itself.
+`;
+
+/** `kafkaload verify`. */
+export function buildVerifyCommand(configure: Configure, onRequest: (options: VerifyOptions) => void): Command {
+  return configure(new Command('kafkaload verify'))
+    .usage('--path PATH [options]')
+    .description('Shows that what runs have written is there, each offset once. Looks only, also during a run.')
+    .helpOption('-h, --help', 'print this text')
+    .helpCommand(false)
+    .allowExcessArguments(false)
+    .option('--path <path>', 'folder that was written to, or the file of --write-coalesce 1')
+    .option('--config <name>', 'this config alone, and what is saved of it (default: all that wrote there)')
+    .option('--deep', 'read the rows: their offsets, and with --config those of the messages in the topic')
+    .option('--conf <file>', 'configuration file (default: as for kafkaload itself)')
+    .option('--report <format>', 'text or json (default: text)')
+    .option('--verbose', 'say more on stderr, and the whole chain of causes of an error')
+    .addHelpText('after', VERIFY_EXAMPLES)
+    .action((options: VerifyOptions) => onRequest(options));
+}
 
 /** `kafkaload config ...`. */
 export function buildConfigCommand(configure: Configure, onRequest: (options: CheckOptions) => void): Command {

@@ -6,7 +6,10 @@ import type { TaskResult } from './fetchTask.ts';
 /** What reading a range, or a part of one, came to. */
 type RangeResult = Pick<TaskResult, 'range' | 'rows' | 'control' | 'aborted' | 'lost'>;
 
-/** Accounts for every offset of the plan that gave no row; partitions without any are left out. */
+/**
+ * Accounts for every offset of the plan that gave no row; partitions without any are left out. Rows, `control`, `aborted`,
+ * `compacted` and `lost` add up to the range; `deleted` is what lies between the offset that was due and its start.
+ */
 export function countGaps(
   plan: RangePlan,
   results: readonly RangeResult[],
@@ -26,9 +29,10 @@ export function countGaps(
       own.reduce((total, result) => total + count(result), 0);
     const control = sum((result) => result.control);
     const aborted = sum((result) => result.aborted);
-    const lostWhileReading = sum((result) => result.lost);
-    const compacted = offsets - sum((result) => result.rows) - control - aborted - lostWhileReading;
-    const lost = lostWhileReading + (plan.lost.get(key) ?? 0);
-    return control + aborted + compacted + lost > 0 ? [{ topic, partition, control, aborted, compacted, lost }] : [];
+    const lost = sum((result) => result.lost);
+    const compacted = offsets - sum((result) => result.rows) - control - aborted - lost;
+    const deleted = plan.lost.get(key) ?? 0;
+    const counts = { control, aborted, compacted, deleted, lost };
+    return Object.values(counts).some((count) => count > 0) ? [{ topic, partition, ...counts }] : [];
   });
 }

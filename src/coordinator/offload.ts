@@ -13,6 +13,7 @@ import type { PartitionBounds, RangePlan } from '../plan/ranges.ts';
 import { cutTasks, DIVIDED_TASK_BYTES, type FetchTask, type TaskPlan, TURN_TASK_BYTES } from '../plan/tasks.ts';
 import { isUnsettled } from '../transform/settle.ts';
 import type { TaskResult, WorkerSettings } from './fetchTask.ts';
+import { contentOf } from './fileContent.ts';
 import { checkFolders } from './folders.ts';
 import { countGaps } from './gaps.ts';
 import { warnOfInvalidUtf8 } from './invalidValues.ts';
@@ -164,8 +165,10 @@ function makeIntent({ job, selected }: RunContext, session: RunSession, plan: Ra
   // Without a commit they are what is saved, and nothing moves.
   const previous = commit ? plan.previous : plan.previous.filter(({ offset }) => offset !== null);
   const ids = selected.topics.flatMap(({ topic, topicId }) => (topicId === null ? [] : [[topic, topicId] as const]));
+  const content = contentOf(job);
   return {
     ...intentOfFiles({ config: job.config, target: job.sink.target }, session, staged),
+    ...(content && { content }),
     commit,
     previous,
     next: commit ? plan.next : previous,

@@ -182,7 +182,7 @@ function alignedCells(offsets: readonly ReportedOffset[], isNested: boolean): st
 }
 
 function describeGaps(report: OffloadReport): string[] {
-  const causes = ['control', 'aborted', 'compacted', 'lost'] as const;
+  const causes = ['control', 'aborted', 'compacted', 'deleted', 'lost'] as const;
   const parts = causes.flatMap((cause) => {
     const total = (report.gaps ?? []).reduce((sum, gap) => sum + gap[cause], 0);
     return total > 0 ? [`${number(total)} ${cause}`] : [];

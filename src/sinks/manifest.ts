@@ -2,12 +2,12 @@
  * `ROOT/_kafkaload/manifests/CONFIG/RUN.json`: what a run published. Made from the intent alone, so that whoever
  * finishes a run writes the same bytes; each names the run before it and the CRC-32C of that run's manifest.
  */
-import { join, relative, resolve, sep } from 'node:path';
+import { dirname, join, relative, resolve, sep } from 'node:path';
 import { isObject, isTexts, parseJson } from '../commit/shapes.ts';
-import type { Intent } from '../commit/types.ts';
+import type { FileState, Intent, LastRun } from '../commit/types.ts';
 import { OffloadError } from '../errors.ts';
 import { type FileSystem, makeFolders, syncFolder, systemCode, unlessAbsent, writeSynced } from '../io.ts';
-import type { GapCounts, OffsetRange } from '../tasks.ts';
+import type { FileContent, GapCounts, OffsetRange } from '../tasks.ts';
 
 export interface Manifest {
   readonly version: 1;
@@ -18,20 +18,38 @@ export interface Manifest {
   /** False for a run that was told not to commit. */
   readonly committed: boolean;
   readonly writeMode: 'Append' | 'Overwrite';
-  readonly previousRun: { readonly run: string; readonly manifestCrc32c: number } | null;
+  /** All paths are relative to the root, with `/`; `old` is what the exact file was before, null where there was none. */
+  readonly target:
+    | { readonly kind: 'folder'; readonly path: string }
+    | { readonly kind: 'file'; readonly path: string; readonly old: FileState | null };
+  /** `root` is the folder of that run's manifest, `.` for the same one; null: its rows went to a topic. */
+  readonly previousRun: LastRun | null;
   readonly topicIds: Readonly<Record<string, string>>;
-  /** Paths are relative to the root, with `/`. */
-  readonly files: readonly {
-    readonly path: string;
-    readonly rows: number;
-    readonly bytes: number;
-    readonly crc32c: number;
-    readonly ranges: readonly OffsetRange[];
-  }[];
+  /** Saved next offset of each partition before and after the run; both are the same where it did not commit. */
+  readonly offsets: readonly SavedMove[];
+  readonly content: FileContent | null;
+  readonly files: readonly ManifestFile[];
   readonly ranges: readonly OffsetRange[];
   readonly gaps: readonly (GapCounts & { readonly topic: string; readonly partition: number })[];
   /** Files of earlier runs that this one took away. */
   readonly replaced: readonly string[];
+}
+
+export interface SavedMove {
+  readonly topic: string;
+  readonly partition: number;
+  /** Null: nothing was saved. */
+  readonly previous: number | null;
+  readonly next: number;
+}
+
+export interface ManifestFile {
+  readonly path: string;
+  /** As in `StagedFile`. */
+  readonly rows: number;
+  readonly bytes: number;
+  readonly crc32c: number;
+  readonly ranges: readonly OffsetRange[];
 }
 
 interface ManifestOptions {
@@ -40,8 +58,14 @@ interface ManifestOptions {
   readonly step: (name: string) => Promise<void>;
 }
 
-function manifestsFolder(root: string): string {
+/** Holds a folder for each config. */
+export function manifestsFolder(root: string): string {
   return join(root, '_kafkaload', 'manifests');
+}
+
+/** Where the manifest of a run stands, or will. */
+export function manifestPath(root: string, config: string, run: string): string {
+  return join(manifestsFolder(root), config, `${run}.json`);
 }
 
 export function encodeManifest(intent: Intent): Buffer {
@@ -52,8 +76,16 @@ export function encodeManifest(intent: Intent): Buffer {
     createdAt: new Date(intent.createdAtMs).toISOString(),
     committed: intent.commit,
     writeMode: intent.writeMode,
-    previousRun: intent.previousRun,
+    target: manifestTarget(intent),
+    previousRun: intent.previousRun && {
+      ...intent.previousRun,
+      root: rootOfPrevious(intent),
+    },
     topicIds: intent.topicIds,
+    offsets: intent.next.map(({ topic, partition, offset }, index) => {
+      return { topic, partition, previous: intent.previous[index]?.offset ?? null, next: offset ?? 0 };
+    }),
+    content: intent.content ?? null,
     files: intent.files.map(({ targetPath, rows, bytes, crc32c, ranges }) => ({
       path: toRelative(intent.root, targetPath),
       rows,
@@ -68,6 +100,17 @@ export function encodeManifest(intent: Intent): Buffer {
   return Buffer.from(`${JSON.stringify(manifest, null, 1)}\n`);
 }
 
+/** Records of older versions do not tell it. */
+function rootOfPrevious({ root, previousRun }: Intent): string | null {
+  const previous = previousRun?.root ?? null;
+  return previous === null ? null : toRelative(root, previous);
+}
+
+function manifestTarget({ root, target }: Intent): Manifest['target'] {
+  const path = toRelative(root, target.path);
+  return target.kind === 'file' ? { kind: 'file', path, old: target.old } : { kind: 'folder', path };
+}
+
 /**
  * Writes the manifest under its name, synced. It is written in the staging folder first, which the writer's name keeps
  * apart from another's (a sleeper and the run that took over may both be here), then moved by one rename; what a crash
@@ -77,8 +120,8 @@ export function encodeManifest(intent: Intent): Buffer {
  * @returns False if the staging folder is gone and no manifest stands: another run is finishing this one.
  */
 export async function writeManifest(intent: Intent, { fs, writer, step }: ManifestOptions): Promise<boolean> {
-  const folder = join(manifestsFolder(intent.root), intent.config);
-  const path = join(folder, `${intent.run}.json`);
+  const path = manifestPath(intent.root, intent.config, intent.run);
+  const folder = dirname(path);
   const staged = join(intent.stagingPath, `manifest.${writer}.json`);
   await makeFolders(fs, folder);
   try {
@@ -145,14 +188,16 @@ function isManifest(value: unknown): value is Manifest {
   return [...files.map((file) => (isObject(file) ? file.path : null)), ...replaced].every(isPathBelow);
 }
 
-function isPathBelow(path: unknown): boolean {
+/** Of a file below the root. */
+export function isPathBelow(path: unknown): boolean {
   return typeof path === 'string' && path.split('/').every((name) => !['', '.', '..'].includes(name));
 }
 
 function toRelative(root: string, path: string): string {
-  return relative(resolve(root), path).split(sep).join('/');
+  return relative(resolve(root), path).split(sep).join('/') || '.';
 }
 
-function toAbsolute(root: string, path: string): string {
+/** Of a path in a manifest. */
+export function toAbsolute(root: string, path: string): string {
   return resolve(root, ...path.split('/'));
 }

@@ -296,7 +296,7 @@ async function raise(session: RunSession, plan: RangePlan, topicIds: Readonly<Re
   const isSame =
     next.size === offsets.length && offsets.every((entry) => next.get(offsetKey(entry))?.offset === entry.offset);
   if (isSame) return;
-  await session.replaceSaved([...next.values()], topicIds, { run: session.run, manifestCrc32c: 0 });
+  await session.replaceSaved([...next.values()], topicIds, { run: session.run, manifestCrc32c: 0, root: null });
 }
 
 /** Whether it succeeds or not, none of this progress counts any more. */

@@ -73,6 +73,7 @@ describe('parseCommandLine', () => {
     ['help-offsets-recover.txt', ['offsets', 'recover', '--help']],
     ['help-sample.txt', ['sample', '--help']],
     ['help-config.txt', ['config', '--help']],
+    ['help-verify.txt', ['verify', '--help']],
     ['help-config-check.txt', ['config', 'check', '--help']],
     ['help-completion.txt', ['completion', '--help']],
   ])('prints %s', async (name, argv) => {
@@ -95,6 +96,8 @@ describe('parseCommandLine', () => {
       ['offsets', 'show', 'orders'],
       ['sample', 'orders'],
       ['sample', '--config', 'a', '--write-path', 'out'],
+      ['verify', 'out'],
+      ['verify', '--pth', 'out'],
       ['config'],
       ['config', 'chek'],
       ['config', 'check', 'a.conf'],

@@ -42,7 +42,14 @@ async function run(argv: string, offload: Offload = async () => REPORT, signal =
   const loadOffload = async () => offload;
   const loadOffsets = async () => runOffsetsCommand;
   const words = argv.split(' ').filter((word) => word !== '');
-  const status = await main(words, { environment: environment(), stdout, stderr, signal, loadOffload, loadOffsets });
+  const status = await main(words, {
+    environment: environment(),
+    stdout,
+    stderr,
+    signal,
+    loadOffload,
+    loadOffsets,
+  });
   return { status, stdout: stdout.text, stderr: stderr.text };
 }
 

@@ -76,7 +76,7 @@ export function offsetsSettings(options: LoadOptions): OffsetsSettings {
   };
 }
 
-function kafkaSettings(bootstrapServers: string): KafkaSettings {
+export function kafkaSettings(bootstrapServers: string): KafkaSettings {
   const bootstrap = bootstrapServers.split(',').map((address) => {
     const [host, port] = address.split(':');
     return { host: host ?? '', port: Number(port) };

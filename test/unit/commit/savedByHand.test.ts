@@ -284,6 +284,16 @@ describe('a prepared run', () => {
     expect(await visibleRows(options)).toEqual(expectedRows(0, 7));
   });
 
+  test('that is given back leaves no manifest: neither of files that were removed, nor of none', async () => {
+    await crashed('publish.manifestWritten');
+    const run = (await look()).pendingIntent?.run ?? '?';
+    for (const path of await publishedFiles()) if (path.includes(run)) await unlink(path);
+    const manifests = join(folders(options.base).root, '_kafkaload', 'manifests', CONFIG);
+    expect(await readdir(manifests)).toContain(`${run}.json`);
+    expect(await discard()).toEqual([run]);
+    expect(await readdir(manifests)).not.toContain(`${run}.json`);
+  });
+
   test('is given back when its staging folder is lost', async () => {
     await crashed('prepare.after');
     await rm((await look()).pendingIntent?.stagingPath ?? '?', { recursive: true });

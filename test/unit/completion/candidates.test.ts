@@ -14,7 +14,7 @@ const complete = async (...words: string[]) => {
 
 describe('completeWords', () => {
   it.each([
-    [[''], ['offsets', 'sample', 'config', 'completion']],
+    [[''], ['offsets', 'sample', 'verify', 'config', 'completion']],
     [['o'], ['offsets']],
     [['--pa'], ['--path']],
     [['--path', 'x', '--pa'], []],
@@ -42,6 +42,8 @@ describe('completeWords', () => {
       ['sample', '--config', ''],
       ['orders', 'clicks'],
     ],
+    [['verify', '--path', ''], [':files']],
+    [['verify', '--de'], ['--deep']],
     [['config', ''], ['check']],
     [['config', 'check', '--conf', ''], [':files']],
     [

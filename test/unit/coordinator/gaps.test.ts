@@ -43,8 +43,8 @@ it('accounts for every offset that gave no row, over all tasks of a partition', 
     result(2, { rows: 10 }),
   ];
   expect(countGaps(plan, results)).toEqual([
-    { topic: 't', partition: 0, control: 3, aborted: 3, compacted: 5, lost: 4 },
-    { topic: 't', partition: 2, control: 0, aborted: 0, compacted: 0, lost: 7 },
+    { topic: 't', partition: 0, control: 3, aborted: 3, compacted: 5, deleted: 0, lost: 4 },
+    { topic: 't', partition: 2, control: 0, aborted: 0, compacted: 0, deleted: 7, lost: 0 },
   ]);
 });
 
@@ -59,7 +59,7 @@ it('keeps partitions of the same number in two topics apart', () => {
   };
   const results = plan.ranges.map((own, index) => result(0, { range: own, rows: 9 * (index + 1) }));
   expect(countGaps(plan, results)).toEqual([
-    { topic: 'a', partition: 0, control: 0, aborted: 0, compacted: 1, lost: 3 },
-    { topic: 'b', partition: 0, control: 0, aborted: 0, compacted: 2, lost: 0 },
+    { topic: 'a', partition: 0, control: 0, aborted: 0, compacted: 1, deleted: 3, lost: 0 },
+    { topic: 'b', partition: 0, control: 0, aborted: 0, compacted: 2, deleted: 0, lost: 0 },
   ]);
 });

@@ -16,7 +16,7 @@ function saved(offset: number | null, lastRun: string | null): SavedState {
     offsets: offset === null ? [] : [{ ...PLACE, offset }],
     others: [],
     topicIds: {},
-    previousRun: lastRun === null ? null : { run: lastRun, manifestCrc32c: 0 },
+    previousRun: lastRun === null ? null : { run: lastRun, manifestCrc32c: 0, root: null },
   };
 }
 

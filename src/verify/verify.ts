@@ -1,0 +1,145 @@
+/**
+ * `kafkaload verify`: shows that what runs recorded is there, once. Looks only: takes no lock, opens no run, finishes
+ * nothing, makes nothing.
+ *
+ *     manifests -> order of the runs -> offsets they account for -> files -> with --deep: rows, messages
+ *
+ * A run may be alive meanwhile: where something does not fit and the folder has changed since it was read, all is read
+ * again.
+ */
+import { basename, dirname } from 'node:path';
+import type { VerifyJob } from '../config/job.ts';
+import { ioError, OffloadError } from '../errors.ts';
+import { type FileSystem, nodeFileSystem, unlessAbsent } from '../io.ts';
+import { Cluster } from '../kafka/cluster.ts';
+import { listVisibleFiles } from '../sinks/localFiles.ts';
+import { chainRuns, elsewhereOf } from './chain.ts';
+import { checkStrangers, liveFiles } from './files.ts';
+import { type FolderState, readFolder } from './readFolder.ts';
+import { readSaved } from './readSaved.ts';
+import type { Finding, VerifiedConfig, VerifyReport } from './types.ts';
+import { verifyConfig } from './verifyConfig.ts';
+
+/** Runs that end one after the other while a large folder is read. */
+const MOST_LOOKS = 5;
+
+interface Target {
+  readonly root: string;
+  /** Relative to the root: the one file that is meant. */
+  readonly file: string | null;
+}
+
+/**
+ * @returns What was found; damage is no error.
+ * @throws OffloadError TARGET_UNSUITABLE where no run has written; IO_FAILED; broker errors and SAVED_OFFSETS_INVALID with
+ *   `--config`.
+ */
+export async function verify(
+  job: VerifyJob,
+  signal: AbortSignal,
+  fs: FileSystem = nodeFileSystem,
+): Promise<VerifyReport> {
+  const cluster = job.saved ? new Cluster(job.saved.kafka.connection, signal) : null;
+  try {
+    const target = await findTarget(fs, job.path);
+    for (let looks = 1; ; looks++) {
+      const folder = await readFolder(fs, target.root);
+      const report = await look(job, target, folder, cluster, fs, signal);
+      // What is saved is read later than the folder.
+      const isClean = report.findings.length === 0 && job.saved === null;
+      if (isClean || looks === MOST_LOOKS || (await readFolder(fs, target.root)).mark === folder.mark) return report;
+    }
+  } catch (error) {
+    signal.throwIfAborted();
+    throw error instanceof OffloadError || !(error instanceof Error && 'syscall' in error)
+      ? error
+      : ioError('verify', job.path, error);
+  } finally {
+    cluster?.close();
+  }
+}
+
+/** A folder that holds `_kafkaload/`, or one file in it, which may be gone. */
+async function findTarget(fs: FileSystem, path: string): Promise<Target> {
+  const info = await unlessAbsent(fs.stat(path));
+  if (info?.isDirectory()) return { root: path, file: null };
+  const root = dirname(path);
+  const { manifests } = await readFolder(fs, root);
+  const runs = [...manifests.values()].flat().map(({ manifest }) => manifest);
+  if (runs.some(({ target }) => target.kind === 'file' && target.path === basename(path))) {
+    return { root, file: basename(path) };
+  }
+  const isOneOfMany = runs.some(({ files }) => files.some((file) => file.path === basename(path)));
+  throw unsuitable(
+    path,
+    isOneOfMany ? `it is one file of a folder; verify ${root}` : info ? NO_RUN : 'it is not there',
+  );
+}
+
+const NO_RUN =
+  'no run of kafkaload has written there; name the folder that holds _kafkaload, or the file of --write-coalesce 1';
+
+async function look(
+  job: VerifyJob,
+  { root, file }: Target,
+  folder: FolderState,
+  cluster: Cluster | null,
+  fs: FileSystem,
+  signal: AbortSignal,
+): Promise<VerifyReport> {
+  const only = job.saved?.config ?? null;
+  const state = job.saved && cluster ? await readSaved(job.saved, cluster, signal) : null;
+  const known = [...new Set([...folder.manifests.keys(), ...folder.damaged.map(({ config }) => config)])].sort(
+    (a, b) => (a < b ? -1 : 1),
+  );
+  const names = only === null ? known : [only];
+  const visible = file === null ? await listVisibleFiles(fs, root) : [];
+  if (known.length === 0 && !visible.some((path) => NAME_OF_A_RUN.test(path)) && !state?.previousRun) {
+    throw unsuitable(job.path, NO_RUN);
+  }
+  const configs: VerifiedConfig[] = [];
+  const findings: Finding[] = [];
+  const remarks: string[] = [];
+  const chains = new Map<string, Awaited<ReturnType<typeof chainRuns>>>();
+  for (const config of known) {
+    chains.set(config, await chainRuns(folder.manifests.get(config) ?? [], elsewhereOf(fs, root, config)));
+  }
+  const here = [...chains.values()].flat().filter(({ isHere }) => isHere);
+  const live = liveFiles(root, here);
+  for (const config of names) {
+    signal.throwIfAborted();
+    const result = await verifyConfig({
+      ...{ config, root, file, folder, live, fs, signal, deep: job.deep },
+      runs: chains.get(config) ?? [],
+      saved: job.saved && state && cluster ? { state, cluster, fetch: job.saved.kafka.fetch } : null,
+    });
+    configs.push(result.report);
+    findings.push(...result.findings);
+    remarks.push(...result.remarks);
+  }
+  const strangers = await checkStrangers(
+    fs,
+    visible.filter((path) => !live.has(path)),
+    live,
+    folder.pending,
+  );
+  findings.push(...strangers.findings.filter(({ config }) => only === null || config === null || config === only));
+  const [other] = strangers.others;
+  if (other !== undefined) {
+    const more = strangers.others.length > 1 ? ` and ${strangers.others.length - 1} more` : '';
+    remarks.push(`${other}${more} was not written by kafkaload, and was not looked at`);
+  }
+  for (const { config, run } of folder.pending) {
+    if (only !== null && config !== only) continue;
+    remarks.push(
+      `run ${run} of ${config} has staged its files and not ended: it still runs, or the next run finishes it`,
+    );
+  }
+  return { path: job.path, deep: job.deep, configs, findings, remarks: [...new Set(remarks)] };
+}
+
+const NAME_OF_A_RUN = /-\d{8}T\d{6}Z-[0-9a-f]{8}\.[^/]+$/;
+
+function unsuitable(path: string, why: string): OffloadError {
+  return new OffloadError('TARGET_UNSUITABLE', `cannot verify ${path}: ${why}`, { context: { path } });
+}

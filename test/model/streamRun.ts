@@ -1,0 +1,137 @@
+/** A run of STREAM mode, as src/commit/streamRun.ts has it, cut into phases (fileRun.ts says why). */
+import { end, type Next } from './fileRun.ts';
+import { ask, type SavedRead } from './operations.ts';
+import {
+  changeIntent,
+  loadIntent,
+  NO_INTENT,
+  type Part,
+  planAndStage,
+  publish,
+  removeStaging,
+  withdrawStaging,
+} from './publish.ts';
+import { type Actor, hasStaging, keeps } from './rules.ts';
+import { type Intent, intentOf, mergeOffsets, type RunRecord } from './world.ts';
+
+type Runs = readonly number[];
+
+function* streamOpen(actor: Actor): Part<Next> {
+  const { run, command } = actor;
+  const before = yield* ask('readState');
+  if (before.record && command !== 'takeOver') {
+    const verdict = yield* ask('watchRecord', before.record.run);
+    if (verdict.startsWith('alive')) return end('another is at work');
+  }
+  if (hasStaging(actor)) yield* ask('makeStaging', run);
+  yield* ask('sync', 'staging');
+  yield* ask('fenceOthers', run);
+  const state = keeps(actor, 'readAfterFencing') ? yield* ask('readState') : before;
+  const { record, intent, saved } = state;
+  const left: Runs = record ? [record.run, ...record.takenOver.filter((other) => other !== record.run)] : [];
+  const recorded = yield* ask('transact', run, { record: recordOf(actor, left) });
+  if (recorded !== 'ok') return ['streamClose', left, recorded === 'fenced' ? 'fenced' : 'unknown'];
+  if (intent === NO_INTENT) return ['streamClean', saved, state.lastManifest, left];
+  return command === 'discard' ? ['streamDiscard', intent, left] : ['streamPublish', intent, saved, left];
+}
+
+function recordOf(actor: Actor, left: Runs): RunRecord {
+  return { run: actor.run, takenOver: keeps(actor, 'recordHeirs') ? left : [] };
+}
+
+function isHeld(run: number): Part<boolean> {
+  return (function* () {
+    const { intent } = yield* ask('readState');
+    return intent !== NO_INTENT && intentOf(intent).run === run;
+  })();
+}
+
+function* streamPublish(actor: Actor, intentNumber: number, saved: SavedRead, left: Runs): Part<Next> {
+  const intent = intentOf(intentNumber);
+  const isOwn = intent.run === actor.run;
+  if (!isOwn && !(yield* loadIntent(actor, intent))) {
+    return (yield* isHeld(intent.run)) ? end('blocked: staging is gone') : end('fenced');
+  }
+  if (!(yield* publish(actor, intent))) {
+    return (yield* isHeld(intent.run))
+      ? end('blocked: a staged file is gone or the target has changed')
+      : end('fenced');
+  }
+  const rest = left.filter((run) => run !== intent.run);
+  const committed = yield* ask('transact', actor.run, {
+    saved: { from: saved, to: mergeOffsets(saved.offsets, intent) },
+    intent: NO_INTENT,
+    lastManifest: intent.run,
+    record: isOwn && !keeps(actor, 'recordLast') ? null : recordOf(actor, isOwn ? rest : [...rest, intent.run]),
+  });
+  if (committed !== 'ok' && keeps(actor, 'quietIfUnknown')) return end(`${committed} at commit`);
+  yield* removeStaging(intent.run);
+  if (committed !== 'ok') return end(`${committed} at commit`);
+  if (isOwn) return ['streamEnd', 'ok'];
+  const now = yield* ask('readState');
+  return ['streamClean', now.saved, now.lastManifest, rest];
+}
+
+function* streamDiscard(actor: Actor, intentNumber: number, left: Runs): Part<Next> {
+  const intent = intentOf(intentNumber);
+  if (!(yield* withdrawStaging(actor, intent))) return end('refused: published already');
+  const rest = left.filter((run) => run !== intent.run);
+  const record = recordOf(actor, [...rest, intent.run]);
+  const withdrawn = yield* ask('transact', actor.run, { intent: NO_INTENT, withdraw: intentNumber, record });
+  if (withdrawn !== 'ok') return end(`${withdrawn} at withdrawal`);
+  yield* removeStaging(intent.run);
+  const now = yield* ask('readState');
+  return ['streamClean', now.saved, now.lastManifest, rest];
+}
+
+/** Removes the staging of earlier runs; the own is still there, or another run has taken over. */
+function* streamClean(actor: Actor, saved: SavedRead, last: number, left: Runs): Part<Next> {
+  for (const run of left) if (run !== actor.run) yield* removeStaging(run);
+  if (left.length > 0) yield* ask('beat', recordOf(actor, []));
+  if (hasStaging(actor) && !(yield* ask('hasStaging', actor.run))) return ['streamClose', [], 'fenced'];
+  return ['streamWork', saved, last];
+}
+
+function* streamWork(actor: Actor, saved: SavedRead, last: number): Part<Next> {
+  const { command, run } = actor;
+  if (command === 'recover' || command === 'discard') return ['streamClose', [], 'ok'];
+  if (command === 'set') return ['streamSet', saved, last];
+  const planned = yield* planAndStage(actor, saved, last);
+  if (typeof planned === 'string') return ['streamClose', [], planned];
+  if (planned === NO_INTENT) return ['streamClose', [], 'ok'];
+  // Unknown counts as prepared: nothing is removed.
+  const prepared = yield* ask('transact', run, { intent: planned });
+  if (prepared !== 'ok') return end(`${prepared} at prepare`);
+  return ['streamPublish', planned, saved, []];
+}
+
+function* streamSet(actor: Actor, saved: SavedRead, last: number): Part<Next> {
+  const change = changeIntent(actor, saved, last);
+  const intent: Intent = intentOf(change);
+  const changed = yield* ask('transact', actor.run, { change, saved: { from: saved, to: intent.next } });
+  return changed === 'ok' ? ['streamEnd', 'ok'] : end(`${changed} at commit`);
+}
+
+/** A run that prepared nothing takes its own away again, unless its record names what is still to be removed. */
+function* streamClose(actor: Actor, left: Runs, why: string): Part<Next> {
+  if (left.length > 0) return end(why);
+  if (hasStaging(actor)) yield* removeStaging(actor.run);
+  return ['streamEnd', why];
+}
+
+function* streamEnd(actor: Actor, why: string): Part<Next> {
+  yield* ask('transact', actor.run, { record: null });
+  return end(why);
+}
+
+/** By the name that stands in a `Next`. */
+export const STREAM_PHASES = {
+  streamOpen,
+  streamPublish,
+  streamDiscard,
+  streamClean,
+  streamWork,
+  streamSet,
+  streamClose,
+  streamEnd,
+};
