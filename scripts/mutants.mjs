@@ -53,7 +53,7 @@ ${STREAM_PUBLISH}`,
     tests: { file: 'test/fault/lostSync.test.ts', test: 'the power goes at each step of a later run' },
     sources: true,
     changes: [
-      { file: 'src/io.ts', from: '    await folder.sync();\n', to: '' },
+      { file: 'src/io.ts', from: '(folder) => folder.sync()', to: 'async () => {}' },
       { file: 'src/io.ts', from: '    await file.sync();\n', to: '' },
     ],
   },
@@ -71,10 +71,9 @@ ${STREAM_PUBLISH}`,
       { file: 'src/sinks/localFiles.js', from: 'if (!(await writeManifest(intent, options))) {', to: 'if (!intent) {' },
       {
         file: 'src/commit/streamRun.js',
-        from: "        await step('commit.committed');\n        await removeStaging(",
-        to: `        await step('commit.committed');
-        await (await import('../sinks/manifest.js')).writeManifest(intent, { fs, writer: this.run, step });
-        await removeStaging(`,
+        from: '        const isRemoved = await removeStaging(this.#context, record.stagingPath, record.run);\n',
+        to: `        await (await import('../sinks/manifest.js')).writeManifest(intent, { fs, writer: this.run, step });
+        const isRemoved = await removeStaging(this.#context, record.stagingPath, record.run);\n`,
       },
     ],
   },
