@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { ProgramResult } from '../helpers/cache.ts';
 import type { JsonReport } from '../helpers/command.ts';
 import { countFaults } from '../helpers/faultCounts.ts';
@@ -36,6 +36,11 @@ beforeAll(async () => {
 afterAll(async () => {
   await workspace.close();
   await kafka.stop();
+});
+
+let cutsBefore = 0;
+beforeEach(() => {
+  cutsBefore = proxy().cuts;
 });
 
 afterEach(() => proxy().calm());
@@ -116,8 +121,8 @@ async function expectOffloaded(job: OffloadJob): Promise<void> {
 
 /** In `npm test` a line of each kind; all of them in both modes where there is time for it. */
 const LINES_OF: Readonly<Record<OffsetsMode, readonly string[]>> = {
-  FILE: ['cut at random moments', 'cut in the middle of answers', 'silent for two seconds'],
-  STREAM: ['cut at random moments', 'slow'],
+  FILE: ['cut in the middle of answers', 'silent for two seconds'],
+  STREAM: ['cut at random moments'],
 };
 
 describe.each(OFFSETS_MODES)('offload, offsets in mode %s', (mode) => {
@@ -131,7 +136,10 @@ describe.each(OFFSETS_MODES)('offload, offsets in mode %s', (mode) => {
     // What is slow or late asks for no request to be repeated; the other lines do.
     if (mode === 'FILE' && line !== 'slow' && line !== 'late') expect(report.retries).toBeGreaterThan(0);
     await expectOffloaded(job);
-    countFaults({ kind: `line ${line}`, layout: 'folder', mode }, { faults: 1, rows: MESSAGES });
+    countFaults(
+      { kind: `line ${line}`, layout: 'folder', mode },
+      { faults: Math.max(1, proxy().cuts - cutsBefore), rows: MESSAGES },
+    );
   });
 });
 
@@ -148,16 +156,18 @@ describe('offload, offsets in mode STREAM: the answer is lost after the broker h
     ['Produce', API.produce, 2],
     ['Produce', API.produce, 3],
   ] as const;
-  const some = cases.filter(([name, , n]) => ALL || (name === 'EndTxn' ? n === 2 || n === 3 : n === 2));
+  const some = cases.filter(([name, , n]) => ALL || (name === 'EndTxn' && (n === 2 || n === 3)));
 
   test.each(some)('%s (%i), answer %i', async (name, api, n) => {
     const job = await offloadJob('STREAM');
-    const before = proxy().cuts;
     proxy().setRules({ onAnswer: onceAt(api, n, 'cut') });
     await untilDone(() => job.run(), true);
-    expect(proxy().cuts).toBeGreaterThan(before);
+    expect(proxy().cuts).toBeGreaterThan(cutsBefore);
     await expectOffloaded(job);
-    countFaults({ kind: `lost answer of ${name}`, layout: 'folder', mode: 'STREAM' }, { faults: 1, rows: MESSAGES });
+    countFaults(
+      { kind: `lost answer of ${name}`, layout: 'folder', mode: 'STREAM' },
+      { faults: Math.max(1, proxy().cuts - cutsBefore), rows: MESSAGES },
+    );
   });
 });
 
@@ -186,7 +196,7 @@ describe('load', () => {
     return ['--path', path, '--format', 'json', '--report', 'json'];
   }
 
-  test.each(ALL ? answers : answers.slice(0, 2))(
+  test.each(ALL ? answers : answers.slice(0, 1))(
     'files: the answer to %s (%i) is lost, number %i',
     async (name, api, n) => {
       const job = await fileJob();
@@ -194,7 +204,10 @@ describe('load', () => {
       proxy().setRules({ onAnswer: onceAt(api, n, 'cut') });
       const done = await untilDone(() => job.run(...args), true);
       await expectLoaded(job, done);
-      countFaults({ kind: `lost answer of ${name}`, layout: 'topic' }, { faults: 1, rows: MESSAGES });
+      countFaults(
+        { kind: `lost answer of ${name}`, layout: 'topic' },
+        { faults: Math.max(1, proxy().cuts - cutsBefore), rows: MESSAGES },
+      );
     },
   );
 
@@ -205,7 +218,10 @@ describe('load', () => {
     proxy().cutAtRandom(60, 300);
     await untilDone(() => job.run(...args), true);
     await expectLoaded(job, null);
-    countFaults({ kind: 'line cut at random moments', layout: 'topic' }, { faults: 1, rows: MESSAGES });
+    countFaults(
+      { kind: 'line cut at random moments', layout: 'topic' },
+      { faults: Math.max(1, proxy().cuts - cutsBefore), rows: MESSAGES },
+    );
   });
 
   test.each(ALL ? OFFSETS_MODES : ['STREAM' as const])(
@@ -216,7 +232,10 @@ describe('load', () => {
       proxy().cutAtRandom(60, 300);
       await untilDone(() => job.run('--report', 'json'), true);
       await expectLoaded(job, null);
-      countFaults({ kind: 'line cut at random moments', layout: 'topic', mode }, { faults: 1, rows: MESSAGES });
+      countFaults(
+        { kind: 'line cut at random moments', layout: 'topic', mode },
+        { faults: Math.max(1, proxy().cuts - cutsBefore), rows: MESSAGES },
+      );
     },
   );
 });
