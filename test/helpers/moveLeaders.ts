@@ -39,7 +39,7 @@ const reassignApi: Api<readonly Reassignment[], null> = {
 };
 
 /** Leaders by partition; -1 where there is none. */
-export async function leadersOf(admin: Admin, topic: string): Promise<number[]> {
+async function leadersOf(admin: Admin, topic: string): Promise<number[]> {
   const metadata = await admin.metadata({ topics: [topic], forceUpdate: true });
   const found = metadata.topics.get(topic);
   return Array.from({ length: found?.partitionsCount ?? 0 }, (_, index) => found?.partitions[index]?.leader ?? -1);
