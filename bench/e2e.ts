@@ -10,6 +10,7 @@ import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { startKafka } from '../test/helpers/broker.ts';
+import { TestTopics } from '../test/helpers/topics.ts';
 import { type Measurement, measure } from './measure.ts';
 import { type BenchTopic, fillTopic } from './topic.ts';
 
@@ -24,6 +25,11 @@ export interface Contender {
   run(round: number): Promise<Measurement>;
 }
 
+interface FilledTopic extends BenchTopic {
+  /** Where offsets are saved. */
+  readonly offsets: string;
+}
+
 interface Result {
   readonly name: string;
   readonly seconds: number;
@@ -34,32 +40,41 @@ interface Result {
 }
 
 export async function run(messages = MESSAGES): Promise<void> {
-  await compareOnTopic('e2e', messages, contenders);
+  await compareOnTopic({ bench: 'e2e', baseline: 'kcat' }, messages, contenders);
 }
 
-/** Fills a topic, has the contenders read it, prints what they took and keeps it as `NAME-MESSAGES.json`. */
+/**
+ * Fills a topic, has the contenders read it, prints what they took and keeps it as `BENCH-MESSAGES.json`.
+ *
+ * @param names `baseline`: how the name of the contender begins that the others are measured by.
+ */
 export async function compareOnTopic(
-  bench: string,
+  names: { readonly bench: string; readonly baseline: string },
   messages: number,
-  contendersOf: (folder: string, bootstrapServers: string, topic: BenchTopic) => Contender[],
+  contendersOf: (folder: string, bootstrapServers: string, topic: FilledTopic) => Contender[],
 ): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'kafkaload-bench-'));
   const given = process.env.KAFKA_BOOTSTRAP_SERVERS;
   const broker = given ? null : await startKafka();
   const bootstrapServers = given ?? broker?.bootstrapServers ?? '';
+  const topics = new TestTopics(bootstrapServers);
   try {
-    const name = `bench-${process.pid}`;
+    const name = topics.reserve('bench');
     console.log(`filling topic ${name}: ${messages.toLocaleString('en-US')} messages, ${PARTITIONS} partitions, lz4`);
-    const topic = await fillTopic(bootstrapServers, name, PARTITIONS, messages);
+    const topic = {
+      ...(await fillTopic(bootstrapServers, name, PARTITIONS, messages)),
+      offsets: topics.reserve('bench-offsets'),
+    };
     const results = await compare(contendersOf(folder, bootstrapServers, topic), topic);
-    print(bench, results, topic);
+    print(names, results, topic);
   } finally {
+    await topics.cleanUp();
     await broker?.stop();
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-function contenders(folder: string, bootstrapServers: string, topic: BenchTopic): Contender[] {
+function contenders(folder: string, bootstrapServers: string, topic: FilledTopic): Contender[] {
   const list: Contender[] = [
     { name: 'kafkaload, folder', run: (round) => offload(folder, bootstrapServers, topic, `folder${round}`, []) },
     {
@@ -80,7 +95,7 @@ function contenders(folder: string, bootstrapServers: string, topic: BenchTopic)
 export async function offload(
   folder: string,
   bootstrapServers: string,
-  topic: BenchTopic,
+  topic: FilledTopic,
   target: string,
   more: readonly string[],
 ): Promise<Measurement> {
@@ -88,7 +103,10 @@ export async function offload(
   const conf = join(folder, `${config}.yaml`);
   const fields = ['key as STRING', 'value as STRING', 'partition as INT', 'offset as LONG', 'timestamp as TIMESTAMP'];
   const entry = { topicName: topic.topic, fields };
-  const kafka = { serverOptions: { 'bootstrap.servers': bootstrapServers }, topics: { [config]: entry } };
+  const kafka = {
+    serverOptions: { 'bootstrap.servers': bootstrapServers },
+    topics: { [config]: entry, comet_offsets: { topicName: topic.offsets } },
+  };
   writeFileSync(conf, JSON.stringify({ kafka }));
   const path = join(folder, target);
   const args = [COMMAND, '--conf', conf, '--config', config, '--path', path, '--report', 'json', ...more];
@@ -136,8 +154,12 @@ function median(values: readonly number[]): number {
   return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
 }
 
-function print(bench: string, results: readonly Result[], topic: BenchTopic): void {
-  const baseline = results.find(({ name }) => name.startsWith('kcat'))?.seconds;
+function print(
+  { bench, baseline: base }: { readonly bench: string; readonly baseline: string },
+  results: readonly Result[],
+  topic: BenchTopic,
+): void {
+  const baseline = results.find(({ name }) => name.startsWith(base))?.seconds;
   const bytes = topic.messageBytes / topic.messages;
   console.log(
     `\n${topic.messages.toLocaleString('en-US')} messages of ${bytes.toFixed(0)} bytes, ${cpus().length} cores, Node ${process.version}, medians of ${ROUNDS}`,
@@ -150,7 +172,7 @@ function print(bench: string, results: readonly Result[], topic: BenchTopic): vo
       'MiB/s': result.mebibytesPerSecond.toFixed(1),
       'CPU s': result.cpuSeconds.toFixed(1),
       'peak RSS MiB': Math.round(result.peakRssBytes / 1024 ** 2),
-      'x kcat': baseline === undefined ? '-' : (result.seconds / baseline).toFixed(2),
+      [`x ${base}`]: baseline === undefined ? '-' : (result.seconds / baseline).toFixed(2),
     })),
   );
   mkdirSync(RESULTS, { recursive: true });

@@ -159,7 +159,7 @@ export function describeFailure(error: unknown, attempt: string): unknown {
 
 /** A failure after the point of no return does not undo the run: the message says what follows. */
 export function afterPrepare(error: unknown, { run }: RunContext): unknown {
-  if (!(error instanceof OffloadError) || error.code !== 'IO_FAILED') return error;
+  if (!(error instanceof OffloadError) || !(error.code === 'IO_FAILED' || error.retriable)) return error;
   return new OffloadError(error.code, `${error.message}; run ${run} is prepared: the next run finishes it`, {
     context: { ...error.context, run },
     cause: error.cause,

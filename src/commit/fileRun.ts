@@ -27,6 +27,7 @@ import { messageOf, OffloadError } from '../errors.ts';
 import { makeFolders, systemCode } from '../io.ts';
 import { offsetKey } from '../plan/places.ts';
 import { publishLocalFiles } from '../sinks/localFiles.ts';
+import { passStep } from '../steps.ts';
 import {
   afterPrepare,
   describeFailure,
@@ -266,6 +267,7 @@ export class FileRun implements RunSession {
     if (record.change) return this.#commit(record, false, original);
     const isHeld = async (): Promise<boolean> => (await this.#folder.list()).some((other) => isSameName(other, name));
     const intent = own ?? (await loadIntent(fs, record));
+    if (!own) await step('recover.intentRead');
     if (!intent) {
       if (await isHeld()) throw blocked(record, `its staging folder ${record.stagingPath} is not there`);
       return this.#release(name);
@@ -319,7 +321,7 @@ export class FileRun implements RunSession {
    * stays. A run asleep before its `temp` got its name `run` finds it gone, or its staging folder, and ends.
    */
   async #clean(names: readonly StateName[]): Promise<void> {
-    const { fs, config } = this.#context;
+    const { fs, config, step } = this.#context;
     const top = highestDone(names);
     for (const name of names) {
       if (compareNames(name, this.#mine('run')) >= 0) continue;
@@ -328,7 +330,9 @@ export class FileRun implements RunSession {
         // A fenced run may be one that was given back.
         if (owner && name.kind === 'fenced') await removeManifest(fs, { ...owner, config });
         if (owner && !(await removeStaging(this.#context, owner.stagingPath, owner.run))) continue;
+        await step('open.stagingRemoved');
         await this.#folder.remove(name);
+        await step('open.nameRemoved');
       } else if (name.kind === 'done') {
         const record = await this.#folder.readIntent(name);
         const isRemoved =
@@ -411,9 +415,11 @@ export class FileRun implements RunSession {
     await this.#end();
     if (this.#phase === 'bound') return;
     const isRemoved = await removeStaging(this.#context, this.stagingPath, this.run);
+    passStep('close.stagingRemoved');
     if (this.#number === 0 || !isRemoved) return;
     try {
       for (const kind of ['temp', 'next', 'run'] as const) await this.#folder.remove(this.#mine(kind));
+      passStep('close.recordRemoved');
     } catch (error) {
       // Harmless: the next run finds them and sees that this process has ended.
       this.#context.log(`warning: ${messageOf(describeFailure(error, 'end the run'))}; the next run tries again`);

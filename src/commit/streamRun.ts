@@ -5,7 +5,8 @@
  *
  * 1. Watch the run record of an earlier run; if it changes, end. Then make the staging folder and fence the others.
  * 2. Read the state, after fencing, never before: another run may have committed until then.
- * 3. Write the own run record: it names the staging of every run before, until that is removed. The heartbeat rewrites it.
+ * 3. Write the own run record: it names the staging of every run before, until that is removed. The heartbeat rewrites it;
+ *    one of unknown outcome is made good by fencing again, if the record is still there (runProducer.ts).
  * 4. Finish an intent (6 to 8), then remove the staging of earlier runs. The caller plans and stages.
  * 5. Prepare: `intent.json`, synced, then the intent record in a transaction: the point of no return. From the call on
  *    nothing is removed on error: not to know whether it happened is one of its outcomes.
@@ -19,15 +20,10 @@
 import type { KafkaSettings } from '../config/job.ts';
 import { partitionForKey } from '../encode/records/partitioner.ts';
 import { messageOf, OffloadError } from '../errors.ts';
-import {
-  createTopic,
-  LOAD_TRANSACTION_TIMEOUT_MS,
-  OffsetsProducer,
-  TRANSACTION_SWEEP_MS,
-  type TransactionResult,
-} from '../kafka/client.ts';
+import { createTopic, LOAD_TRANSACTION_TIMEOUT_MS, TRANSACTION_SWEEP_MS } from '../kafka/client.ts';
 import { offsetKey } from '../plan/places.ts';
 import { publishLocalFiles } from '../sinks/localFiles.ts';
+import { passStep } from '../steps.ts';
 import {
   afterPrepare,
   describeFailure,
@@ -42,6 +38,7 @@ import {
 import { removeManifest, withdrawStaging } from './discard.ts';
 import { blocked, formatIntentRecord, type IntentRecord, loadIntent, makeChangeRecord } from './intent.ts';
 import { aliveError, formatOwner, markEnded, markRunning } from './owner.ts';
+import { RunProducer, type WriteResult } from './runProducer.ts';
 import { mergeOffsets, type SavedOffsets, type TopicsInUse } from './savedOffsets.ts';
 import {
   formatLastCommit,
@@ -74,7 +71,7 @@ export class StreamRun implements RunSession {
   readonly #fenced = new AbortController();
   readonly #recovered: RecoveredRun[] = [];
   readonly #discarded: DiscardedRun[] = [];
-  #producer: OffsetsProducer | null = null;
+  #producer: RunProducer | null = null;
   #partitions = 1;
   #heartbeat: Heartbeat | null = null;
   /** Runs before this one whose staging is still to be removed. */
@@ -131,8 +128,14 @@ export class StreamRun implements RunSession {
     this.#staging = 'made';
     await makeStaging(this.#context);
     await step('open.stagingMade');
-    this.#producer = await OffsetsProducer.connect(this.#kafka, `kafkaload/${offsets.name}/${config}`);
+    this.#producer = await RunProducer.connect({
+      kafka: this.#kafka,
+      topic: offsets.name,
+      transactionalId: `kafkaload/${offsets.name}/${config}`,
+      isHeld: () => this.#holdsRecord(),
+    });
     await this.#findPartitions(this.#producer, before.exists);
+    await step('open.connected');
     markRunning(this.run);
     await this.#producer.fenceOthers();
     await step('open.fencedOthers');
@@ -151,6 +154,7 @@ export class StreamRun implements RunSession {
     for (const past of this.#takenOver) {
       if (past.withdrawn === true) await removeManifest(this.#context.fs, { ...past, config: this.#context.config });
       if (!(await removeStaging(this.#context, past.stagingPath, past.run))) left.push(past);
+      await step('open.stagingRemoved');
     }
     this.#takenOver = left;
     await removeEmptyStaging(this.#context);
@@ -183,10 +187,10 @@ export class StreamRun implements RunSession {
   }
 
   /** A topic made a moment ago is not known to every broker at once. */
-  async #findPartitions(producer: OffsetsProducer, isOld: boolean): Promise<void> {
+  async #findPartitions(producer: RunProducer, isOld: boolean): Promise<void> {
     const { offsets, clock } = this.#context;
     for (let waitedMs = 0; ; waitedMs += NEW_TOPIC_LOOK_MS) {
-      this.#partitions = await producer.countPartitions(offsets.name);
+      this.#partitions = await producer.countPartitions();
       if (this.#partitions > 0 && (isOld || (await this.#readState()).exists)) return;
       if (waitedMs >= NEW_TOPIC_WAIT_MS) {
         throw new OffloadError(
@@ -200,7 +204,7 @@ export class StreamRun implements RunSession {
   }
 
   async #recover(state: StreamState): Promise<void> {
-    const { config, offsets, log } = this.#context;
+    const { config, offsets, step, log } = this.#context;
     if (state.damagedIntent !== null) {
       throw new OffloadError(
         'RECOVERY_BLOCKED',
@@ -211,6 +215,7 @@ export class StreamRun implements RunSession {
     }
     if (!state.intent) return;
     if (this.#context.discard) return this.#discard(state.intent);
+    await step('recover.begun');
     log(`finishing run ${state.intent.run} of config ${config}, which was prepared and did not end`);
     if (state.intent.plainTopic !== this.#context.plainTopic) this.#read = await this.#readState(state.intent);
     this.#phase = 'bound';
@@ -218,6 +223,7 @@ export class StreamRun implements RunSession {
     this.#phase = 'recorded';
     this.#recovered.push({ run: state.intent.run, files, warnings });
     this.#read = await this.#readState();
+    await step('recover.read');
   }
 
   /** Gives the ranges of a prepared run back. */
@@ -234,6 +240,7 @@ export class StreamRun implements RunSession {
       [stateKeys(config).run, formatRunRecord(owner, this.#takenOver)],
     ]);
     if (withdrawn.outcome === 'fenced') throw await this.#overtaken(record);
+    if (withdrawn.outcome === 'unsent') throw withdrawn.cause;
     if (withdrawn.outcome === 'unknown') throw this.#unknownError('withdrawn', withdrawn.cause);
     await step('discard.done');
     if (await removeStaging(this.#context, record.stagingPath, record.run)) this.#takenOver = rest;
@@ -248,6 +255,7 @@ export class StreamRun implements RunSession {
   async #publish(record: IntentRecord, own: Intent | null): Promise<{ files: string[]; warnings: string[] }> {
     const { fs, step, log, owner } = this.#context;
     const intent = own ?? (await loadIntent(fs, record));
+    if (!own) await step('recover.intentRead');
     if (!intent) {
       throw (await this.#isHeld(record))
         ? blocked(record, `its staging folder ${record.stagingPath} is not there`)
@@ -270,6 +278,7 @@ export class StreamRun implements RunSession {
       [stateKeys(this.#context.config).run, formatRunRecord(owner, this.#takenOver)],
     ]);
     if (committed.outcome === 'fenced') throw await this.#overtaken(record);
+    if (committed.outcome === 'unsent') throw committed.cause;
     if (committed.outcome === 'unknown') throw this.#unknownError('committed', committed.cause);
     await step('commit.committed');
     const isRemoved = await removeStaging(this.#context, record.stagingPath, record.run);
@@ -309,6 +318,10 @@ export class StreamRun implements RunSession {
     if (prepared.outcome === 'fenced') {
       throw this.#overtakenError('that was before it prepared, so none of its work counts');
     }
+    if (prepared.outcome === 'unsent') {
+      this.#phase = 'recorded';
+      throw prepared.cause;
+    }
     if (prepared.outcome === 'unknown') throw this.#unknownError('prepared', prepared.cause);
     await step('prepare.after');
     await this.#publish(record, intent);
@@ -333,6 +346,7 @@ export class StreamRun implements RunSession {
       [stateKeys(config).state, formatLastCommit(record)],
     ]);
     if (changed.outcome === 'fenced') throw this.#overtakenError('that was before it changed the saved offsets');
+    if (changed.outcome === 'unsent') throw changed.cause;
     if (changed.outcome === 'unknown') throw this.#unknownError('committed', changed.cause);
     await step('commit.committed');
     await this.#end(stateKeys(config).run);
@@ -341,8 +355,9 @@ export class StreamRun implements RunSession {
   async close(): Promise<void> {
     if (this.#ending) return this.#ending;
     const isOurs = this.#phase !== 'bound' && this.#takenOver.length === 0;
-    if (isOurs && this.#staging === 'made' && !(await removeStaging(this.#context, this.stagingPath, this.run))) {
-      this.#staging = 'left';
+    if (isOurs && this.#staging === 'made') {
+      if (!(await removeStaging(this.#context, this.stagingPath, this.run))) this.#staging = 'left';
+      passStep('close.stagingRemoved');
     }
     const isRecorded = isOurs && this.#phase === 'recorded' && !this.signal.aborted;
     await this.#end(isRecorded ? stateKeys(this.#context.config).run : null);
@@ -360,7 +375,9 @@ export class StreamRun implements RunSession {
     if (tombstone !== null && this.#staging !== 'left' && this.#takenOver.length === 0) {
       const removed = await this.#transact([[tombstone, null]]);
       // The work is done or there was none; the next run finds the record and sees that this process has ended.
-      if (removed.outcome === 'unknown') log(`warning: the run record stays: ${removed.cause.message}`);
+      if (removed.outcome === 'unknown' || removed.outcome === 'unsent')
+        log(`warning: the run record stays: ${removed.cause.message}`);
+      passStep('close.recordRemoved');
     }
     markEnded(this.run);
     await this.#producer?.disconnect();
@@ -396,22 +413,31 @@ export class StreamRun implements RunSession {
   }
 
   /** Writes key and value pairs in one transaction; a tombstone goes to every partition that has a value of its key. */
-  #transact(pairs: readonly (readonly [string, string | null])[]): Promise<TransactionResult> {
-    const { offsets } = this.#context;
+  #transact(
+    pairs: readonly (readonly [string, string | null])[],
+    kind: 'heartbeat' | 'step' = 'step',
+  ): Promise<WriteResult> {
     if (!this.#producer) throw new OffloadError('INTERNAL', `run ${this.run} is not connected`);
     const writes = pairs.flatMap(([key, value]) => {
       const own = partitionForKey(key, this.#partitions);
       const others = value === null ? (this.#read?.places.get(key) ?? []) : [];
       return [...new Set([own, ...others])].map((partition) => ({ partition, key, value }));
     });
-    return this.#producer.transact(offsets.name, writes);
+    return this.#producer.transact(writes, kind);
   }
 
   async #beat(): Promise<void> {
     const { config, log } = this.#context;
-    const beat = await this.#transact([[stateKeys(config).run, this.#runRecord()]]);
-    if (beat.outcome === 'fenced') this.#fenced.abort(this.#overtakenError('another run was started'));
-    else if (beat.outcome === 'unknown') log(`warning: cannot renew the run record: ${beat.cause.message}`);
+    const beat = await this.#transact([[stateKeys(config).run, this.#runRecord()]], 'heartbeat');
+    if (beat.outcome === 'ok') return;
+    // A coordinator that was away for long fences, too; one that cannot be asked now is asked at the next beat.
+    const isTaken = beat.outcome === 'fenced' && !(await this.#holdsRecord().catch(() => true));
+    if (isTaken) this.#fenced.abort(this.#overtakenError('another run was started'));
+    else log(`warning: cannot renew the run record: ${beat.cause.message}`);
+  }
+
+  async #holdsRecord(): Promise<boolean> {
+    return (await this.#readState()).run?.owner?.run === this.run;
   }
 
   async #isHeld(record: IntentRecord): Promise<boolean> {

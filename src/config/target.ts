@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises';
-import { OffloadError } from '../errors.ts';
+import { ioError, OffloadError } from '../errors.ts';
 import { DEFAULTS } from './defaults.ts';
 import { type FileFormat, WRITE_MODES } from './formats.ts';
 import type { TargetSettings, WriteMode } from './job.ts';
@@ -70,8 +70,8 @@ function parseCoalesce(text: string | undefined): number | null {
 async function checkPlace(path: string, kind: TargetSettings['kind'], where: string): Promise<void> {
   const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return null;
-    const why = error.code === 'ENOTDIR' ? 'a part of it is a file, not a folder' : (error.code ?? error.message);
-    throw unsuitable(`${where} ${path} cannot be written: ${why}`, path);
+    if (error.code !== 'ENOTDIR') throw ioError('look at', path, error);
+    throw unsuitable(`${where} ${path} cannot be written: a part of it is a file, not a folder`, path);
   });
   if (found === null) return;
   if (kind === 'file' && found.isDirectory()) {

@@ -12,12 +12,16 @@ import type { OffsetRange } from '../tasks.ts';
 import type { TransformSettings } from '../transform/batchTransform.ts';
 import { arrowSchema } from '../transform/schema.ts';
 import { isUnsettled, type Sample, settleTransform } from '../transform/settle.ts';
+import { warnOfInvalidUtf8 } from './invalidValues.ts';
 import type { Log } from './log.ts';
 import { lookUpRanges } from './lookup.ts';
 import { RowTransform, resultSchema, transformPlan } from './rowTransform.ts';
 import { collectRows, describeColumns, type SampleReport } from './sampleReport.ts';
 import { checkModules } from './settleJob.ts';
 import { findTopics } from './topics.ts';
+
+/** Told of values that were replaced or made null since they were not UTF-8. */
+type CountValues = (values: number) => void;
 
 const NOTHING_SAVED: SavedState = { offsets: [], others: [], topicIds: {}, previousRun: null };
 
@@ -37,16 +41,22 @@ export async function sample(job: SampleJob, log: Log, signal: AbortSignal): Pro
     const { plan } = await lookUpRanges(cluster, selected, job, NOTHING_SAVED);
     for (const warning of plan.warnings) log.warn(warning);
     const tails = await findTails(cluster, plan.ranges, job);
-    const samples = await readTails(cluster, tails, job);
+    const counts = { invalidUtf8: 0 };
+    const onInvalidUtf8: CountValues = (values) => {
+      counts.invalidUtf8 += values;
+    };
+    const samples = await readTails(cluster, tails, job, onInvalidUtf8);
     signal.throwIfAborted();
-    const { schema, batches } = await transformRows(job, input, samples);
+    const { schema, batches } = await transformRows(job, input, samples, onInvalidUtf8);
+    const rows = await collectRows(batches, job);
+    warnOfInvalidUtf8([counts], job.source, { log });
     return {
       config: job.config,
       topics: selected.topics.map(({ topic }) => topic),
       messages: tails.reduce((sum, { messages }) => sum + messages, 0),
       partitions: tails.length,
       schema: describeColumns(schema),
-      ...(await collectRows(batches, job)),
+      ...rows,
     };
   } finally {
     cluster.close();
@@ -79,11 +89,16 @@ async function findTails(
   return tails.toSorted(comparePlaces);
 }
 
-async function readTails(cluster: Cluster, tails: readonly RangeTail[], { source }: SampleJob): Promise<Sample[]> {
+async function readTails(
+  cluster: Cluster,
+  tails: readonly RangeTail[],
+  { source }: SampleJob,
+  onInvalidUtf8: CountValues,
+): Promise<Sample[]> {
   const { readRows } = await import('../sources/lastRows.ts');
   const samples: Sample[] = [];
   for (const tail of tails) {
-    for await (const rows of readRows(cluster, tail, source)) samples.push(rows);
+    for await (const rows of readRows(cluster, tail, source, onInvalidUtf8)) samples.push(rows);
   }
   return samples;
 }
@@ -93,18 +108,20 @@ async function transformRows(
   job: SampleJob,
   input: Schema,
   samples: readonly Sample[],
+  onInvalidUtf8: CountValues,
 ): Promise<{ schema: Schema; batches: AsyncIterable<RecordBatch> }> {
   const settled = await settleTransform(job.transform, input, async () => samples);
-  return { schema: await resultSchema(settled, input), batches: applyTransform(settled, samples) };
+  return { schema: await resultSchema(settled, input), batches: applyTransform(settled, samples, onInvalidUtf8) };
 }
 
 async function* applyTransform(
   settings: TransformSettings | null,
   samples: readonly Sample[],
+  onInvalidUtf8: CountValues,
 ): AsyncGenerator<RecordBatch> {
   const rows = new RowTransform(transformPlan(settings));
   try {
-    for (const { batch, place } of samples) yield (await rows.apply(batch, place)).batch;
+    for (const { batch, place } of samples) yield (await rows.apply(batch, place, onInvalidUtf8)).batch;
   } finally {
     await rows.close();
   }

@@ -71,6 +71,7 @@ const HINTS: Readonly<Partial<Record<ErrorCode, (permission: string) => string>>
 export function brokerError(errorCode: number, attempt: string, permission = 'for it', detail?: string): OffloadError {
   const [name, code] = ERRORS[errorCode] ?? [`error ${errorCode} of the Kafka protocol`, 'BROKER_REFUSED'];
   const hint = HINTS[code]?.(permission) ?? '';
-  const more = detail === undefined ? '' : ` (${detail})`;
+  // A broker's own words may have several lines.
+  const more = detail === undefined ? '' : ` (${detail.replace(/[\s\p{Cc}]+/gu, ' ').trim()})`;
   return new OffloadError(code, `${attempt}: ${name}${more}${hint}`, { context: { errorCode, name } });
 }

@@ -161,9 +161,16 @@ export class Cluster {
           isolationLevel: isolationLevel === 'read_committed' ? 1 : 0,
           partitions: asked.map((partition) => ({ partition, timestampMs })),
         });
-        return { listed, address: connection.address };
+        return { listed, asked, address: connection.address };
       });
-      for (const { listed, address } of await Promise.all(answers)) take(listed, address);
+      for (const { listed, asked, address } of await Promise.all(answers)) {
+        take(listed, address);
+        const missing = asked.find((partition) => !offsets.has(partition));
+        if (missing !== undefined) {
+          const message = `broker ${address} was asked for offsets of ${topic}/${missing} and gave none`;
+          throw new OffloadError('BROKER_UNREACHABLE', message, { context: { topic, partition: missing } });
+        }
+      }
     };
     const take = (listed: readonly ListedOffset[], address: string): void => {
       for (const { partition, errorCode, offset } of listed) {

@@ -2,6 +2,8 @@
  * The Fetch request of one partition, versions 4 to 11. A broker that speaks version 12 and above (flexible headers)
  * also answers 11, which carries all we use: the isolation level, the leader epoch and zstd (10 and above).
  */
+import { OffloadError } from '../errors.ts';
+import type { BrokerConnection } from './connection.ts';
 import type { Api } from './protocol.ts';
 import { type WireReader, WireWriter } from './wire.ts';
 
@@ -24,6 +26,9 @@ export interface AbortedTransaction {
 }
 
 export interface FetchResponse {
+  /** What the answer is about; null where it names nothing, as one that a quota throttled. */
+  readonly topic: string | null;
+  readonly partition: number;
   readonly throttleMs: number;
   readonly errorCode: number;
   readonly highWatermark: number;
@@ -70,9 +75,9 @@ export const fetchApi: Api<FetchRequest, FetchResponse> = {
     const topLevelError = version >= 7 ? reader.int16() : 0;
     if (version >= 7) reader.int32(); // session_id
     if (topLevelError !== 0 || reader.int32() === 0) return failed(throttleMs, topLevelError);
-    reader.string(); // topic
+    const topic = reader.string();
     if (reader.int32() === 0) return failed(throttleMs, topLevelError);
-    reader.int32(); // partition
+    const partition = reader.int32();
     const errorCode = reader.int16();
     const highWatermark = reader.int64();
     const lastStable = reader.int64();
@@ -80,6 +85,8 @@ export const fetchApi: Api<FetchRequest, FetchResponse> = {
     const aborted = readAborted(reader);
     const preferredReadReplica = version >= 11 ? reader.int32() : -1;
     return {
+      topic,
+      partition,
       throttleMs,
       errorCode,
       highWatermark,
@@ -92,8 +99,30 @@ export const fetchApi: Api<FetchRequest, FetchResponse> = {
   },
 };
 
+/** Up to this version a leader answers itself; later it may name a replica to ask instead (KIP-392). */
+const leaderFetchApi: typeof fetchApi = { ...fetchApi, maxVersion: 10 };
+
+/**
+ * Asks for the messages of one partition.
+ *
+ * @throws OffloadError what `connection.request` throws; BROKER_UNREACHABLE if the answer is about another partition.
+ */
+export async function fetchFrom(
+  connection: BrokerConnection,
+  request: FetchRequest,
+  from: 'anyReplica' | 'leader' = 'anyReplica',
+): Promise<FetchResponse> {
+  const response = await connection.request(from === 'leader' ? leaderFetchApi : fetchApi, request);
+  const { topic, partition } = response;
+  if (topic === null || (topic === request.topic && partition === request.partition)) return response;
+  const message = `broker ${connection.address} was asked for ${request.topic}/${request.partition} and answered for ${topic}/${partition}`;
+  throw new OffloadError('BROKER_UNREACHABLE', message, { context: { address: connection.address } });
+}
+
 function failed(throttleMs: number, errorCode: number): FetchResponse {
   return {
+    topic: null,
+    partition: -1,
     throttleMs,
     errorCode,
     highWatermark: -1,

@@ -97,7 +97,7 @@ export const metadataApi: Api<{ topics: readonly string[] | null }, ClusterMetad
     const flexible = version >= 9;
     reader.int32(); // throttle_time_ms
     const brokers = reader.array(() => {
-      const broker = { nodeId: reader.int32(), host: reader.string(flexible), port: reader.int32() };
+      const broker = { nodeId: reader.int32(), host: readHost(reader, flexible), port: reader.int32() };
       reader.nullableString(flexible); // rack
       if (flexible) reader.skipTaggedFields();
       return broker;
@@ -108,6 +108,13 @@ export const metadataApi: Api<{ topics: readonly string[] | null }, ClusterMetad
     return { brokers, clusterId, topics };
   },
 };
+
+/** What it is goes into messages, and those are one line. */
+function readHost(reader: WireReader, flexible: boolean): string {
+  const host = reader.string(flexible);
+  if (/[\s\p{Cc}]/u.test(host)) throw new RangeError(`it names the host ${JSON.stringify(host)}`);
+  return host;
+}
 
 function readTopicMetadata(reader: WireReader, version: number): TopicMetadata {
   const flexible = version >= 9;
@@ -126,9 +133,19 @@ function readTopicMetadata(reader: WireReader, version: number): TopicMetadata {
     if (flexible) reader.skipTaggedFields();
     return found;
   }, flexible);
+  checkPartitions(topic, partitions);
   if (version >= 8) reader.int32(); // topic_authorized_operations
   if (flexible) reader.skipTaggedFields();
   return { errorCode, topic, topicId: topicId === NIL_UUID ? null : topicId, isInternal, partitions };
+}
+
+/** One that is named twice would be read twice. */
+function checkPartitions(topic: string, partitions: readonly PartitionMetadata[]): void {
+  const numbers = new Set(partitions.map(({ partition }) => partition));
+  if (numbers.size < partitions.length) throw new RangeError(`it names a partition of ${topic} twice`);
+  for (const partition of numbers) {
+    if (partition < 0) throw new RangeError(`it names the partition ${topic}/${partition}`);
+  }
 }
 
 export interface ListOffsetsRequest {

@@ -9,7 +9,7 @@ import { RecordSet } from '../decode/recordSet.ts';
 import { OffloadError } from '../errors.ts';
 import { brokerError } from './brokerErrors.ts';
 import type { Cluster } from './cluster.ts';
-import { type FetchResponse, fetchApi } from './fetch.ts';
+import { type FetchResponse, fetchFrom } from './fetch.ts';
 import { EARLIEST_TIMESTAMP, LATEST_TIMESTAMP } from './protocol.ts';
 
 export interface TopicRecord {
@@ -38,6 +38,8 @@ const OFFSET_OUT_OF_RANGE = 1;
 const WAIT_FOR_STABLE_PAUSE_MS = 50;
 /** Asked again at least this often, whatever a broker says of its quota. */
 const MAX_THROTTLE_MS = 10_000;
+/** A quota that lets nothing through for so many deadlines of requests is not waited for any longer. */
+const THROTTLED_DEADLINES = 10;
 /** A log whose last records were compacted away answers with nothing below its end. */
 const EMPTY_ANSWERS_ARE_A_GAP = 3;
 
@@ -78,24 +80,32 @@ async function readPartition(
   { waitForStableMs, orStopThere }: ReadOptions,
 ): Promise<TopicRecord[]> {
   const { topic, partition, endOffset } = range;
+  const { deadlineMs } = cluster.settings;
   const found: TopicRecord[] = [];
   const columns = new MessageColumns(['key', 'value', 'timestamp']);
   let position = range.startOffset;
   let emptyAnswers = 0;
+  let throttledSinceMs: number | null = null;
   let heldSinceMs: number | null = null;
   while (position < endOffset) {
     const response = await fetchOnce(cluster, topic, partition, position);
     if (response.errorCode === OFFSET_OUT_OF_RANGE) {
       // Compaction or a person moved the log start meanwhile: nothing below it is there to be read.
       const starts = await cluster.listOffsets(topic, [partition], EARLIEST_TIMESTAMP, 'read_uncommitted');
-      position = Math.max(position + 1, starts.get(partition) ?? 0);
+      const logStart = starts.get(partition) ?? 0;
+      // A log that ends before the position was cut off: what is left of it has been read.
+      position = logStart > position ? logStart : endOffset;
       continue;
     }
     if (response.throttleMs > 0 && response.records.length === 0) {
       // A quota (KIP-219): such an answer says nothing of the partition, its offsets are -1.
-      await sleep(Math.min(response.throttleMs, MAX_THROTTLE_MS));
+      throttledSinceMs ??= performance.now();
+      const throttledMs = performance.now() - throttledSinceMs;
+      if (throttledMs > THROTTLED_DEADLINES * deadlineMs) throw throttled(range, throttledMs);
+      await sleep(Math.min(response.throttleMs, MAX_THROTTLE_MS, deadlineMs));
       continue;
     }
+    throttledSinceMs = null;
     const set = new RecordSet(response.records, response.aborted, {
       topic,
       partition,
@@ -114,6 +124,8 @@ async function readPartition(
       position = set.nextOffset;
       emptyAnswers = 0;
       heldSinceMs = null;
+    } else if (response.records.length > 0) {
+      throw withoutProgress(range, position, response.records.length);
     } else if (response.lastStableOffset < endOffset) {
       heldSinceMs ??= performance.now();
       const heldMs = performance.now() - heldSinceMs;
@@ -130,16 +142,9 @@ async function readPartition(
 function fetchOnce(cluster: Cluster, topic: string, partition: number, fetchOffset: number): Promise<FetchResponse> {
   const attempt = async (): Promise<FetchResponse> => {
     const { connection, leaderEpoch } = await cluster.leader(topic, partition);
-    const response = await connection.request(fetchApi, {
-      topic,
-      partition,
-      fetchOffset,
-      leaderEpoch,
-      maxBytes: FETCH.maxBytes,
-      maxWaitMs: FETCH.maxWaitMs,
-      isolationLevel: READ_COMMITTED,
-      clientRack: FETCH.clientRack,
-    });
+    const { maxBytes, maxWaitMs, clientRack } = FETCH;
+    const request = { topic, partition, fetchOffset, leaderEpoch, maxBytes, maxWaitMs, clientRack };
+    const response = await fetchFrom(connection, { ...request, isolationLevel: READ_COMMITTED }, 'leader');
     if (response.errorCode !== 0 && response.errorCode !== OFFSET_OUT_OF_RANGE) {
       throw brokerError(response.errorCode, `cannot read saved offsets from ${topic}/${partition} at ${fetchOffset}`);
     }
@@ -157,6 +162,28 @@ function heldBack(
     'BROKER_TIMEOUT',
     `cannot read the saved offsets: an open transaction holds the last stable offset of ${topic}/${partition} at ${lastStableOffset}, below its high watermark ${endOffset}, for ${(heldMs / 1000).toFixed(1)} s now; run again when it has ended or timed out`,
     { context: { topic, partition, lastStableOffset, highWatermark: endOffset } },
+  );
+}
+
+function throttled({ topic, partition }: { topic: string; partition: number }, throttledMs: number): OffloadError {
+  return new OffloadError(
+    'BROKER_TIMEOUT',
+    `cannot read the saved offsets: a quota of the brokers lets nothing of ${topic}/${partition} through, for ${(throttledMs / 1000).toFixed(1)} s now`,
+    { context: { topic, partition } },
+  );
+}
+
+/** To go on without them would be to take saved offsets for absent. */
+function withoutProgress(
+  { topic, partition }: { topic: string; partition: number },
+  position: number,
+  bytes: number,
+): OffloadError {
+  return new OffloadError(
+    'BATCH_CORRUPT',
+    `cannot read the saved offsets: the broker answers for ${topic}/${partition} at offset ${position} with ${bytes} bytes ` +
+      'that hold no whole record batch from there on',
+    { context: { topic, partition, position, bytes } },
   );
 }
 

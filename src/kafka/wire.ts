@@ -87,6 +87,12 @@ export class WireWriter {
   }
 }
 
+/** A length or count of -1 stands for null; below that is none that a broker writes. */
+function notBelowNull(length: number): number {
+  if (length < -1) throw new RangeError(`a length is ${length}`);
+  return length;
+}
+
 /** Reads an answer front to back; reading beyond its end throws a RangeError. */
 export class WireReader {
   readonly #buffer: Buffer;
@@ -131,7 +137,7 @@ export class WireReader {
   }
 
   nullableString(flexible = false): string | null {
-    const length = flexible ? this.uvarint() - 1 : this.int16();
+    const length = notBelowNull(flexible ? this.uvarint() - 1 : this.int16());
     return length < 0 ? null : this.view(length).toString('utf8');
   }
 
@@ -140,7 +146,7 @@ export class WireReader {
   }
 
   bytes(): Buffer {
-    return this.view(Math.max(0, this.int32()));
+    return this.view(Math.max(0, notBelowNull(this.int32())));
   }
 
   uuid(): string {
@@ -155,7 +161,7 @@ export class WireReader {
   }
 
   array<T>(read: () => T, flexible = false): T[] {
-    const count = flexible ? this.uvarint() - 1 : this.int32();
+    const count = notBelowNull(flexible ? this.uvarint() - 1 : this.int32());
     // Every item has a byte at least: a count that lies would loop for long and hold much.
     if (count > this.remaining) throw new RangeError(`an array claims ${count} items in ${this.remaining} bytes`);
     const items: T[] = [];

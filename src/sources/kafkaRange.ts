@@ -8,7 +8,7 @@ import { OffloadError } from '../errors.ts';
 import { brokerError } from '../kafka/brokerErrors.ts';
 import type { Cluster, Leader } from '../kafka/cluster.ts';
 import type { BrokerConnection } from '../kafka/connection.ts';
-import { type AbortedTransaction, type FetchResponse, fetchApi } from '../kafka/fetch.ts';
+import { type AbortedTransaction, type FetchResponse, fetchFrom } from '../kafka/fetch.ts';
 import { EARLIEST_TIMESTAMP } from '../kafka/protocol.ts';
 import type { OffsetRange } from '../tasks.ts';
 import { magicOf, scanBatches } from './scanBatches.ts';
@@ -16,6 +16,10 @@ import { magicOf, scanBatches } from './scanBatches.ts';
 /** A log whose last offsets were compacted away answers with nothing below its end, however often it is asked. */
 const EMPTY_ANSWERS_ARE_A_GAP = 3;
 const OFFSET_OUT_OF_RANGE = 1;
+/** Asked again at least this often, whatever a broker says of its quota. */
+const MAX_THROTTLE_MS = 10_000;
+/** A quota that lets nothing through for so many deadlines of requests is not waited for any longer. */
+const THROTTLED_DEADLINES = 10;
 
 export interface KafkaRangeOptions {
   readonly fetch: FetchSettings;
@@ -48,6 +52,8 @@ export class KafkaRangeReader {
   #maxBytes: number;
   #replica = -1;
   #emptyAnswers = 0;
+  /** Since when answers only throttled, or sent the reader to another replica; null: the last one had batches. */
+  #heldSinceMs: number | null = null;
   #lostOffsets = 0;
   #underWay: Promise<Fetched> | null = null;
   /** What the caller was given last. */
@@ -93,6 +99,7 @@ export class KafkaRangeReader {
         continue;
       }
       this.#emptyAnswers = 0;
+      this.#heldSinceMs = null;
       this.#advance(nextOffset, response.records);
       if (this.#position < this.#range.endOffset) this.#prefetch();
       this.#lent = fetched;
@@ -125,7 +132,7 @@ export class KafkaRangeReader {
     const { fetch } = this.#options;
     const attempt = async (): Promise<Fetched> => {
       const { connection, leaderEpoch } = await this.#source();
-      const response = await connection.request(fetchApi, {
+      const response = await fetchFrom(connection, {
         topic,
         partition,
         fetchOffset,
@@ -171,13 +178,34 @@ export class KafkaRangeReader {
   }
 
   async #emptyAnswer(response: FetchResponse): Promise<void> {
+    const { deadlineMs, retryBackoffMs } = this.#cluster.settings;
     if (response.preferredReadReplica >= 0 && response.preferredReadReplica !== this.#replica) {
+      const isFirst = this.#heldSinceMs === null;
+      this.#checkHeld(deadlineMs, 'LEADER_MOVED', 'brokers send the reader to one another');
+      if (!isFirst) await sleep(retryBackoffMs);
       this.#replica = response.preferredReadReplica;
     } else if (response.throttleMs > 0) {
-      await sleep(response.throttleMs);
+      this.#checkHeld(
+        THROTTLED_DEADLINES * deadlineMs,
+        'BROKER_TIMEOUT',
+        'a quota of the brokers lets nothing through',
+      );
+      await sleep(Math.min(response.throttleMs, MAX_THROTTLE_MS, deadlineMs));
     } else if (++this.#emptyAnswers === EMPTY_ANSWERS_ARE_A_GAP) {
       this.#position = this.#range.endOffset;
     }
+  }
+
+  #checkHeld(mostMs: number, code: 'LEADER_MOVED' | 'BROKER_TIMEOUT', why: string): void {
+    const { topic, partition } = this.#range;
+    this.#heldSinceMs ??= performance.now();
+    const heldMs = performance.now() - this.#heldSinceMs;
+    if (heldMs <= mostMs) return;
+    throw new OffloadError(
+      code,
+      `cannot read ${topic}/${partition} at offset ${this.#position}: ${why}, for ${(heldMs / 1000).toFixed(1)} s now`,
+      { context: { topic, partition, position: this.#position } },
+    );
   }
 
   /** Brokers before KIP-74 cut even the first batch short; ask for more until it fits. */

@@ -14,6 +14,8 @@ import { type ReadSettings, readRecordSets } from './recordSets.ts';
 
 const FETCH_BYTES = 1024 ** 2;
 const GROWTH = 4;
+/** Of keys and of values, before they grow: a topic may have hundreds of partitions. */
+const FIRST_BYTES = 16 * 1024;
 /** In offsets. Behind a gap lie more messages than are wanted: no window reads too many of them. */
 const MOST_SPAN = 1_000_000;
 
@@ -72,29 +74,32 @@ async function lastOffsets(
 }
 
 /**
- * The messages of a range, together.
+ * The messages that were found, together.
  *
+ * @param onInvalidUtf8 Told how many values were replaced or made null since they were not UTF-8.
  * @returns One batch with memory of its own; more only where one cannot hold them, none where there is no message.
  * @throws OffloadError as `KafkaRangeReader.next`; INVALID_UTF8, FIELD_INVALID
  */
 export async function* readRows(
   cluster: Cluster,
-  range: OffsetRange,
+  tail: RangeTail,
   source: TopicSource,
+  onInvalidUtf8: (values: number) => void,
 ): AsyncGenerator<{ batch: RecordBatch; place: RowPlace }> {
   const { fields, invalidUtf8 } = source;
-  const { topic, partition } = range;
+  const { topic, partition } = tail;
   const names = fields.map(({ column }) => column);
   const rowsOf = (columns: MessageColumns): { batch: RecordBatch; place: RowPlace } => ({
-    batch: toArrowBatch(columns, fields, { topic, partition, invalidUtf8 }),
+    batch: toArrowBatch(columns, fields, { topic, partition, invalidUtf8, onInvalidUtf8 }),
     place: messagePlace(topic, partition, (row) => columns.offsetAt(row)),
   });
-  let columns = new MessageColumns(names);
-  for await (const set of readRecordSets(cluster, range, source, FETCH_BYTES)) {
-    for (let size = await set.peek(); size !== null; size = await set.peek()) {
-      if (!columns.hasRoomFor(size.bytes, size.rows)) {
+  const size = { rows: tail.messages, bytes: FIRST_BYTES };
+  let columns = new MessageColumns(names, size);
+  for await (const set of readRecordSets(cluster, tail, source, FETCH_BYTES)) {
+    for (let next = await set.peek(); next !== null; next = await set.peek()) {
+      if (!columns.hasRoomFor(next.bytes, next.rows)) {
         yield rowsOf(columns);
-        columns = new MessageColumns(names);
+        columns = new MessageColumns(names, size);
       }
       await set.next(columns);
     }

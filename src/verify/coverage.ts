@@ -116,7 +116,7 @@ class Walk {
       if (gaps.deleted + gaps.lost > 0) {
         const count = gaps.deleted + gaps.lost;
         this.remarks.push(
-          `${count} offsets of ${key} were deleted from the topic before run ${manifest.run} could read them, as it reported`,
+          `offsets of ${key} that were deleted before run ${manifest.run} could read them, as it reported: ${count}`,
         );
       }
       if (!isHere || range.startOffset === range.endOffset) continue;

@@ -4,6 +4,7 @@ import { parseFooter, readTail, TAIL_BYTES } from '../encode/parquet/footer.ts';
 import { checksumFile, type FileSystem, unlessAbsent } from '../io.ts';
 import { type ManifestFile, toAbsolute } from '../sinks/manifest.ts';
 import type { ChainedRun } from './chain.ts';
+import { describe } from './coverage.ts';
 import { groupBy } from './groupBy.ts';
 import type { StagedIntent } from './parse.ts';
 import type { Finding } from './types.ts';
@@ -41,7 +42,10 @@ export async function checkFile(
   // A run that is about to end may have replaced it already.
   if (isExplained(path, now, pending)) return null;
   if (now === null) {
-    return found('missing-file', `${path} is missing: ${recorded.rows} rows of run ${run.run}${rangesOf(recorded)}`);
+    return found(
+      'missing-file',
+      `${path} is gone, of run ${run.run}, with its rows (${recorded.rows}${rangesOf(recorded)})`,
+    );
   }
   if (now.bytes !== recorded.bytes) {
     return found('damaged-file', `${path} has ${now.bytes} bytes; run ${run.run} left it with ${recorded.bytes}`);
@@ -54,7 +58,7 @@ export async function checkFile(
   }
   const rows = run.content?.output.format === 'parquet' ? await footerRows(fs, path) : recorded.rows;
   if (rows === recorded.rows) return null;
-  return found('wrong-rows', `${path} has ${rows} rows; run ${run.run} recorded ${recorded.rows}`);
+  return found('wrong-rows', `rows of ${path}: ${rows} by its footer, run ${run.run} recorded ${recorded.rows}`);
 }
 
 function isExplained(
@@ -124,7 +128,7 @@ export async function checkStrangers(
 
 function rangesOf({ ranges }: ManifestFile): string {
   const shown = ranges.slice(0, 3).map(({ topic, partition, startOffset, endOffset }) => {
-    return `${topic}/${partition} from ${startOffset} to ${endOffset - 1}`;
+    return describe(`${topic}/${partition}`, startOffset, endOffset);
   });
   const more = ranges.length > shown.length ? [`${ranges.length - shown.length} more`] : [];
   return ranges.length === 0 ? '' : `, ${[...shown, ...more].join(', ')}`;

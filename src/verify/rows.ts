@@ -57,7 +57,7 @@ export async function compareRows(
       rows += found;
       const isWhole = run.target.kind === 'folder' || run.content?.output.format === 'parquet';
       if (isWhole && found !== file.recorded.rows) {
-        const message = `${path} has ${found} rows; run ${run.run} recorded ${file.recorded.rows}`;
+        const message = `rows of ${path}: ${found} were found, run ${run.run} recorded ${file.recorded.rows}`;
         findings.push({ kind: 'wrong-rows', config, message, run: run.run, path });
       }
     } catch (error) {
@@ -66,7 +66,7 @@ export async function compareRows(
       findings.push({ kind: 'damaged-file', config, message, run: run.run, path });
     }
     if (strangeRows > 0) {
-      const message = `${path} has ${strangeRows} rows without an offset`;
+      const message = `${path} holds rows without an offset: ${strangeRows}`;
       findings.push({ kind: 'wrong-rows', config, message, run: run.run, path });
     }
   }
@@ -144,15 +144,15 @@ function compareOffsets(
       const what = describe(key, range.startOffset, range.endOffset);
       if (above > 0) {
         const first = met.firstAbove(times, range.startOffset, range.endOffset);
-        const message = `of ${what}, ${above} rows are there more often than they were written, the first of them offset ${first}`;
+        const message = `rows too many of ${what}: ${above}, the first of them at offset ${first}`;
         findings.push({ kind: 'overlap', config, message, range });
       }
       const missing = expected - (found - above);
       if (missing > 0) {
-        const message = `of ${what}, ${missing} rows are missing: ${found - above} are in the files, ${expected} were recorded`;
+        const message = `rows missing of ${what}: ${missing} (${found - above} are in the files, ${expected} were recorded)`;
         findings.push({ kind: 'hole', config, message, range });
       } else if (missing < 0) {
-        const message = `of ${what}, ${found - above} rows are in the files, ${expected} were recorded`;
+        const message = `rows of ${what}: ${found - above} are in the files, ${expected} were recorded`;
         findings.push({ kind: 'wrong-rows', config, message, range });
       }
     }
@@ -161,7 +161,7 @@ function compareOffsets(
       findings.push({
         kind: 'wrong-rows',
         config,
-        message: `${outside} rows of ${key} have offsets that no run recorded`,
+        message: `rows of ${key} with offsets that no run recorded: ${outside}`,
       });
     }
   }

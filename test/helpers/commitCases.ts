@@ -68,7 +68,7 @@ export function enter({ options }: CommitCase, { disk, topic }: World): MemoryDi
 }
 
 /** Nobody else is at work, so whoever waits for a sign of life need not wait long. */
-const QUICK_CLOCK: Clock = {
+export const QUICK_CLOCK: Clock = {
   nowMs: () => Date.now(),
   sleep: async (ms, options) => {
     await (options?.idle ? systemClock.sleep(ms, options) : setImmediate());

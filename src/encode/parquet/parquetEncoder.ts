@@ -14,6 +14,7 @@ import { PageWriter } from './flat/pages.ts';
 import { flatFooter } from './flat/schema.ts';
 import { flatPhysicalType } from './flat/values.ts';
 import { FILE_META_DATA, MAGIC, ROW_GROUP } from './format.ts';
+import { storedData, storedField, storedSchema } from './storedTypes.ts';
 import { binary, encodeStruct, integer, list, struct, type ThriftStruct, WIRE, withFields } from './thrift.ts';
 import { WasmColumns } from './wasm.ts';
 
@@ -48,8 +49,12 @@ export class ParquetEncoder implements BatchEncoder {
     this.#body.clear();
     const columnChunks: ThriftStruct[] = [];
     let uncompressedBytes = 0;
-    for (const [index, field] of batch.schema.fields.entries()) {
-      const chunks = batches.flatMap((one) => one.data.children[index] ?? []);
+    for (const [index, given] of batch.schema.fields.entries()) {
+      const field = storedField(given);
+      const chunks = batches.flatMap((one) => {
+        const data = one.data.children[index];
+        return data ? [storedData(data, field === given ? data.type : field.type, field.name)] : [];
+      });
       const column = await this.#encodeColumn(field, chunks);
       columnChunks.push(...column.columnChunks);
       uncompressedBytes += column.uncompressedBytes;
@@ -101,10 +106,11 @@ export class ParquetEncoder implements BatchEncoder {
     return { columnChunks, uncompressedBytes };
   }
 
-  #emptyFooter(schema: Schema): ThriftStruct {
-    const key = schema.toString();
+  #emptyFooter(given: Schema): ThriftStruct {
+    const key = given.toString();
     const known = this.#empty.get(key);
     if (known) return known;
+    const schema = storedSchema(given);
     const footer = withFields(flatFooter(schema) ?? this.#wasm.emptyFooter(schema), {
       // Without ARROW:schema: it repeats the schema, and joined files would keep that of the first alone.
       [FILE_META_DATA.KEY_VALUE_METADATA]: undefined,

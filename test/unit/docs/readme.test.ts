@@ -116,6 +116,15 @@ describe('the README', () => {
     expect(listed).toEqual(expect.arrayContaining([...SIDE_PROPERTIES.source, ...SIDE_PROPERTIES.sink]));
   });
 
+  it('lists every kind of finding of verify', () => {
+    const source = readFileSync(new URL('src/verify/types.ts', ROOT), 'utf8');
+    const [, union = ''] = /export type FindingKind =([^;]*);/.exec(source) ?? [];
+    const kinds = [...union.matchAll(/'([a-z-]+)'/g)].map(([, kind = '']) => kind);
+    expect(kinds).toContain('hole');
+    const line = readme.slice(readme.indexOf('Kinds are `hole`')).split('.')[0] ?? '';
+    expect([...line.matchAll(/`([a-z-]+)`/g)].map(([, kind]) => kind)).toEqual(kinds);
+  });
+
   it('lists every error code with its exit status', () => {
     const rows = tableAfter('`--verbose` adds the code').map(([code = '', status]) => [
       code.slice(1, -1),

@@ -40,6 +40,8 @@ function clusterOf(log: readonly LoggedBatch[], end: number): Cluster {
     }
     const aborted = [...new Set(sent.flatMap(({ abortedFrom }) => (abortedFrom === null ? [] : [abortedFrom])))];
     return {
+      topic: null,
+      partition: -1,
       throttleMs: 0,
       errorCode: 0,
       highWatermark: end,
@@ -56,6 +58,7 @@ function clusterOf(log: readonly LoggedBatch[], end: number): Cluster {
     recycle: () => {},
   };
   return {
+    settings: { deadlineMs: 60_000, retryBackoffMs: 100 },
     leader: async () => ({ connection, leaderEpoch: 0 }),
     retry: (attempt: () => Promise<unknown>) => attempt(),
     forget: () => {},
@@ -117,7 +120,12 @@ describe('the last messages of a range', () => {
       expect(tail).toEqual({ ...range, startOffset: expected[0], messages: expected.length });
       const fields = [{ name: 'o', column: 'offset', type: 'LONG' }];
       const found: number[] = [];
-      for await (const { batch, place } of readRows(cluster, tail, { ...SETTINGS, fields } as unknown as TopicSource)) {
+      for await (const { batch, place } of readRows(
+        cluster,
+        tail,
+        { ...SETTINGS, fields } as unknown as TopicSource,
+        () => {},
+      )) {
         found.push(...[...(batch.getChild('o') ?? [])].map(Number));
         expect(place.rowName(0)).toBe(`t/0 at offset ${expected[0]}`);
       }

@@ -108,6 +108,33 @@ describe.each([
   });
 });
 
+test('a folder to which runs publish meanwhile is never damaged', async () => {
+  const options = optionsIn(base, { writeMode: 'Overwrite' });
+  await load(options);
+  let isOver = false;
+  const runs = (async () => {
+    for (let run = 2; run <= 12; run++) await load({ ...options, highWatermark: 2 * run });
+    isOver = true;
+  })();
+  let looks = 0;
+  for (; !isOver; looks++) {
+    expect((await look(targetOf(options))).findings).toEqual([]);
+    expect((await lookWithSaved(options)).findings).toEqual([]);
+  }
+  await runs;
+  expect(looks).toBeGreaterThan(0);
+});
+
+test('a path that no run has written to is refused', async () => {
+  const options = await threeRuns(optionsIn(base));
+  const { root, offsets } = folders(base);
+  const [file = ''] = await dataFilesIn(root);
+  await expect(look(offsets)).rejects.toMatchObject({ code: 'TARGET_UNSUITABLE' });
+  await expect(look(join(base, 'nowhere'))).rejects.toThrow(/cannot verify .*nowhere: it is not there/);
+  await expect(look(file)).rejects.toThrow(`it is one file of a folder; verify ${root}`);
+  expect((await lookWithSaved(options)).findings).toEqual([]);
+});
+
 describe('finds', () => {
   test('each damage to a folder of three runs', async () => {
     const options = await threeRuns(optionsIn(base));
@@ -120,7 +147,12 @@ describe('finds', () => {
 
     const cases: [string, (copy: string) => Promise<void>, string[], RegExp][] = [
       ['nothing', async () => {}, [], /^/],
-      ['a deleted file', (copy) => unlink(of(copy, first)), ['missing-file'], /part-.* is missing: 2 rows/],
+      [
+        'a deleted file',
+        (copy) => unlink(of(copy, first)),
+        ['missing-file'],
+        /part-.* is gone, of run .*, with its rows \(2, offsets \d to \d of orders\/\d\)/,
+      ],
       [
         'a changed byte',
         async (copy) => {
@@ -142,7 +174,7 @@ describe('finds', () => {
         'a file moved away to another name',
         (copy) => rename(of(copy, third), join(copy, 'moved.txt')),
         ['doubled-file', 'missing-file'],
-        /is missing/,
+        /is gone/,
       ],
       ['the last manifest', (copy) => unlink(join(copy, manifestOf(2))), ['unnamed-file'], /no manifest tells of it/],
       [
