@@ -8,7 +8,6 @@ import { produce } from '../helpers/producers.ts';
 import { ScriptWriter, toHex } from '../helpers/script.ts';
 import {
   CLIENT_KEY_PASSWORD,
-  type Grant,
   grant,
   PASSWORDS,
   SESSION_MS,
@@ -34,8 +33,6 @@ const FIELDS = [
 ];
 /** The messages of the topic take about 3 MB in its log. */
 const SLOW_BYTES_PER_SECOND = 400_000;
-/** Of tokens that runs outlive. */
-const TOKEN_SECONDS = 6;
 /** A wrong setting must be told long before the deadline of 60 s that retries have. */
 const QUICK_SECONDS = 15;
 
@@ -200,25 +197,6 @@ describe('SASL', () => {
     await expectRefused({ listener: 'TOKEN', options: failing }, /the command of .*token\.command ended with 7/);
   });
 
-  test('a run that is longer than a session and a token logs in with another token and goes on', async () => {
-    const [command, counted] = [join(folder.path, 'token.mjs'), join(folder.path, 'counted')];
-    await writeFile(command, shortToken(counted));
-    const { 'sasl.oauthbearer.token': _, ...others } = bearer('');
-    const options = {
-      ...others,
-      'sasl.oauthbearer.token.command': `${process.execPath} ${command}`,
-      'client.id': 'slowtoken',
-      'fetch.max.bytes': 1_024,
-    };
-    await topics.limitFetch('slowtoken', SLOW_BYTES_PER_SECOND / 2);
-    for (const mode of ['FILE', 'STREAM'] as const) {
-      const { seconds, stderr } = await expectOffloaded({ listener: 'SHORT', options, mode, args: ['--verbose'] });
-      expect(seconds).toBeGreaterThan(TOKEN_SECONDS);
-      expect(stderr).not.toMatch(/warn|failed|closed/i);
-    }
-    expect((await readFile(counted, 'utf8')).length).toBeGreaterThan(4);
-  });
-
   test('a token that has run out is refused', async () => {
     await expectRefused({ listener: 'TOKEN', options: bearer(tokens.expired) }, /refused the login with OAUTHBEARER/);
   });
@@ -285,40 +263,6 @@ describe('permissions', () => {
   });
 });
 
-describe('permissions to load', () => {
-  const may = (on: Grant['on'], name: string, ...rights: Grant['may'][]) =>
-    grant(
-      kafka.cluster.bootstrapServers,
-      rights.map((right) => ({ user: 'writer', on, name, may: right })),
-    );
-
-  test('are asked for one by one, and with all that were asked for it goes', async () => {
-    const target = topics.reserve('written');
-    const progress = topics.reserve('progress');
-    const asked: string[] = [];
-    const kinds = { topic: 'TOPIC', 'transactional id': 'TRANSACTIONAL_ID' } as const;
-    for (;;) {
-      const { code, stderr } = await attemptLoad(target, progress);
-      if (code === 0) break;
-      expect(code, stderr).toBe(1);
-      const [, right = '', kind = '', name = ''] =
-        /the user needs the permission (\w+) on (topic|transactional id) ([^\s,]+)/.exec(stderr) ?? [];
-      expect(kind, stderr).not.toBe('');
-      expect(asked, stderr).not.toContain(`${right} on ${name}`);
-      asked.push(`${right} on ${name}`);
-      await may(kinds[kind as keyof typeof kinds], name, right.toUpperCase() as Grant['may']);
-    }
-    expect(asked).toEqual(
-      expect.arrayContaining([
-        `Create on ${target}`,
-        `Write on ${target}`,
-        `Create on ${progress}`,
-        `Write on ${progress}`,
-      ]),
-    );
-  });
-});
-
 test('files of state are readable by their owner alone, data by the umask', async () => {
   const { code, stderr, work } = await attemptRun({ listener: 'PLAINTEXT', options: {} });
   expect(code, stderr).toBe(0);
@@ -332,33 +276,6 @@ test('files of state are readable by their owner alone, data by the umask', asyn
   expect(new Set(state)).toEqual(new Set([0o600]));
   expect(new Set(await modes(join(work, 'out')))).toEqual(new Set([0o666 & ~process.umask()]));
 });
-
-/** A command that prints a token of TOKEN_SECONDS, and leaves a mark each time. */
-function shortToken(counted: string): string {
-  return `import { appendFileSync } from 'node:fs';
-appendFileSync(${JSON.stringify(counted)}, 'x');
-const part = (value) => Buffer.from(JSON.stringify(value)).toString('base64url');
-const now = Math.floor(Date.now() / 1000);
-console.log(part({ alg: 'none' }) + '.' + part({ sub: 'loader', iat: now, exp: now + ${TOKEN_SECONDS} }) + '.');
-`;
-}
-
-/** Loads three rows as the user `writer`. */
-async function attemptLoad(target: string, progress: string): Promise<ProgramResult> {
-  const work = join(folder.path, randomName('work'));
-  const servers = kafka.cluster.listener('LOGIN');
-  await mkdir(work);
-  await writeFile(join(work, 'in.csv'), 'key,value\n1,a\n2,b\n3,c\n');
-  const conf = await writeConfig(work, {
-    bootstrapServers: servers,
-    mode: 'FILE',
-    offsets: join(work, 'offsets'),
-    topics: { copy: { topicName: target } },
-    more: { progressTopic: progress, serverOptions: { 'bootstrap.servers': servers, ...login('PLAIN', 'writer') } },
-  });
-  const from = ['--path', 'in.csv', '--format', 'csv', '--options', 'header=true'];
-  return await runCommand([...from, '--write-config', 'copy', '--conf', conf], { cwd: work });
-}
 
 function tls(): Options {
   return { 'security.protocol': 'SSL', 'ssl.ca.location': kafka.authority.certificate };
