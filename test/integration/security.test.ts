@@ -8,6 +8,7 @@ import { produce } from '../helpers/producers.ts';
 import { ScriptWriter, toHex } from '../helpers/script.ts';
 import {
   CLIENT_KEY_PASSWORD,
+  type Grant,
   grant,
   PASSWORDS,
   SESSION_MS,
@@ -263,6 +264,40 @@ describe('permissions', () => {
   });
 });
 
+describe('permissions to load', () => {
+  const may = (on: Grant['on'], name: string, ...rights: Grant['may'][]) =>
+    grant(
+      kafka.cluster.bootstrapServers,
+      rights.map((right) => ({ user: 'writer', on, name, may: right })),
+    );
+
+  test('are asked for one by one, and with all that were asked for it goes', async () => {
+    const target = topics.reserve('written');
+    const progress = topics.reserve('progress');
+    const asked: string[] = [];
+    const kinds = { topic: 'TOPIC', 'transactional id': 'TRANSACTIONAL_ID' } as const;
+    for (;;) {
+      const { code, stderr } = await attemptLoad(target, progress);
+      if (code === 0) break;
+      expect(code, stderr).toBe(1);
+      const [, right = '', kind = '', name = ''] =
+        /the user needs the permission (\w+) on (topic|transactional id) ([^\s,]+)/.exec(stderr) ?? [];
+      expect(kind, stderr).not.toBe('');
+      expect(asked, stderr).not.toContain(`${right} on ${name}`);
+      asked.push(`${right} on ${name}`);
+      await may(kinds[kind as keyof typeof kinds], name, right.toUpperCase() as Grant['may']);
+    }
+    expect(asked).toEqual(
+      expect.arrayContaining([
+        `Create on ${target}`,
+        `Write on ${target}`,
+        `Create on ${progress}`,
+        `Write on ${progress}`,
+      ]),
+    );
+  });
+});
+
 test('files of state are readable by their owner alone, data by the umask', async () => {
   const { code, stderr, work } = await attemptRun({ listener: 'PLAINTEXT', options: {} });
   expect(code, stderr).toBe(0);
@@ -276,6 +311,23 @@ test('files of state are readable by their owner alone, data by the umask', asyn
   expect(new Set(state)).toEqual(new Set([0o600]));
   expect(new Set(await modes(join(work, 'out')))).toEqual(new Set([0o666 & ~process.umask()]));
 });
+
+/** Loads three rows as the user `writer`. */
+async function attemptLoad(target: string, progress: string): Promise<ProgramResult> {
+  const work = join(folder.path, randomName('work'));
+  const servers = kafka.cluster.listener('LOGIN');
+  await mkdir(work);
+  await writeFile(join(work, 'in.csv'), 'key,value\n1,a\n2,b\n3,c\n');
+  const conf = await writeConfig(work, {
+    bootstrapServers: servers,
+    mode: 'FILE',
+    offsets: join(work, 'offsets'),
+    topics: { copy: { topicName: target } },
+    more: { progressTopic: progress, serverOptions: { 'bootstrap.servers': servers, ...login('PLAIN', 'writer') } },
+  });
+  const from = ['--path', 'in.csv', '--format', 'csv', '--options', 'header=true'];
+  return await runCommand([...from, '--write-config', 'copy', '--conf', conf], { cwd: work });
+}
 
 function tls(): Options {
   return { 'security.protocol': 'SSL', 'ssl.ca.location': kafka.authority.certificate };
