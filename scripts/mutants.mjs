@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 /** Beside `dist`: the command finds its packages and its version from there. */
-const COPY = 'dist-mutant';
+const COPY = `dist-mutant-${process.pid}`;
 
 const CRASH = {
   file: 'test/fault/crashSteps.test.ts',
@@ -50,7 +50,7 @@ ${STREAM_PUBLISH}`,
   },
   {
     name: 'no fsync',
-    tests: { file: 'test/fault/lostSync.test.ts', test: 'the power goes at each step of a later run' },
+    tests: { file: 'test/fault/lostSync.test.ts', test: 'folder Append FILE.*a later run' },
     sources: true,
     changes: [
       { file: 'src/io.ts', from: '(folder) => folder.sync()', to: 'async () => {}' },
