@@ -44,6 +44,7 @@ export default defineConfig({
         },
       },
       {
+        plugins: [mutant],
         test: {
           ...withServers,
           name: 'integration',

@@ -92,13 +92,11 @@ ${STREAM_PUBLISH}`,
   },
   {
     name: 'last stable offset in place of the high watermark',
-    tests: {
-      file: 'test/integration/offloadRuns.test.ts',
-      test: 'killed with its transaction open in the offsets topic',
-    },
+    tests: { file: 'test/integration/commitStream.test.ts', test: 'is waited for: what was committed above it' },
+    sources: true,
     changes: [
       {
-        file: 'src/kafka/topicReader.js',
+        file: 'src/kafka/topicReader.ts',
         from: "LATEST_TIMESTAMP, 'read_uncommitted'",
         to: "LATEST_TIMESTAMP, 'read_committed'",
       },
