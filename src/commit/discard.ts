@@ -6,11 +6,12 @@
  * 1. The intent is this session's (FILE: renamed to its number; STREAM: others are fenced). Left: an intent as before.
  * 2. The staging folder is put aside by one rename. From then on nobody can publish from it, whoever wakes up: every
  *    link and rename of a staged file fails. Left: the next run puts the folder back and finishes (intent.ts).
- * 3. Look for anything that is published. There is: the folder is put back, and the run refused. Else its manifest
- *    goes, which a run without rows has, or one whose files were removed again: it would tell of offsets that the next
- *    run reads.
- * 4. The intent goes (FILE: it becomes `fenced`; STREAM: tombstone). Left: a folder that a record still names.
- * 5. The folder is removed.
+ * 3. Look for anything that is published. There is: the folder is put back, and the run refused.
+ * 4. The intent goes (FILE: it becomes `fenced`; STREAM: tombstone). Left: a folder that a record still names as that
+ *    of a run that never happened.
+ * 5. The manifest is removed, which a run without rows may have, or one whose files were removed again: it would tell
+ *    of offsets that the next run reads. Not earlier: a session that slept after 3 may find the run finished by another.
+ * 6. The folder is removed.
  *
  * `intent.json` is not read: its loss is one of the reasons to be here. Names of new files hold the run id, and the
  * record has what tells an exact file.
@@ -45,7 +46,7 @@ export async function withdrawStaging(fs: FileSystem, record: IntentRecord): Pro
   await unlessAbsent(fs.rename(stagingPath, withdrawnPathOf(stagingPath)));
   await unlessAbsent(syncFolder(fs, dirname(stagingPath)));
   const why = await findPublished(fs, record);
-  if (why === null) return removeManifest(fs, record);
+  if (why === null) return;
   await restoreStaging(fs, record);
   throw refuseDiscard(record, why);
 }
@@ -70,8 +71,12 @@ async function checkPlace(fs: FileSystem, record: IntentRecord): Promise<void> {
   }
 }
 
-/** Nobody can write it again: that takes the staging folder. */
-async function removeManifest(fs: FileSystem, { stagingPath, config, run }: IntentRecord): Promise<void> {
+/** Step 5. The run never happened: whatever tells of it can go at any time, and again. */
+export async function removeManifest(
+  fs: FileSystem,
+  { stagingPath, config, run }: Pick<IntentRecord, 'stagingPath' | 'config' | 'run'>,
+): Promise<void> {
+  if (!isStagingPathOf(stagingPath, run)) return;
   const path = manifestPath(rootOfStaging(stagingPath), config, run);
   await unlessAbsent(fs.unlink(path));
   await unlessAbsent(syncFolder(fs, dirname(path)));

@@ -38,7 +38,7 @@ import {
   removeStaging,
   stageIntent,
 } from './context.ts';
-import { refuseDiscard, withdrawStaging } from './discard.ts';
+import { refuseDiscard, removeManifest, withdrawStaging } from './discard.ts';
 import { highestDone, OffsetsFolder, savedState } from './fileState.ts';
 import { blocked, formatIntentRecord, type IntentRecord, loadIntent, makeChangeRecord } from './intent.ts';
 import { compareNames, type StateKind, type StateName } from './names.ts';
@@ -233,10 +233,10 @@ export class FileRun implements RunSession {
     await step('discard.begun');
     // Its owner may have been asleep until just now, and have committed before its `next` went.
     const saved = await this.#readSaved(record);
-    const moved = record.next.find(({ offset }, index) => offset !== record.previous[index]?.offset);
-    if (moved && saved.get(offsetKey(moved))?.offset === moved.offset) {
-      throw refuseDiscard(record, `its offsets are saved already (${offsetKey(moved)}: ${moved.offset})`);
-    }
+    const kept = record.next.find(({ offset, ...place }, index) => {
+      return offset !== record.previous[index]?.offset && saved.get(offsetKey(place))?.offset === offset;
+    });
+    if (kept) throw refuseDiscard(record, `its offsets are saved already (${offsetKey(kept)}: ${kept.offset})`);
     await withdrawStaging(fs, record);
     await step('discard.withdrawn');
     this.#release(this.#mine('intent'));
@@ -246,6 +246,7 @@ export class FileRun implements RunSession {
     if (!gone) throw fencedError(this.#context, 'the intent it was giving back was taken');
     await this.#folder.sync();
     await step('discard.done');
+    await removeManifest(fs, record);
     await removeStaging(this.#context, record.stagingPath, record.run);
     await step('discard.stagingRemoved');
     this.#phase = 'free';
@@ -320,12 +321,14 @@ export class FileRun implements RunSession {
    * stays. A run asleep before its `temp` got its name `run` finds it gone, or its staging folder, and ends.
    */
   async #clean(names: readonly StateName[]): Promise<void> {
-    const { step } = this.#context;
+    const { fs, config, step } = this.#context;
     const top = highestDone(names);
     for (const name of names) {
       if (compareNames(name, this.#mine('run')) >= 0) continue;
       if (name.kind === 'fenced' || name.kind === 'temp') {
         const owner = await this.#folder.readFirstOwner(name);
+        // A fenced run may be one that was given back.
+        if (owner && name.kind === 'fenced') await removeManifest(fs, { ...owner, config });
         if (owner && !(await removeStaging(this.#context, owner.stagingPath, owner.run))) continue;
         await step('open.stagingRemoved');
         await this.#folder.remove(name);

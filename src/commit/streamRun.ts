@@ -35,7 +35,7 @@ import {
   removeStaging,
   stageIntent,
 } from './context.ts';
-import { withdrawStaging } from './discard.ts';
+import { removeManifest, withdrawStaging } from './discard.ts';
 import { blocked, formatIntentRecord, type IntentRecord, loadIntent, makeChangeRecord } from './intent.ts';
 import { aliveError, formatOwner, markEnded, markRunning } from './owner.ts';
 import { RunProducer, type WriteResult } from './runProducer.ts';
@@ -152,6 +152,7 @@ export class StreamRun implements RunSession {
     await this.#recover(state);
     const left: Leftover[] = [];
     for (const past of this.#takenOver) {
+      if (past.withdrawn === true) await removeManifest(this.#context.fs, { ...past, config: this.#context.config });
       if (!(await removeStaging(this.#context, past.stagingPath, past.run))) left.push(past);
       await step('open.stagingRemoved');
     }
@@ -233,7 +234,7 @@ export class StreamRun implements RunSession {
     await withdrawStaging(fs, record);
     await step('discard.withdrawn');
     const rest = this.#takenOver.filter(({ run }) => run !== record.run);
-    this.#takenOver = [...rest, { run: record.run, stagingPath: record.stagingPath }];
+    this.#takenOver = [...rest, { run: record.run, stagingPath: record.stagingPath, withdrawn: true }];
     const withdrawn = await this.#transact([
       [stateKeys(config).intent, null],
       [stateKeys(config).run, formatRunRecord(owner, this.#takenOver)],

@@ -12,6 +12,7 @@ import {
   type Part,
   planAndStage,
   publish,
+  removeManifest,
   removeStaging,
   withdrawStaging,
 } from './publish.ts';
@@ -138,8 +139,8 @@ function* fileDiscard(actor: Actor, number: number, found: Name, intentNumber: n
   if (keeps(actor, 'nextBeforeLook')) yield* ask('remove', { ...found, kind: 'next' });
   yield* ask('sync', 'offsets');
   const saved = yield* ask('readSaved');
-  const moved = ([0, 1] as const).find((partition) => intent.next[partition] !== intent.previous[partition]);
-  const isSaved = moved !== undefined && saved.offsets[moved] === intent.next[moved];
+  const { previous, next } = intent;
+  const isSaved = ([0, 1] as const).some((at) => next[at] !== previous[at] && saved.offsets[at] === next[at]);
   if (isSaved && keeps(actor, 'lookAtSaved')) return end('refused: saved already');
   if (!(yield* withdrawStaging(actor, intent))) return end('refused: published already');
   if (!(yield* ask('withdraw', claimed, { kind: 'fenced', number: found.number, run: intent.run }))) {
@@ -147,6 +148,7 @@ function* fileDiscard(actor: Actor, number: number, found: Name, intentNumber: n
   }
   if (!keeps(actor, 'nextBeforeLook')) yield* ask('remove', { ...found, kind: 'next' });
   yield* ask('sync', 'offsets');
+  yield* removeManifest(actor, intent.run);
   yield* removeStaging(intent.run);
   return ['fileSettle', number, false];
 }
@@ -208,6 +210,7 @@ function* fileClean(actor: Actor, number: number, names: readonly Name[], saved:
     if (name.kind !== 'next') {
       const file = yield* ask('read', name);
       const run = name.kind === 'done' && file ? intentOf(file.intent).run : (file?.owner ?? 0);
+      if (run > 0 && name.kind === 'fenced') yield* removeManifest(actor, run);
       if (run > 0 && run !== actor.run) yield* removeStaging(run);
     }
     if (name !== top) yield* ask('remove', name);

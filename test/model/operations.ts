@@ -231,8 +231,8 @@ export const operations = {
   /** The same move, of which only what it did in the folder of manifests has outlived a loss of power. */
   placeManifest: (w: World, manifest: string): Outcomes<true> =>
     only(true, { ...w, manifests: add(w.manifests, manifest) }),
-  removeManifest: (w: World, manifest: string): Outcomes<true> =>
-    only(true, { ...w, manifests: w.manifests.filter((other) => other !== manifest) }),
+  removeManifest: (w: World, run: number): Outcomes<true> =>
+    only(true, { ...w, manifests: w.manifests.filter((manifest) => !manifest.startsWith(`${run}<`)) }),
   listManifests: (w: World): Outcomes<readonly string[]> => only(w.manifests, w),
 
   // The topic that is read: more messages may have come.

@@ -114,13 +114,8 @@ function* publishExact({ run, old }: Intent, content: string): Part<boolean> {
   return true;
 }
 
-function manifestOf({ run, previousRun }: Intent): string {
-  return `${run}<${previousRun}`;
-}
-
-function* writeManifest({ run: writer }: Actor, intent: Intent): Part<boolean> {
-  const { run } = intent;
-  const manifest = manifestOf(intent);
+function* writeManifest({ run: writer }: Actor, { run, previousRun }: Intent): Part<boolean> {
+  const manifest = `${run}<${previousRun}`;
   const staged = `manifest.${writer}`;
   const isMoved = (yield* ask('stageItem', run, staged)) && (yield* ask('moveManifest', run, staged, manifest));
   if (!isMoved && !(yield* ask('hasManifest', manifest))) return false;
@@ -136,6 +131,13 @@ export function* removeStaging(run: number): Part<void> {
   }
 }
 
+/** Removes the manifest of a run that was given back. */
+export function* removeManifest(actor: Actor, run: number): Part<void> {
+  if (!keeps(actor, 'manifestGoes')) return;
+  yield* ask('removeManifest', run);
+  yield* ask('sync', 'manifests');
+}
+
 /**
  * Puts staging aside and looks for anything that is published (src/commit/discard.ts).
  *
@@ -148,10 +150,7 @@ export function* withdrawStaging(actor: Actor, intent: Intent): Part<boolean> {
     yield* ask('sync', 'staging');
   }
   if (!(yield* isPublished(intent))) {
-    if (keeps(actor, 'manifestGoes')) {
-      yield* ask('removeManifest', manifestOf(intent));
-      yield* ask('sync', 'manifests');
-    }
+    if (!keeps(actor, 'manifestLast')) yield* removeManifest(actor, run);
     return true;
   }
   yield* ask('moveStaging', run, false);

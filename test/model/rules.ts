@@ -15,6 +15,7 @@ export const CORRECTIONS = {
   putBack: 'staging that was put aside is put back by whoever finishes the intent after all',
   nextBeforeLook: 'the next of an intent is removed before anybody looks whether it is committed',
   manifestGoes: 'the manifest of a run that is given back goes',
+  manifestLast: 'that manifest goes after the intent, not before',
   lookAtSaved: 'a run whose offsets are saved already is not given back',
   readAfterFencing: 'the state is read after fencing the others',
   quietIfUnknown: 'fenced or unknown at commit: nothing is touched',
