@@ -32,6 +32,11 @@ const withServers = {
   pool: 'forks' as const,
 };
 
+/** `npm run soak` alone: it takes as long as it is told. */
+const soak = {
+  test: { ...withServers, name: 'soak', include: ['test/soak/**/*.test.ts'], sequence: { groupOrder: 3 } },
+};
+
 export default defineConfig({
   test: {
     projects: [
@@ -44,6 +49,7 @@ export default defineConfig({
         },
       },
       {
+        plugins: [mutant],
         test: {
           ...withServers,
           name: 'integration',
@@ -60,6 +66,7 @@ export default defineConfig({
           sequence: { groupOrder: 2 },
         },
       },
+      ...(process.env.KAFKALOAD_SOAK_MINUTES ? [soak] : []),
     ],
   },
 });

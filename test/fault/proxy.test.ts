@@ -1,6 +1,10 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { ProgramResult } from '../helpers/cache.ts';
 import type { JsonReport } from '../helpers/command.ts';
+import { countFaults } from '../helpers/faultCounts.ts';
+import { LoadJob, type LoadReport } from '../helpers/loads.ts';
 import { type ProxiedKafka, startProxiedKafka } from '../helpers/proxy.ts';
 import { type AnswerFate, API } from '../helpers/proxyFrames.ts';
 import { OFFSETS_MODES, type OffloadJob, type OffsetsMode, sorted, Workspace } from '../helpers/workspace.ts';
@@ -32,6 +36,11 @@ beforeAll(async () => {
 afterAll(async () => {
   await workspace.close();
   await kafka.stop();
+});
+
+let cutsBefore = 0;
+beforeEach(() => {
+  cutsBefore = proxy().cuts;
 });
 
 afterEach(() => proxy().calm());
@@ -110,8 +119,16 @@ async function expectOffloaded(job: OffloadJob): Promise<void> {
   expect(await job.staged()).toEqual([]);
 }
 
+/** In `npm test` a line of each kind; all of them in both modes where there is time for it. */
+const LINES_OF: Readonly<Record<OffsetsMode, readonly string[]>> = {
+  FILE: ['cut in the middle of answers', 'silent for two seconds'],
+  STREAM: ['cut at random moments'],
+};
+
 describe.each(OFFSETS_MODES)('offload, offsets in mode %s', (mode) => {
-  test.each(LINES)('a line that is %s: each row once', async (line, fail) => {
+  const lines = LINES.filter(([line]) => ALL || LINES_OF[mode].includes(line));
+
+  test.each(lines)('a line that is %s: each row once', async (line, fail) => {
     const job = await offloadJob(mode);
     fail();
     const { stdout } = await untilDone(() => job.run('--report', 'json'), true);
@@ -119,23 +136,106 @@ describe.each(OFFSETS_MODES)('offload, offsets in mode %s', (mode) => {
     // What is slow or late asks for no request to be repeated; the other lines do.
     if (mode === 'FILE' && line !== 'slow' && line !== 'late') expect(report.retries).toBeGreaterThan(0);
     await expectOffloaded(job);
+    countFaults(
+      { kind: `line ${line}`, layout: 'folder', mode },
+      { faults: Math.max(1, proxy().cuts - cutsBefore), rows: MESSAGES },
+    );
   });
 });
 
-/** Transactions of a run in mode STREAM: its record, prepare, commit, the end of the record. */
-const TRANSACTIONS = 4;
-
 describe('offload, offsets in mode STREAM: the answer is lost after the broker has done what was asked', () => {
-  const everyEnd = Array.from({ length: TRANSACTIONS }, (_, index) => [API.endTxn, index + 1] as const);
-  const others = [API.initProducerId, API.addPartitionsToTxn, API.produce].flatMap((api) =>
-    (api === API.initProducerId ? [1] : [2, 3]).map((n) => [api, n] as const),
-  );
-  const cases = [...everyEnd, ...(ALL ? others : others.filter(([, n]) => n < 3))];
-  test.each(cases)('request %i, answer %i', async (api, n) => {
+  // Transactions of a run: its record, prepare, commit, the end of the record.
+  const cases = [
+    ['EndTxn', API.endTxn, 1],
+    ['EndTxn', API.endTxn, 2],
+    ['EndTxn', API.endTxn, 3],
+    ['EndTxn', API.endTxn, 4],
+    ['InitProducerId', API.initProducerId, 1],
+    ['AddPartitionsToTxn', API.addPartitionsToTxn, 2],
+    ['AddPartitionsToTxn', API.addPartitionsToTxn, 3],
+    ['Produce', API.produce, 2],
+    ['Produce', API.produce, 3],
+  ] as const;
+  const some = cases.filter(([name, , n]) => ALL || (name === 'EndTxn' && (n === 2 || n === 3)));
+
+  test.each(some)('%s (%i), answer %i', async (name, api, n) => {
     const job = await offloadJob('STREAM');
     proxy().setRules({ onAnswer: onceAt(api, n, 'cut') });
     await untilDone(() => job.run(), true);
-    expect(proxy().cuts).toBeGreaterThan(0);
+    expect(proxy().cuts).toBeGreaterThan(cutsBefore);
     await expectOffloaded(job);
+    countFaults(
+      { kind: `lost answer of ${name}`, layout: 'folder', mode: 'STREAM' },
+      { faults: Math.max(1, proxy().cuts - cutsBefore), rows: MESSAGES },
+    );
   });
+});
+
+describe('load', () => {
+  const SINK = { partitions: PARTITIONS, chunkRecords: 500 };
+  const answers = [
+    ['EndTxn', API.endTxn, 3],
+    ['InitProducerId', API.initProducerId, 1],
+    ['AddPartitionsToTxn', API.addPartitionsToTxn, 2],
+    ['Produce', API.produce, 4],
+  ] as const;
+
+  async function expectLoaded(job: LoadJob, first: ProgramResult | null): Promise<void> {
+    proxy().calm();
+    expect(await job.values()).toEqual(values);
+    if (first?.code === 0) expect((JSON.parse(first.stdout) as LoadReport).retries).toBeGreaterThan(0);
+  }
+
+  function fileJob(): Promise<LoadJob> {
+    return LoadJob.make(workspace, { target: kafka.bootstrapServers, sink: SINK });
+  }
+
+  async function writeFiles(job: LoadJob): Promise<string[]> {
+    const path = join(job.folder, 'rows.json');
+    await writeFile(path, values.map((value) => `${JSON.stringify({ key: value, value })}\n`).join(''));
+    return ['--path', path, '--format', 'json', '--report', 'json'];
+  }
+
+  test.each(ALL ? answers : answers.slice(0, 1))(
+    'files: the answer to %s (%i) is lost, number %i',
+    async (name, api, n) => {
+      const job = await fileJob();
+      const args = await writeFiles(job);
+      proxy().setRules({ onAnswer: onceAt(api, n, 'cut') });
+      const done = await untilDone(() => job.run(...args), true);
+      await expectLoaded(job, done);
+      countFaults(
+        { kind: `lost answer of ${name}`, layout: 'topic' },
+        { faults: Math.max(1, proxy().cuts - cutsBefore), rows: MESSAGES },
+      );
+    },
+  );
+
+  test('files: a line that is cut at random moments', async () => {
+    const job = await fileJob();
+    const args = await writeFiles(job);
+    proxy().delay('answers', 10);
+    proxy().cutAtRandom(60, 300);
+    await untilDone(() => job.run(...args), true);
+    await expectLoaded(job, null);
+    countFaults(
+      { kind: 'line cut at random moments', layout: 'topic' },
+      { faults: Math.max(1, proxy().cuts - cutsBefore), rows: MESSAGES },
+    );
+  });
+
+  test.each(ALL ? OFFSETS_MODES : ['STREAM' as const])(
+    'a topic, offsets in mode %s: a line that is cut at random moments',
+    async (mode) => {
+      const job = await LoadJob.make(workspace, { mode, from: topic, target: kafka.bootstrapServers, sink: SINK });
+      proxy().delay('answers', 10);
+      proxy().cutAtRandom(60, 300);
+      await untilDone(() => job.run('--report', 'json'), true);
+      await expectLoaded(job, null);
+      countFaults(
+        { kind: 'line cut at random moments', layout: 'topic', mode },
+        { faults: Math.max(1, proxy().cuts - cutsBefore), rows: MESSAGES },
+      );
+    },
+  );
 });
