@@ -49,6 +49,7 @@ export default defineConfig({
         },
       },
       {
+        plugins: [mutant],
         test: {
           ...withServers,
           name: 'integration',

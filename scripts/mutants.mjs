@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 /** Beside `dist`: the command finds its packages and its version from there. */
-const COPY = 'dist-mutant';
+const COPY = `dist-mutant-${process.pid}`;
 
 const CRASH = {
   file: 'test/fault/crashSteps.test.ts',
@@ -50,7 +50,7 @@ ${STREAM_PUBLISH}`,
   },
   {
     name: 'no fsync',
-    tests: { file: 'test/fault/lostSync.test.ts', test: 'the power goes at each step of a later run' },
+    tests: { file: 'test/fault/lostSync.test.ts', test: 'folder Append FILE.*a later run' },
     sources: true,
     changes: [
       { file: 'src/io.ts', from: '(folder) => folder.sync()', to: 'async () => {}' },
@@ -92,13 +92,11 @@ ${STREAM_PUBLISH}`,
   },
   {
     name: 'last stable offset in place of the high watermark',
-    tests: {
-      file: 'test/integration/offloadRuns.test.ts',
-      test: 'killed with its transaction open in the offsets topic',
-    },
+    tests: { file: 'test/integration/commitStream.test.ts', test: 'is waited for: what was committed above it' },
+    sources: true,
     changes: [
       {
-        file: 'src/kafka/topicReader.js',
+        file: 'src/kafka/topicReader.ts',
         from: "LATEST_TIMESTAMP, 'read_uncommitted'",
         to: "LATEST_TIMESTAMP, 'read_committed'",
       },

@@ -5,7 +5,7 @@
  *
  * 1. The intent is this session's (FILE: renamed to its number; STREAM: others are fenced). Left: an intent as before.
  * 2. The staging folder is put aside by one rename. From then on nobody can publish from it, whoever wakes up: every
- *    link and rename of a staged file fails. Left: the next run puts the folder back and finishes (intent.ts).
+ *    link and rename of a staged file fails. Left: the next run looks as in 3, and goes on here or finishes it.
  * 3. Look for anything that is published. There is: the folder is put back, and the run refused.
  * 4. The intent goes (FILE: it becomes `fenced`; STREAM: tombstone). Left: a folder that a record still names as that
  *    of a run that never happened.
@@ -19,10 +19,13 @@
 import { basename, dirname, join, relative } from 'node:path';
 import { OffloadError } from '../errors.ts';
 import { checksumFile, type FileSystem, syncFolder, unlessAbsent } from '../io.ts';
+import { offsetKey } from '../plan/places.ts';
 import { listVisibleFiles, sameState } from '../sinks/localFiles.ts';
 import { manifestPath } from '../sinks/manifest.ts';
+import type { PartitionOffset } from '../tasks.ts';
 import type { IntentRecord } from './intent.ts';
 import { isStagingPathOf, rootOfStaging, withdrawnPathOf } from './names.ts';
+import type { SavedOffsets } from './savedOffsets.ts';
 
 /**
  * Looks whether the ranges of a run can be given back, and touches nothing.
@@ -69,6 +72,29 @@ async function checkPlace(fs: FileSystem, record: IntentRecord): Promise<void> {
       `do this on host ${host}; if that folder is lost for good, make an empty one here and do it again`,
     );
   }
+}
+
+/**
+ * Whether a run that was begun to be given back is to be given back, by whoever finds it. As long as its folder is aside
+ * nobody can publish, so all who look find the same: of two, one cannot finish what the other gives back. Otherwise the
+ * folder is put back, and the run can be finished.
+ *
+ * @param saved Saved offsets; null where they are saved together with the end of the intent (STREAM).
+ */
+export async function isGivenBack(fs: FileSystem, record: IntentRecord, saved: SavedOffsets | null): Promise<boolean> {
+  const { stagingPath, run } = record;
+  if (!isStagingPathOf(stagingPath, run) || !(await unlessAbsent(fs.stat(withdrawnPathOf(stagingPath))))) return false;
+  const isSaved = saved !== null && findSaved(record, saved) !== null;
+  if (!isSaved && (await findPublished(fs, record)) === null) return true;
+  await restoreStaging(fs, record);
+  return false;
+}
+
+/** A partition whose offset is saved as the run moves it; null: none, so it is not committed. */
+export function findSaved(record: IntentRecord, saved: SavedOffsets): PartitionOffset | null {
+  const isKept = ({ offset, ...place }: PartitionOffset, index: number): boolean =>
+    offset !== record.previous[index]?.offset && saved.get(offsetKey(place))?.offset === offset;
+  return record.next.find(isKept) ?? null;
 }
 
 /** Step 5. The run never happened: whatever tells of it can go at any time, and again. */

@@ -38,7 +38,7 @@ import {
   removeStaging,
   stageIntent,
 } from './context.ts';
-import { refuseDiscard, removeManifest, withdrawStaging } from './discard.ts';
+import { findSaved, isGivenBack, refuseDiscard, removeManifest, withdrawStaging } from './discard.ts';
 import { highestDone, OffsetsFolder, savedState } from './fileState.ts';
 import { blocked, formatIntentRecord, type IntentRecord, loadIntent, makeChangeRecord } from './intent.ts';
 import { compareNames, type StateKind, type StateName } from './names.ts';
@@ -193,8 +193,9 @@ export class FileRun implements RunSession {
         { context: { config, run: found.run, path: this.#folder.pathOf(found) } },
       );
     }
-    if (this.#context.discard && !record.change) return this.#discard(found, record);
     const saved = await this.#readSaved(record);
+    const givesBack = this.#context.discard || (await isGivenBack(this.#context.fs, record, saved));
+    if (givesBack && !record.change) return this.#discard(found, record);
     const { offsets, warnings } = mergeOffsets(saved, record);
     if (!(await this.#folder.create(this.#mine('next'), formatOffsetsFile(offsets, record)))) {
       throw fencedError(this.#context, 'a file it was writing was removed');
@@ -233,9 +234,7 @@ export class FileRun implements RunSession {
     await step('discard.begun');
     // Its owner may have been asleep until just now, and have committed before its `next` went.
     const saved = await this.#readSaved(record);
-    const kept = record.next.find(({ offset, ...place }, index) => {
-      return offset !== record.previous[index]?.offset && saved.get(offsetKey(place))?.offset === offset;
-    });
+    const kept = findSaved(record, saved);
     if (kept) throw refuseDiscard(record, `its offsets are saved already (${offsetKey(kept)}: ${kept.offset})`);
     await withdrawStaging(fs, record);
     await step('discard.withdrawn');

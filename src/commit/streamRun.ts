@@ -35,7 +35,7 @@ import {
   removeStaging,
   stageIntent,
 } from './context.ts';
-import { removeManifest, withdrawStaging } from './discard.ts';
+import { isGivenBack, removeManifest, withdrawStaging } from './discard.ts';
 import { blocked, formatIntentRecord, type IntentRecord, loadIntent, makeChangeRecord } from './intent.ts';
 import { aliveError, formatOwner, markEnded, markRunning } from './owner.ts';
 import { RunProducer, type WriteResult } from './runProducer.ts';
@@ -214,7 +214,8 @@ export class StreamRun implements RunSession {
       );
     }
     if (!state.intent) return;
-    if (this.#context.discard) return this.#discard(state.intent);
+    const givesBack = this.#context.discard || (await isGivenBack(this.#context.fs, state.intent, null));
+    if (givesBack) return this.#discard(state.intent);
     await step('recover.begun');
     log(`finishing run ${state.intent.run} of config ${config}, which was prepared and did not end`);
     if (state.intent.plainTopic !== this.#context.plainTopic) this.#read = await this.#readState(state.intent);

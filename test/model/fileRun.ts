@@ -7,6 +7,7 @@ import type { SavedRead } from './operations.ts';
 import { ask } from './operations.ts';
 import {
   changeIntent,
+  isGivenBack,
   loadIntent,
   NO_INTENT,
   type Part,
@@ -108,11 +109,12 @@ function* fileRecover(actor: Actor, number: number, found: Name): Part<Next> {
   const file = yield* ask('read', found);
   if (!file) return settle(actor, number);
   const intent = intentOf(file.intent);
-  if (actor.command === 'discard' && !intent.change) return ['fileDiscard', number, found, file.intent];
+  const now = yield* ask('readSaved');
+  const givesBack = actor.command === 'discard' || (yield* isGivenBack(actor, intent, now.offsets));
+  if (givesBack && !intent.change) return ['fileDiscard', number, found, file.intent];
   if (!keeps(actor, 'ownNext')) return ['filePublish', number, file.intent, found, found];
-  const saved = yield* ask('readSaved');
-  const offsets = keeps(actor, 'mergeByHand') ? mergeOffsets(saved.offsets, intent) : intent.next;
-  if (!(yield* createNext(actor, number, offsets, saved.hands))) return ['fileClose', number, 'fenced'];
+  const offsets = keeps(actor, 'mergeByHand') ? mergeOffsets(now.offsets, intent) : intent.next;
+  if (!(yield* createNext(actor, number, offsets, now.hands))) return ['fileClose', number, 'fenced'];
   yield* ask('sync', 'offsets');
   const claimed = mine(actor, 'intent', number);
   if (!(yield* ask('rename', found, claimed))) return settle(actor, number);

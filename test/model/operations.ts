@@ -185,6 +185,7 @@ export const operations = {
   },
   isStaged: (w: World, run: number, item: string, aside = false): Outcomes<boolean> =>
     only(findFolder(w, run, aside)?.items.includes(item) ?? false, w),
+  isAside: (w: World, run: number): Outcomes<boolean> => only(findFolder(w, run, true) !== undefined, w),
   hasStaging: (w: World, run: number): Outcomes<boolean> => only(findFolder(w, run, false) !== undefined, w),
   unstage: (w: World, run: number, item: string): Outcomes<true> => {
     const folder = findFolder(w, run, false);

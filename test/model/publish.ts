@@ -65,13 +65,29 @@ export function changeIntent({ run }: Actor, saved: SavedRead, previousRun: numb
   });
 }
 
-/** Reads `intent.json`, after putting staging back that was put aside. False: it is nowhere. */
-export function* loadIntent(actor: Actor, intent: Intent): Part<boolean> {
-  if (yield* ask('isStaged', intent.run, INTENT_FILE)) return true;
-  if (!keeps(actor, 'putBack')) return false;
-  yield* ask('moveStaging', intent.run, false);
+/** Reads `intent.json`. False: it is nowhere. */
+export function* loadIntent(actor: Actor, { run }: Intent): Part<boolean> {
+  if (yield* ask('isStaged', run, INTENT_FILE)) return true;
+  if (keeps(actor, 'oneVerdict')) return false;
+  yield* ask('moveStaging', run, false);
   yield* ask('sync', 'staging');
-  return yield* ask('isStaged', intent.run, INTENT_FILE);
+  return yield* ask('isStaged', run, INTENT_FILE);
+}
+
+/**
+ * Whether whoever finds a run whose staging is aside has to give it back; if not, staging is put back.
+ *
+ * @param saved Saved offsets; null in STREAM mode, where they are saved together with the end of the intent.
+ */
+export function* isGivenBack(actor: Actor, intent: Intent, saved: Offsets | null): Part<boolean> {
+  const { run, previous, next } = intent;
+  if (!keeps(actor, 'oneVerdict') || !(yield* ask('isAside', run))) return false;
+  const isSaved = saved && ([0, 1] as const).some((at) => next[at] !== previous[at] && saved[at] === next[at]);
+  if (!isSaved && !(yield* isPublished(intent))) return true;
+  if (!keeps(actor, 'putBack')) return false;
+  yield* ask('moveStaging', run, false);
+  yield* ask('sync', 'staging');
+  return false;
 }
 
 /** Makes the files of an intent visible and writes its manifest. False: something of it is gone, or has changed. */

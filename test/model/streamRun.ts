@@ -3,6 +3,7 @@ import { end, type Next } from './fileRun.ts';
 import { ask, type SavedRead } from './operations.ts';
 import {
   changeIntent,
+  isGivenBack,
   loadIntent,
   NO_INTENT,
   type Part,
@@ -33,7 +34,8 @@ function* streamOpen(actor: Actor): Part<Next> {
   const recorded = yield* ask('transact', run, { record: recordOf(actor, left) });
   if (recorded !== 'ok') return ['streamClose', left, recorded === 'fenced' ? 'fenced' : 'unknown'];
   if (intent === NO_INTENT) return ['streamClean', saved, state.lastManifest, left];
-  return command === 'discard' ? ['streamDiscard', intent, left] : ['streamPublish', intent, saved, left];
+  const givesBack = command === 'discard' || (yield* isGivenBack(actor, intentOf(intent), null));
+  return givesBack ? ['streamDiscard', intent, left] : ['streamPublish', intent, saved, left];
 }
 
 function without(runs: Runs, gone: number): Runs {
