@@ -60,7 +60,8 @@ export async function removeStaging(context: RunContext, stagingPath: string, ru
     return true;
   }
   try {
-    for (const path of [stagingPath, withdrawnPathOf(stagingPath)]) {
+    // Again in the end: one that sleeps while it gives a run back may have put the folder in its place meanwhile.
+    for (const path of [stagingPath, withdrawnPathOf(stagingPath), stagingPath]) {
       if (!(await unlessAbsent(fs.stat(path)))) continue;
       await fs.removeAll(path);
       await unlessAbsent(syncFolder(fs, dirname(path)));

@@ -141,7 +141,7 @@ function* writeManifest({ run: writer }: Actor, { run, previousRun }: Intent): P
 
 /** Removes a staging folder, also one that was put aside. */
 export function* removeStaging(run: number): Part<void> {
-  for (const aside of [false, true]) {
+  for (const aside of [false, true, false]) {
     yield* ask('removeStaging', run, aside);
     yield* ask('sync', 'staging');
   }
