@@ -1,4 +1,22 @@
-import { defineConfig } from 'vitest/config';
+import { fileURLToPath } from 'node:url';
+import { defineConfig, type Plugin } from 'vitest/config';
+
+interface Change {
+  readonly file: string;
+  readonly from: string;
+  readonly to: string;
+}
+
+/** Changes that scripts/mutants.mjs wants in the sources that tests load. */
+const changes = JSON.parse(process.env.KAFKALOAD_TEST_MUTANT || '[]') as readonly Change[];
+const mutant: Plugin = {
+  name: 'mutant',
+  enforce: 'pre',
+  transform: (code, id) => {
+    const own = changes.filter(({ file }) => id === fileURLToPath(new URL(file, import.meta.url)));
+    return own.reduce((text, { from, to }) => text.replace(from, () => to), code);
+  },
+};
 
 /**
  * Three projects. Unit tests need no server. Integration and fault tests share one broker that the global set-up
@@ -14,6 +32,11 @@ const withServers = {
   pool: 'forks' as const,
 };
 
+/** `npm run soak` alone: it takes as long as it is told. */
+const soak = {
+  test: { ...withServers, name: 'soak', include: ['test/soak/**/*.test.ts'], sequence: { groupOrder: 3 } },
+};
+
 export default defineConfig({
   test: {
     projects: [
@@ -26,6 +49,7 @@ export default defineConfig({
         },
       },
       {
+        plugins: [mutant],
         test: {
           ...withServers,
           name: 'integration',
@@ -34,6 +58,7 @@ export default defineConfig({
         },
       },
       {
+        plugins: [mutant],
         test: {
           ...withServers,
           name: 'fault',
@@ -41,6 +66,7 @@ export default defineConfig({
           sequence: { groupOrder: 2 },
         },
       },
+      ...(process.env.KAFKALOAD_SOAK_MINUTES ? [soak] : []),
     ],
   },
 });

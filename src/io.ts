@@ -38,8 +38,8 @@ export interface OpenFile {
 
 /** Errors are those of Node: `code` is ENOENT, EEXIST, ENOSPC and so on. */
 export interface FileSystem {
-  /** Flags as in Node: `r`, `wx`, `w`, `r+`. */
-  open(path: string, flags: string | number): Promise<OpenFile>;
+  /** Flags as in Node: `r`, `wx`, `w`, `r+`. `mode` of a file that is made: 0666 less the umask where it is left out. */
+  open(path: string, flags: string | number, mode?: number): Promise<OpenFile>;
   stat(path: string): Promise<FileInfo>;
   readdir(path: string): Promise<string[]>;
   readFile(path: string): Promise<Buffer>;
@@ -56,7 +56,7 @@ export interface FileSystem {
 }
 
 export const nodeFileSystem: FileSystem = {
-  open: (path, flags) => open(path, flags),
+  open: (path, flags, mode) => open(path, flags, mode),
   stat: (path) => stat(path),
   readdir: (path) => readdir(path),
   readFile: (path) => readFile(path),
@@ -115,8 +115,9 @@ export async function withFile<T>(
   path: string,
   flags: string | number,
   act: (file: OpenFile) => Promise<T>,
+  mode?: number,
 ): Promise<T> {
-  const file = await fs.open(path, flags);
+  const file = await fs.open(path, flags, mode);
   let result: T;
   try {
     result = await act(file);
@@ -172,12 +173,22 @@ export async function writeFullyAt(file: OpenFile, bytes: Uint8Array, position: 
   }
 }
 
-/** Writes a whole file and syncs its bytes; the folder is left to the caller. `flags` as for `open`. */
-export async function writeSynced(fs: FileSystem, path: string, bytes: Uint8Array, flags: string | number = 'w') {
-  await withFile(fs, path, flags, async (file) => {
+/** Of files that are nobody's but the user's who runs kafkaload. Data files follow the umask. */
+export const PRIVATE_MODE = 0o600;
+
+/** Writes a whole file and syncs its bytes; the folder is left to the caller. `flags` and `mode` as for `open`. */
+export async function writeSynced(
+  fs: FileSystem,
+  path: string,
+  bytes: Uint8Array,
+  flags: string | number = 'w',
+  mode?: number,
+): Promise<void> {
+  const write = async (file: OpenFile): Promise<void> => {
     await writeFully(file, bytes);
     await file.sync();
-  });
+  };
+  await withFile(fs, path, flags, write, mode);
 }
 
 const CHECKSUM_CHUNK_BYTES = 1024 * 1024;

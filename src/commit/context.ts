@@ -2,7 +2,16 @@
 import { dirname, join } from 'node:path';
 import type { OffsetsSettings } from '../config/job.ts';
 import { ioError, messageOf, OffloadError } from '../errors.ts';
-import { type Clock, type FileSystem, makeFolders, syncFolder, systemCode, unlessAbsent, writeSynced } from '../io.ts';
+import {
+  type Clock,
+  type FileSystem,
+  makeFolders,
+  PRIVATE_MODE,
+  syncFolder,
+  systemCode,
+  unlessAbsent,
+  writeSynced,
+} from '../io.ts';
 import { offsetKey } from '../plan/places.ts';
 import type { PublishOutcome } from '../sinks/localFiles.ts';
 import { encodeManifest } from '../sinks/manifest.ts';
@@ -99,7 +108,7 @@ export async function stageIntent(context: RunContext, intent: Intent, saved: Sa
   checkIntent(context, intent, saved);
   const encoded = encodeIntent(intent);
   try {
-    await writeSynced(fs, join(stagingPath, INTENT_FILE), encoded);
+    await writeSynced(fs, join(stagingPath, INTENT_FILE), encoded, 'w', PRIVATE_MODE);
     await syncFolder(fs, stagingPath);
   } catch (error) {
     if (systemCode(error) === 'ENOENT') throw fencedError(context, 'its staging folder was removed');

@@ -5,12 +5,13 @@
  *
  * 1. The intent is this session's (FILE: renamed to its number; STREAM: others are fenced). Left: an intent as before.
  * 2. The staging folder is put aside by one rename. From then on nobody can publish from it, whoever wakes up: every
- *    link and rename of a staged file fails. Left: the next run puts the folder back and finishes (intent.ts).
- * 3. Look for anything that is published. There is: the folder is put back, and the run refused. Else its manifest
- *    goes, which a run without rows has, or one whose files were removed again: it would tell of offsets that the next
- *    run reads.
- * 4. The intent goes (FILE: it becomes `fenced`; STREAM: tombstone). Left: a folder that a record still names.
- * 5. The folder is removed.
+ *    link and rename of a staged file fails. Left: the next run looks as in 3, and goes on here or finishes it.
+ * 3. Look for anything that is published. There is: the folder is put back, and the run refused.
+ * 4. The intent goes (FILE: it becomes `fenced`; STREAM: tombstone). Left: a folder that a record still names as that
+ *    of a run that never happened.
+ * 5. The manifest is removed, which a run without rows may have, or one whose files were removed again: it would tell
+ *    of offsets that the next run reads. Not earlier: a session that slept after 3 may find the run finished by another.
+ * 6. The folder is removed.
  *
  * `intent.json` is not read: its loss is one of the reasons to be here. Names of new files hold the run id, and the
  * record has what tells an exact file.
@@ -18,10 +19,13 @@
 import { basename, dirname, join, relative } from 'node:path';
 import { OffloadError } from '../errors.ts';
 import { checksumFile, type FileSystem, syncFolder, unlessAbsent } from '../io.ts';
+import { offsetKey } from '../plan/places.ts';
 import { listVisibleFiles, sameState } from '../sinks/localFiles.ts';
 import { manifestPath } from '../sinks/manifest.ts';
+import type { PartitionOffset } from '../tasks.ts';
 import type { IntentRecord } from './intent.ts';
 import { isStagingPathOf, rootOfStaging, withdrawnPathOf } from './names.ts';
+import type { SavedOffsets } from './savedOffsets.ts';
 
 /**
  * Looks whether the ranges of a run can be given back, and touches nothing.
@@ -45,7 +49,7 @@ export async function withdrawStaging(fs: FileSystem, record: IntentRecord): Pro
   await unlessAbsent(fs.rename(stagingPath, withdrawnPathOf(stagingPath)));
   await unlessAbsent(syncFolder(fs, dirname(stagingPath)));
   const why = await findPublished(fs, record);
-  if (why === null) return removeManifest(fs, record);
+  if (why === null) return;
   await restoreStaging(fs, record);
   throw refuseDiscard(record, why);
 }
@@ -70,8 +74,35 @@ async function checkPlace(fs: FileSystem, record: IntentRecord): Promise<void> {
   }
 }
 
-/** Nobody can write it again: that takes the staging folder. */
-async function removeManifest(fs: FileSystem, { stagingPath, config, run }: IntentRecord): Promise<void> {
+/**
+ * Whether a run that was begun to be given back is to be given back, by whoever finds it. As long as its folder is aside
+ * nobody can publish, so all who look find the same: of two, one cannot finish what the other gives back. Otherwise the
+ * folder is put back, and the run can be finished.
+ *
+ * @param saved Saved offsets; null where they are saved together with the end of the intent (STREAM).
+ */
+export async function isGivenBack(fs: FileSystem, record: IntentRecord, saved: SavedOffsets | null): Promise<boolean> {
+  const { stagingPath, run } = record;
+  if (!isStagingPathOf(stagingPath, run) || !(await unlessAbsent(fs.stat(withdrawnPathOf(stagingPath))))) return false;
+  const isSaved = saved !== null && findSaved(record, saved) !== null;
+  if (!isSaved && (await findPublished(fs, record)) === null) return true;
+  await restoreStaging(fs, record);
+  return false;
+}
+
+/** A partition whose offset is saved as the run moves it; null: none, so it is not committed. */
+export function findSaved(record: IntentRecord, saved: SavedOffsets): PartitionOffset | null {
+  const isKept = ({ offset, ...place }: PartitionOffset, index: number): boolean =>
+    offset !== record.previous[index]?.offset && saved.get(offsetKey(place))?.offset === offset;
+  return record.next.find(isKept) ?? null;
+}
+
+/** Step 5. The run never happened: whatever tells of it can go at any time, and again. */
+export async function removeManifest(
+  fs: FileSystem,
+  { stagingPath, config, run }: Pick<IntentRecord, 'stagingPath' | 'config' | 'run'>,
+): Promise<void> {
+  if (!isStagingPathOf(stagingPath, run)) return;
   const path = manifestPath(rootOfStaging(stagingPath), config, run);
   await unlessAbsent(fs.unlink(path));
   await unlessAbsent(syncFolder(fs, dirname(path)));

@@ -27,6 +27,7 @@ import { messageOf, OffloadError } from '../errors.ts';
 import { makeFolders, systemCode } from '../io.ts';
 import { offsetKey } from '../plan/places.ts';
 import { publishLocalFiles } from '../sinks/localFiles.ts';
+import { passStep } from '../steps.ts';
 import {
   afterPrepare,
   describeFailure,
@@ -37,7 +38,7 @@ import {
   removeStaging,
   stageIntent,
 } from './context.ts';
-import { refuseDiscard, withdrawStaging } from './discard.ts';
+import { findSaved, isGivenBack, refuseDiscard, removeManifest, withdrawStaging } from './discard.ts';
 import { highestDone, OffsetsFolder, savedState } from './fileState.ts';
 import { blocked, formatIntentRecord, type IntentRecord, loadIntent, makeChangeRecord } from './intent.ts';
 import { compareNames, type StateKind, type StateName } from './names.ts';
@@ -192,8 +193,9 @@ export class FileRun implements RunSession {
         { context: { config, run: found.run, path: this.#folder.pathOf(found) } },
       );
     }
-    if (this.#context.discard && !record.change) return this.#discard(found, record);
     const saved = await this.#readSaved(record);
+    const givesBack = this.#context.discard || (await isGivenBack(this.#context.fs, record, saved));
+    if (givesBack && !record.change) return this.#discard(found, record);
     const { offsets, warnings } = mergeOffsets(saved, record);
     if (!(await this.#folder.create(this.#mine('next'), formatOffsetsFile(offsets, record)))) {
       throw fencedError(this.#context, 'a file it was writing was removed');
@@ -232,10 +234,8 @@ export class FileRun implements RunSession {
     await step('discard.begun');
     // Its owner may have been asleep until just now, and have committed before its `next` went.
     const saved = await this.#readSaved(record);
-    const moved = record.next.find(({ offset }, index) => offset !== record.previous[index]?.offset);
-    if (moved && saved.get(offsetKey(moved))?.offset === moved.offset) {
-      throw refuseDiscard(record, `its offsets are saved already (${offsetKey(moved)}: ${moved.offset})`);
-    }
+    const kept = findSaved(record, saved);
+    if (kept) throw refuseDiscard(record, `its offsets are saved already (${offsetKey(kept)}: ${kept.offset})`);
     await withdrawStaging(fs, record);
     await step('discard.withdrawn');
     this.#release(this.#mine('intent'));
@@ -245,6 +245,7 @@ export class FileRun implements RunSession {
     if (!gone) throw fencedError(this.#context, 'the intent it was giving back was taken');
     await this.#folder.sync();
     await step('discard.done');
+    await removeManifest(fs, record);
     await removeStaging(this.#context, record.stagingPath, record.run);
     await step('discard.stagingRemoved');
     this.#phase = 'free';
@@ -265,6 +266,7 @@ export class FileRun implements RunSession {
     if (record.change) return this.#commit(record, false, original);
     const isHeld = async (): Promise<boolean> => (await this.#folder.list()).some((other) => isSameName(other, name));
     const intent = own ?? (await loadIntent(fs, record));
+    if (!own) await step('recover.intentRead');
     if (!intent) {
       if (await isHeld()) throw blocked(record, `its staging folder ${record.stagingPath} is not there`);
       return this.#release(name);
@@ -318,13 +320,18 @@ export class FileRun implements RunSession {
    * stays. A run asleep before its `temp` got its name `run` finds it gone, or its staging folder, and ends.
    */
   async #clean(names: readonly StateName[]): Promise<void> {
+    const { fs, config, step } = this.#context;
     const top = highestDone(names);
     for (const name of names) {
       if (compareNames(name, this.#mine('run')) >= 0) continue;
       if (name.kind === 'fenced' || name.kind === 'temp') {
         const owner = await this.#folder.readFirstOwner(name);
+        // A fenced run may be one that was given back.
+        if (owner && name.kind === 'fenced') await removeManifest(fs, { ...owner, config });
         if (owner && !(await removeStaging(this.#context, owner.stagingPath, owner.run))) continue;
+        await step('open.stagingRemoved');
         await this.#folder.remove(name);
+        await step('open.nameRemoved');
       } else if (name.kind === 'done') {
         const record = await this.#folder.readIntent(name);
         const isRemoved =
@@ -407,9 +414,11 @@ export class FileRun implements RunSession {
     await this.#end();
     if (this.#phase === 'bound') return;
     const isRemoved = await removeStaging(this.#context, this.stagingPath, this.run);
+    passStep('close.stagingRemoved');
     if (this.#number === 0 || !isRemoved) return;
     try {
       for (const kind of ['temp', 'next', 'run'] as const) await this.#folder.remove(this.#mine(kind));
+      passStep('close.recordRemoved');
     } catch (error) {
       // Harmless: the next run finds them and sees that this process has ended.
       this.#context.log(`warning: ${messageOf(describeFailure(error, 'end the run'))}; the next run tries again`);

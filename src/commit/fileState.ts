@@ -13,7 +13,16 @@
  */
 import { constants } from 'node:fs';
 import { join } from 'node:path';
-import { type FileSystem, syncFolder, systemCode, unlessAbsent, withFile, writeFully, writeSynced } from '../io.ts';
+import {
+  type FileSystem,
+  PRIVATE_MODE,
+  syncFolder,
+  systemCode,
+  unlessAbsent,
+  withFile,
+  writeFully,
+  writeSynced,
+} from '../io.ts';
 import { type IntentRecord, lastManifest, parseIntentRecord } from './intent.ts';
 import { compareNames, formatStateName, parseStateName, type StateKind, type StateName } from './names.ts';
 import { type Owner, parseOwner } from './owner.ts';
@@ -71,7 +80,7 @@ export class OffsetsFolder {
 
   /** Writes a `temp` file, synced. */
   write(temp: StateName, text: string): Promise<void> {
-    return writeSynced(this.#fs, this.pathOf(temp), Buffer.from(text));
+    return writeSynced(this.#fs, this.pathOf(temp), Buffer.from(text), 'w', PRIVATE_MODE);
   }
 
   /** False if there is nothing of that name any more: another run has taken it. */

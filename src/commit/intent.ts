@@ -2,12 +2,12 @@
  * The intent of a run in its two forms: the whole of it, `intent.json` in the staging folder (a list of files can
  * exceed a Kafka message), and the small record that is the point of no return, with the size and CRC-32C of the whole.
  */
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { crc32c } from '@node-rs/crc32';
 import { OffloadError } from '../errors.ts';
-import { type FileSystem, syncFolder, unlessAbsent } from '../io.ts';
+import { type FileSystem, unlessAbsent } from '../io.ts';
 import type { PartitionOffset } from '../tasks.ts';
-import { isRunId, isStagingPathOf, NO_STAGING, rootOfStaging, withdrawnPathOf } from './names.ts';
+import { isRunId, isStagingPathOf, NO_STAGING, rootOfStaging } from './names.ts';
 import type { Owner } from './owner.ts';
 import type { SavedOffsets, TopicsInUse } from './savedOffsets.ts';
 import {
@@ -197,8 +197,7 @@ function readOffsets(value: unknown, mayForget: boolean): Pick<IntentRecord, 'pr
 }
 
 /**
- * The whole intent from its staging folder, or null if that is not there. A folder that was put aside to give its ranges
- * back (discard.ts) is put in its place again: as long as the intent stands, it can be finished.
+ * The whole intent from its staging folder, or null if that is not there.
  *
  * @throws OffloadError RECOVERY_BLOCKED if `intent.json` is not the one that was prepared.
  */
@@ -207,12 +206,7 @@ export async function loadIntent(fs: FileSystem, record: IntentRecord): Promise<
   if (!isStagingPathOf(record.stagingPath, record.run)) {
     throw blocked(record, `its staging path ${record.stagingPath} is not one that kafkaload makes`);
   }
-  let bytes = await unlessAbsent(fs.readFile(path));
-  if (!bytes) {
-    await unlessAbsent(fs.rename(withdrawnPathOf(record.stagingPath), record.stagingPath));
-    await unlessAbsent(syncFolder(fs, dirname(record.stagingPath)));
-    bytes = await unlessAbsent(fs.readFile(path));
-  }
+  const bytes = await unlessAbsent(fs.readFile(path));
   if (!bytes) return null;
   if (bytes.byteLength !== record.intentBytes || crc32c(bytes) !== record.intentCrc32c) {
     const found = `${bytes.byteLength} bytes, CRC-32C ${crc32c(bytes)}`;

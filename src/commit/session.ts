@@ -1,6 +1,7 @@
 /** The two doors to the saved state of a config: `openRun` for a run, `readSavedState` for commands that only look. */
 import type { KafkaSettings, OffsetsSettings } from '../config/job.ts';
 import { type Clock, type FileSystem, nodeFileSystem, systemClock } from '../io.ts';
+import { passStep } from '../steps.ts';
 import { describeFailure, type RunContext } from './context.ts';
 import { FileRun } from './fileRun.ts';
 import { OffsetsFolder, savedState } from './fileState.ts';
@@ -66,7 +67,10 @@ export async function openRun(options: OpenRunOptions): Promise<RunSession> {
     fs: options.fs ?? nodeFileSystem,
     clock,
     log,
-    step: async (name) => onStep?.(name),
+    step: async (name) => {
+      passStep(name);
+      await onStep?.(name);
+    },
   };
   if (offsets.mode === 'FILE') return FileRun.open(context);
   if (!options.kafka) throw new TypeError('STREAM mode needs a way to the offsets topic');

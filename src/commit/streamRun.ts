@@ -23,6 +23,7 @@ import { messageOf, OffloadError } from '../errors.ts';
 import { createTopic, LOAD_TRANSACTION_TIMEOUT_MS, TRANSACTION_SWEEP_MS } from '../kafka/client.ts';
 import { offsetKey } from '../plan/places.ts';
 import { publishLocalFiles } from '../sinks/localFiles.ts';
+import { passStep } from '../steps.ts';
 import {
   afterPrepare,
   describeFailure,
@@ -34,7 +35,7 @@ import {
   removeStaging,
   stageIntent,
 } from './context.ts';
-import { withdrawStaging } from './discard.ts';
+import { isGivenBack, removeManifest, withdrawStaging } from './discard.ts';
 import { blocked, formatIntentRecord, type IntentRecord, loadIntent, makeChangeRecord } from './intent.ts';
 import { aliveError, formatOwner, markEnded, markRunning } from './owner.ts';
 import { RunProducer, type WriteResult } from './runProducer.ts';
@@ -134,6 +135,7 @@ export class StreamRun implements RunSession {
       isHeld: () => this.#holdsRecord(),
     });
     await this.#findPartitions(this.#producer, before.exists);
+    await step('open.connected');
     markRunning(this.run);
     await this.#producer.fenceOthers();
     await step('open.fencedOthers');
@@ -150,7 +152,9 @@ export class StreamRun implements RunSession {
     await this.#recover(state);
     const left: Leftover[] = [];
     for (const past of this.#takenOver) {
+      if (past.withdrawn === true) await removeManifest(this.#context.fs, { ...past, config: this.#context.config });
       if (!(await removeStaging(this.#context, past.stagingPath, past.run))) left.push(past);
+      await step('open.stagingRemoved');
     }
     this.#takenOver = left;
     await removeEmptyStaging(this.#context);
@@ -200,7 +204,7 @@ export class StreamRun implements RunSession {
   }
 
   async #recover(state: StreamState): Promise<void> {
-    const { config, offsets, log } = this.#context;
+    const { config, offsets, step, log } = this.#context;
     if (state.damagedIntent !== null) {
       throw new OffloadError(
         'RECOVERY_BLOCKED',
@@ -210,7 +214,9 @@ export class StreamRun implements RunSession {
       );
     }
     if (!state.intent) return;
-    if (this.#context.discard) return this.#discard(state.intent);
+    const givesBack = this.#context.discard || (await isGivenBack(this.#context.fs, state.intent, null));
+    if (givesBack) return this.#discard(state.intent);
+    await step('recover.begun');
     log(`finishing run ${state.intent.run} of config ${config}, which was prepared and did not end`);
     if (state.intent.plainTopic !== this.#context.plainTopic) this.#read = await this.#readState(state.intent);
     this.#phase = 'bound';
@@ -218,6 +224,7 @@ export class StreamRun implements RunSession {
     this.#phase = 'recorded';
     this.#recovered.push({ run: state.intent.run, files, warnings });
     this.#read = await this.#readState();
+    await step('recover.read');
   }
 
   /** Gives the ranges of a prepared run back. */
@@ -228,7 +235,7 @@ export class StreamRun implements RunSession {
     await withdrawStaging(fs, record);
     await step('discard.withdrawn');
     const rest = this.#takenOver.filter(({ run }) => run !== record.run);
-    this.#takenOver = [...rest, { run: record.run, stagingPath: record.stagingPath }];
+    this.#takenOver = [...rest, { run: record.run, stagingPath: record.stagingPath, withdrawn: true }];
     const withdrawn = await this.#transact([
       [stateKeys(config).intent, null],
       [stateKeys(config).run, formatRunRecord(owner, this.#takenOver)],
@@ -249,6 +256,7 @@ export class StreamRun implements RunSession {
   async #publish(record: IntentRecord, own: Intent | null): Promise<{ files: string[]; warnings: string[] }> {
     const { fs, step, log, owner } = this.#context;
     const intent = own ?? (await loadIntent(fs, record));
+    if (!own) await step('recover.intentRead');
     if (!intent) {
       throw (await this.#isHeld(record))
         ? blocked(record, `its staging folder ${record.stagingPath} is not there`)
@@ -348,8 +356,9 @@ export class StreamRun implements RunSession {
   async close(): Promise<void> {
     if (this.#ending) return this.#ending;
     const isOurs = this.#phase !== 'bound' && this.#takenOver.length === 0;
-    if (isOurs && this.#staging === 'made' && !(await removeStaging(this.#context, this.stagingPath, this.run))) {
-      this.#staging = 'left';
+    if (isOurs && this.#staging === 'made') {
+      if (!(await removeStaging(this.#context, this.stagingPath, this.run))) this.#staging = 'left';
+      passStep('close.stagingRemoved');
     }
     const isRecorded = isOurs && this.#phase === 'recorded' && !this.signal.aborted;
     await this.#end(isRecorded ? stateKeys(this.#context.config).run : null);
@@ -369,6 +378,7 @@ export class StreamRun implements RunSession {
       // The work is done or there was none; the next run finds the record and sees that this process has ended.
       if (removed.outcome === 'unknown' || removed.outcome === 'unsent')
         log(`warning: the run record stays: ${removed.cause.message}`);
+      passStep('close.recordRemoved');
     }
     markEnded(this.run);
     await this.#producer?.disconnect();

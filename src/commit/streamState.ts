@@ -50,6 +50,8 @@ export const STABLE_WAIT_LOOKING_MS = 3_000;
 export interface Leftover {
   readonly run: string;
   readonly stagingPath: string;
+  /** True: its ranges were given back, so its manifest goes as well. */
+  readonly withdrawn?: boolean;
 }
 
 export interface RunRecord {

@@ -22,8 +22,15 @@ export interface SaslSettings {
   readonly mechanism: 'PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512' | 'OAUTHBEARER';
   readonly username?: string;
   readonly password?: string;
-  readonly token?: string;
+  /** Of OAUTHBEARER. */
+  readonly bearer?: BearerSource;
 }
+
+/** Where a bearer token comes from; `where` is the key that says so, for messages. */
+export type BearerSource =
+  | { readonly kind: 'text'; readonly where: string; readonly token: string }
+  | { readonly kind: 'file'; readonly where: string; readonly path: string }
+  | { readonly kind: 'command'; readonly where: string; readonly command: string };
 
 export interface TlsSettings {
   /** PEM text, read by the coordinator. */

@@ -42,8 +42,9 @@ const REFUSED: readonly (readonly [RegExp, string])[] = [
       'file in ssl.ca.location (trust store) or ssl.certificate.location and ssl.key.location (key store)',
   ],
   [
-    /^sasl\.oauthbearer\.(?!token$)|unsecure\.jwt$/,
-    'fetching tokens is not in this version: get one beforehand and set sasl.oauthbearer.token',
+    /^sasl\.oauthbearer\.|unsecure\.jwt$/,
+    'tokens are not fetched here: let a command print one (sasl.oauthbearer.token.command), or another program renew a ' +
+      'file (sasl.oauthbearer.token.file)',
   ],
   [
     /^(ssl\.(cipher\.suites|curves\.list|sigalgs\.list|crl\.location|providers|engine\..*|ca\.certificate\.stores)|https\.ca\..*)$/,

@@ -26,6 +26,7 @@ const EXCLUSIVE: readonly (readonly string[])[] = [
   ['subscribe', 'subscribePattern', 'assign'],
   ['startingOffsets', 'startingTimestamp'],
   ['endingOffsets', 'endingTimestamp'],
+  ['sasl.oauthbearer.token', 'sasl.oauthbearer.token.file', 'sasl.oauthbearer.token.command'],
   ['ssl.ca.location', 'ssl.ca.pem'],
   ['ssl.certificate.location', 'ssl.certificate.pem'],
   ['ssl.key.location', 'ssl.key.pem'],
@@ -42,7 +43,8 @@ const SPARK_NAMES = new Map(
 /** Keys whose value is a mapping of partitions, not a group of longer keys. */
 const JSON_KEYS = new Set(['startingOffsets', 'endingOffsets', 'assign']);
 /** A secret written without quotes can look like a mapping to YAML: its pieces must not pass for keys, which are shown. */
-const SECRET = /(password|passphrase|secret|token|jaas\.config|\.pem|keystore\.key|certificate\.chain|user\.info)$/;
+const SECRET =
+  /(password|passphrase|secret|token|token\.command|jaas\.config|\.pem|keystore\.key|certificate\.chain|user\.info)$/;
 
 /**
  * Reads the layers of Kafka properties of one client, each over the one before.
@@ -100,6 +102,7 @@ function canonicalLayer(entries: readonly [string, Property][]): Map<string, Pro
     set(ALIASES[key] ?? key, property);
   }
   expandJaas(layer, set);
+  expandTokenUrl(layer, set);
   expandPemStores(layer, set);
   return layer;
 }
@@ -121,6 +124,11 @@ function expandJaas(layer: Map<string, Property>, set: (key: string, property: P
     set('sasl.mechanisms', { value: 'GSSAPI', where });
     return;
   }
+  // Its options are for fetching tokens: without any, it says no more than the mechanism does.
+  if (simpleName === 'OAuthBearerLoginModule' && !jaas.value.includes('=')) {
+    set('sasl.mechanisms', { value: 'OAUTHBEARER', where });
+    return;
+  }
   if (simpleName !== 'PlainLoginModule' && simpleName !== 'ScramLoginModule') {
     throw invalid(
       `${where} is no JAAS line that can be used here; expected PlainLoginModule or ScramLoginModule, then ` +
@@ -137,6 +145,14 @@ function expandJaas(layer: Map<string, Property>, set: (key: string, property: P
     set(`sasl.${option}`, { value, where });
   }
   if (simpleName === 'PlainLoginModule') set('sasl.mechanisms', { value: 'PLAIN', where });
+}
+
+/** Java reads a token from a file where the URL of the endpoint is one of a file; others are refused later. */
+function expandTokenUrl(layer: Map<string, Property>, set: (key: string, property: Property) => void): void {
+  const url = layer.get('sasl.oauthbearer.token.endpoint.url');
+  if (url === undefined || !url.value.trim().startsWith('file:')) return;
+  layer.delete('sasl.oauthbearer.token.endpoint.url');
+  set('sasl.oauthbearer.token.file', url);
 }
 
 /** Java's PEM stores hold what librdkafka takes as files or text; JKS and PKCS12 are refused later, with a way out. */

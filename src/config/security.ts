@@ -2,8 +2,9 @@ import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { createSecureContext } from 'node:tls';
+import { fileURLToPath } from 'node:url';
 import { OffloadError } from '../errors.ts';
-import type { SaslSettings, TlsSettings } from './job.ts';
+import type { BearerSource, SaslSettings, TlsSettings } from './job.ts';
 import type { Properties, Property } from './properties.ts';
 
 const PROTOCOLS = ['plaintext', 'ssl', 'sasl_plaintext', 'sasl_ssl'] as const;
@@ -16,6 +17,8 @@ export const SECURITY_KEYS: ReadonlySet<string> = new Set([
   'sasl.username',
   'sasl.password',
   'sasl.oauthbearer.token',
+  'sasl.oauthbearer.token.file',
+  'sasl.oauthbearer.token.command',
   'ssl.ca.location',
   'ssl.ca.pem',
   'ssl.certificate.location',
@@ -30,7 +33,7 @@ export const SECURITY_KEYS: ReadonlySet<string> = new Set([
 export interface Security {
   readonly tls: TlsSettings | null;
   readonly sasl: SaslSettings | null;
-  /** The same for node-rdkafka. A bearer token is not among them: its client is handed `sasl.token`. */
+  /** The same for node-rdkafka. A bearer token is not among them: its clients are handed what `sasl.bearer` gives. */
   readonly rdkafka: Readonly<Record<string, string | boolean>>;
   readonly notes: readonly string[];
 }
@@ -47,7 +50,7 @@ export async function readSecurity(properties: Properties, cwd: string): Promise
   const usesTls = protocol.endsWith('ssl');
   const usesSasl = protocol.startsWith('sasl');
   const tls = usesTls ? await readTls(properties, cwd) : null;
-  const sasl = usesSasl ? readSasl(properties) : null;
+  const sasl = usesSasl ? readSasl(properties, cwd) : null;
   return {
     tls: tls?.settings ?? null,
     sasl: sasl?.settings ?? null,
@@ -59,7 +62,7 @@ export async function readSecurity(properties: Properties, cwd: string): Promise
   };
 }
 
-function readSasl(properties: Properties): { settings: SaslSettings; rdkafka: Record<string, string> } {
+function readSasl(properties: Properties, cwd: string): { settings: SaslSettings; rdkafka: Record<string, string> } {
   const given = properties.get('sasl.mechanisms');
   if (given?.value.trim().toUpperCase() === 'GSSAPI') {
     throw invalid(
@@ -70,8 +73,7 @@ function readSasl(properties: Properties): { settings: SaslSettings; rdkafka: Re
   if (mechanism === null) throw invalid(`sasl.mechanism is missing; it must be one of ${MECHANISMS.join(', ')}`);
   const rdkafka: Record<string, string> = { 'sasl.mechanisms': mechanism };
   if (mechanism === 'OAUTHBEARER') {
-    const token = required(properties, 'sasl.oauthbearer.token', mechanism);
-    return { settings: { mechanism, token }, rdkafka };
+    return { settings: { mechanism, bearer: readBearerSource(properties, cwd) }, rdkafka };
   }
   const username = required(properties, 'sasl.username', mechanism);
   const password = required(properties, 'sasl.password', mechanism);
@@ -79,6 +81,29 @@ function readSasl(properties: Properties): { settings: SaslSettings; rdkafka: Re
     settings: { mechanism, username, password },
     rdkafka: { ...rdkafka, 'sasl.username': username, 'sasl.password': password },
   };
+}
+
+/** What is read or run when somebody logs in, not now: a command may take long, and a token is for a while. */
+function readBearerSource(properties: Properties, cwd: string): BearerSource {
+  const given = (key: string): Property | null => {
+    const property = properties.get(key);
+    return property === undefined || property.value.trim() === '' ? null : property;
+  };
+  const file = given('sasl.oauthbearer.token.file');
+  if (file !== null) return { kind: 'file', where: file.where, path: resolve(cwd, pathOf(file.value.trim())) };
+  const command = given('sasl.oauthbearer.token.command');
+  if (command !== null) return { kind: 'command', where: command.where, command: command.value };
+  const token = given('sasl.oauthbearer.token');
+  if (token !== null) return { kind: 'text', where: token.where, token: token.value };
+  throw invalid(
+    'sasl.oauthbearer.token is missing; sasl.mechanism OAUTHBEARER needs it, or sasl.oauthbearer.token.file, or ' +
+      'sasl.oauthbearer.token.command',
+  );
+}
+
+/** A path, or a `file:` URL as the Java client has it in `sasl.oauthbearer.token.endpoint.url`. */
+function pathOf(file: string): string {
+  return file.startsWith('file:') ? fileURLToPath(file) : file;
 }
 
 async function readTls(

@@ -17,6 +17,7 @@ import { KafkaRangeReader } from '../sources/kafkaRange.ts';
 import type { FolderEncoder, FolderSegment } from '../stage/folderSegments.ts';
 import { type Segment, SegmentWriter, type StagedLayout } from '../stage/segments.ts';
 import { endTurn, type TurnFlags, waitForTurn } from '../stage/turns.ts';
+import { passStep } from '../steps.ts';
 import type { OffsetRange } from '../tasks.ts';
 import { messagePlace } from '../transform/places.ts';
 import { toArrowBatch } from '../transform/toArrow.ts';
@@ -161,6 +162,7 @@ export class FetchTaskRunner {
     if (isWhole) moveTo(endOffset, 0, 0);
     if (columns.rows > 0) await cut();
     if (isWhole && turns && task.turn) endTurn(turns, task.turn);
+    passStep('stage.taskWritten');
     return {
       ok: true,
       worker: this.#counters.worker,

@@ -9,6 +9,7 @@ import { listOwnFiles } from '../sinks/localFiles.ts';
 import { assembleFolderFiles } from '../stage/folderFiles.ts';
 import { createLayout } from '../stage/segments.ts';
 import { fileNumber } from '../stage/stagedFiles.ts';
+import { passStep } from '../steps.ts';
 import type { StagedFiles, StagingRequest } from './staging.ts';
 
 /** Enough that workers seldom write to the same one at a time. */
@@ -26,8 +27,10 @@ export async function stageFolders<Result>(request: StagingRequest<Result>): Pro
   const { stagingPath, run } = session;
   const paths = Array.from({ length: SPOOLS }, (_, index) => join(stagingPath, `spool-${index}.staged`));
   for (const path of paths) await writeSynced(fs, path, new Uint8Array(0), 'wx');
+  passStep('stage.spoolsCreated');
   const spools = createLayout(paths, 0);
   const results = await request.write({ layout: spools, mark: start.mark, isOrdered: false });
+  passStep('stage.rowsWritten');
   const extension = extensionOf(target.output);
   const files = await assembleFolderFiles({
     ...{ fs, stagingPath, spools, format, head: start.head, mostFiles: target.coalesce, fileBytes: FILE_BYTES },

@@ -12,6 +12,7 @@ import type { FolderSegment } from '../stage/folderSegments.ts';
 import { copyOldFile, readOldStart, startOfNewRows } from '../stage/oldFile.ts';
 import { createLayout, type Segment, type StagedLayout, startAt } from '../stage/segments.ts';
 import { closeStagedFiles, createStagedFiles, fileNumber } from '../stage/stagedFiles.ts';
+import { passStep } from '../steps.ts';
 import type { StagedFile } from '../tasks.ts';
 import { rootOf } from './target.ts';
 
@@ -96,6 +97,7 @@ export async function stageFiles<Result>(request: StagingRequest<Result>): Promi
     oldStart ? copyOldFile(fs, oldStart, paths[0] as string) : null,
     request.write({ layout, mark: (oldStart ?? start).mark, isOrdered: format.isOrdered }),
   ]).finally(() => flusher.stop());
+  passStep('stage.rowsWritten');
   const segments = results.flatMap((result) => result.segments);
   const extension = extensionOf(target.output);
   const targetPath = (file: number): string =>

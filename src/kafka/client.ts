@@ -4,8 +4,9 @@
  * both the fence between runs of a config and the commit.
  */
 import type { LibrdKafkaError, Producer } from 'node-rdkafka';
-import type { KafkaSettings } from '../config/job.ts';
+import type { BearerSource, KafkaSettings } from '../config/job.ts';
 import { type ErrorCode, messageOf, OffloadError } from '../errors.ts';
+import { readBearerToken, refreshAfterMs } from './bearerToken.ts';
 
 /** A transaction that nobody ends is aborted by its coordinator after this, and readers go on. */
 const TRANSACTION_TIMEOUT_MS = 10_000;
@@ -45,7 +46,8 @@ export interface TopicSettings {
 export async function createTopic(kafka: KafkaSettings, settings: TopicSettings): Promise<void> {
   const { topic, partitions, replicationFactor, createOptions } = settings;
   const { default: rdkafka } = await import('node-rdkafka');
-  const admin = rdkafka.AdminClient.create({ ...kafka.rdkafka }, kafka.connection.sasl?.token);
+  const bearer = kafka.connection.sasl?.bearer;
+  const admin = rdkafka.AdminClient.create({ ...kafka.rdkafka }, bearer && (await readBearerToken(bearer)));
   try {
     await call<void>((done) =>
       admin.createTopic(
@@ -63,7 +65,7 @@ export async function createTopic(kafka: KafkaSettings, settings: TopicSettings)
     const code = codeOf(error);
     // A broker without CreateTopics makes the topic when a producer asks for it.
     if (code === ERROR.topicExists || includes(ERROR.unsupported, code)) return;
-    throw describe(error, `create topic ${topic}`, kafka);
+    throw describe(error, `create topic ${topic}`, kafka, `Create on topic ${topic}, or on the cluster`);
   } finally {
     admin.disconnect();
   }
@@ -89,11 +91,13 @@ export class OffsetsProducer {
   readonly #producer: Producer;
   readonly #kafka: KafkaSettings;
   readonly #transactionalId: string;
+  readonly #stopRefreshing: () => void;
   #queue: Promise<unknown> = Promise.resolve();
   /** `committing` while nothing was heard of a commit: librdkafka wants its outcome before another transaction begins. */
   #state: 'idle' | 'open' | 'committing' = 'idle';
 
-  private constructor(producer: Producer, kafka: KafkaSettings, transactionalId: string) {
+  private constructor(producer: Producer, kafka: KafkaSettings, transactionalId: string, stopRefreshing: () => void) {
+    this.#stopRefreshing = stopRefreshing;
     this.#producer = producer;
     this.#kafka = kafka;
     this.#transactionalId = transactionalId;
@@ -115,15 +119,16 @@ export class OffsetsProducer {
     producer.on('event.error', (error) => {
       lastError = error;
     });
-    const token = kafka.connection.sasl?.token;
-    if (token !== undefined) producer.setOauthBearerToken(token);
+    const bearer = kafka.connection.sasl?.bearer;
+    const stopRefreshing = bearer ? await keepToken(producer, bearer) : () => {};
     try {
       await call((done) => producer.connect({ timeout: CONNECT_TIMEOUT_MS }, done));
     } catch (error) {
+      stopRefreshing();
       throw describe(lastError ?? error, `connect producer ${transactionalId}`, kafka);
     }
     producer.setPollInterval(POLL_INTERVAL_MS);
-    return new OffsetsProducer(producer, kafka, transactionalId);
+    return new OffsetsProducer(producer, kafka, transactionalId, stopRefreshing);
   }
 
   /** Fences every other producer of this id and ends the transaction it left open. */
@@ -131,7 +136,8 @@ export class OffsetsProducer {
     try {
       await call((done) => this.#producer.initTransactions(CONNECT_TIMEOUT_MS, done));
     } catch (error) {
-      throw describe(error, `begin with transactional id ${this.#transactionalId}`, this.#kafka);
+      const id = this.#transactionalId;
+      throw describe(error, `begin with transactional id ${id}`, this.#kafka, `Write on transactional id ${id}`);
     }
   }
 
@@ -143,7 +149,7 @@ export class OffsetsProducer {
       );
       return metadata.topics.find(({ name }) => name === topic)?.partitions.length ?? 0;
     } catch (error) {
-      throw describe(error, `look up topic ${topic}`, this.#kafka);
+      throw describe(error, `look up topic ${topic}`, this.#kafka, `Describe on topic ${topic}`);
     }
   }
 
@@ -165,7 +171,8 @@ export class OffsetsProducer {
       await this.#commit();
       return { outcome: 'ok' };
     } catch (error) {
-      const cause = describe(error, `write to topic ${topic} as ${this.#transactionalId}`, this.#kafka);
+      const attempt = `write to topic ${topic} as ${this.#transactionalId}`;
+      const cause = describe(error, attempt, this.#kafka, `Write on topic ${topic}`);
       if (isFenced(error)) return { outcome: 'fenced', cause };
       if (requiresAbort(error) || this.#state === 'open') {
         this.#state = 'idle';
@@ -184,6 +191,7 @@ export class OffsetsProducer {
   /** Waits for what is under way, at most a few seconds; never throws. */
   async disconnect(): Promise<void> {
     await this.#queue;
+    this.#stopRefreshing();
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, DISCONNECT_TIMEOUT_MS);
       this.#producer.disconnect(DISCONNECT_TIMEOUT_MS, () => {
@@ -192,6 +200,32 @@ export class OffsetsProducer {
       });
     });
   }
+}
+
+/**
+ * Hands the producer a bearer token, and another one before that ends: librdkafka sends the one it has, however old, when
+ * a session is renewed. One that cannot be had is asked for again; the broker refuses an old one soon enough.
+ *
+ * @returns Stops it.
+ */
+async function keepToken(producer: Producer, bearer: BearerSource): Promise<() => void> {
+  let timer: NodeJS.Timeout | undefined;
+  let isStopped = false;
+  const next = (token: string): void => {
+    if (isStopped) return;
+    producer.setOauthBearerToken(token);
+    timer = setTimeout(
+      () => {
+        readBearerToken(bearer).then(next, () => next(token));
+      },
+      refreshAfterMs(token, Date.now()),
+    ).unref();
+  };
+  next(await readBearerToken(bearer));
+  return () => {
+    isStopped = true;
+    clearTimeout(timer);
+  };
 }
 
 function call<T>(
@@ -219,7 +253,8 @@ function requiresAbort(error: unknown): boolean {
   return (error as { isTxnRequiresAbort?: unknown } | null)?.isTxnRequiresAbort === true;
 }
 
-function describe(error: unknown, attempt: string, kafka: KafkaSettings): OffloadError {
+/** @param permission What a refusal for want of a permission asks for. */
+function describe(error: unknown, attempt: string, kafka: KafkaSettings, permission?: string): OffloadError {
   if (error instanceof OffloadError) return error;
   const code = codeOf(error);
   const own: ErrorCode = isFenced(error)
@@ -232,7 +267,11 @@ function describe(error: unknown, attempt: string, kafka: KafkaSettings): Offloa
           ? 'BROKER_TIMEOUT'
           : 'BROKER_REFUSED';
   const brokers = kafka.connection.bootstrap.map(({ host, port }) => `${host}:${port}`).join(',');
-  return new OffloadError(own, `cannot ${attempt} at ${brokers}: ${messageOf(error)}`, {
+  const next =
+    own === 'NOT_AUTHORIZED' && permission !== undefined
+      ? `; the user needs the permission ${permission} (kafka-acls)`
+      : '';
+  return new OffloadError(own, `cannot ${attempt} at ${brokers}: ${messageOf(error)}${next}`, {
     context: { brokers, kafkaError: code },
     cause: error,
   });

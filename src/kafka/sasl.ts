@@ -4,6 +4,7 @@
  */
 import type { SaslSettings } from '../config/job.ts';
 import { OffloadError } from '../errors.ts';
+import { readBearerToken } from './bearerToken.ts';
 import { brokerError } from './brokerErrors.ts';
 import type { Api } from './protocol.ts';
 import { WireWriter } from './wire.ts';
@@ -56,7 +57,8 @@ export async function offeredMechanisms(send: SendRequest): Promise<readonly str
  * Logs in on a connection; also again, before a session ends (KIP-368).
  *
  * @returns Milliseconds until the session ends; 0: never.
- * @throws OffloadError BROKER_REFUSED, without any credential in it.
+ * @throws OffloadError BROKER_REFUSED, without any credential in it; IO_FAILED, CONFIG_INVALID for a bearer token that
+ *   cannot be had.
  */
 export async function logIn(address: string, sasl: SaslSettings, send: SendRequest): Promise<number> {
   const handshake = await send(saslHandshakeApi, sasl.mechanism);
@@ -97,8 +99,7 @@ export async function logIn(address: string, sasl: SaslSettings, send: SendReque
 }
 
 function refused(address: string, sasl: SaslSettings, cause?: unknown): OffloadError {
-  const keys =
-    sasl.mechanism === 'OAUTHBEARER' ? 'sasl.oauthbearer.token' : 'sasl.username, sasl.password and sasl.mechanisms';
+  const keys = sasl.bearer ? `the token of ${sasl.bearer.where}` : 'sasl.username, sasl.password and sasl.mechanisms';
   return new OffloadError(
     'BROKER_REFUSED',
     `broker ${address} refused the login with ${sasl.mechanism}; check ${keys}`,
@@ -109,14 +110,18 @@ function refused(address: string, sasl: SaslSettings, cause?: unknown): OffloadE
   );
 }
 
-async function converse(sasl: SaslSettings, exchange: (authBytes: Buffer) => Promise<SaslAnswer>): Promise<void> {
+async function converse(
+  { mechanism, username, password, bearer }: SaslSettings,
+  exchange: (authBytes: Buffer) => Promise<SaslAnswer>,
+): Promise<void> {
   const { saslOAuthBearer, saslPlain, saslScramSha } = await import('@platformatic/kafka');
+  // Last of all, since it may be for seconds only.
+  const token = bearer ? await readBearerToken(bearer) : '';
   type Authenticate = Parameters<typeof saslPlain.authenticate>[0];
   type Connection = Parameters<typeof saslPlain.authenticate>[1];
   type Callback = (error: Error | null, answer?: SaslAnswer) => void;
   // The library hands its connection through to `authenticate` and does nothing else with it.
   const connection = undefined as unknown as Connection;
-  const { mechanism, username, password, token } = sasl;
   await new Promise<void>((resolve, reject) => {
     const done = (error: Error | null): void => (error ? reject(error) : resolve());
     const authenticate = ((_connection: Connection, authBytes: Buffer, callback: Callback) => {
@@ -127,7 +132,7 @@ async function converse(sasl: SaslSettings, exchange: (authBytes: Buffer) => Pro
     }) as unknown as Authenticate;
     if (mechanism === 'PLAIN') saslPlain.authenticate(authenticate, connection, username ?? '', password ?? '', done);
     else if (mechanism === 'OAUTHBEARER') {
-      saslOAuthBearer.authenticate(authenticate, connection, token ?? '', {}, done);
+      saslOAuthBearer.authenticate(authenticate, connection, token, {}, done);
     } else {
       const algorithm = mechanism === 'SCRAM-SHA-256' ? 'SHA-256' : 'SHA-512';
       saslScramSha.authenticate(

@@ -146,7 +146,8 @@ function fetchOnce(cluster: Cluster, topic: string, partition: number, fetchOffs
     const request = { topic, partition, fetchOffset, leaderEpoch, maxBytes, maxWaitMs, clientRack };
     const response = await fetchFrom(connection, { ...request, isolationLevel: READ_COMMITTED }, 'leader');
     if (response.errorCode !== 0 && response.errorCode !== OFFSET_OUT_OF_RANGE) {
-      throw brokerError(response.errorCode, `cannot read saved offsets from ${topic}/${partition} at ${fetchOffset}`);
+      const attempted = `cannot read saved offsets from ${topic}/${partition} at ${fetchOffset}`;
+      throw brokerError(response.errorCode, attempted, `Read on topic ${topic}`);
     }
     return response;
   };

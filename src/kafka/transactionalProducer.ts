@@ -14,6 +14,7 @@
 import { type EncodedRecordBatch, stampBatch } from '../encode/records/recordBatch.ts';
 import { OffloadError, toOffloadError } from '../errors.ts';
 import { withRetry } from '../retry.ts';
+import { passStep } from '../steps.ts';
 import type { Cluster } from './cluster.ts';
 import type { BrokerConnection } from './connection.ts';
 import { produceApi, produceError } from './produce.ts';
@@ -74,6 +75,7 @@ export class TransactionalProducer {
     const { transactionalId, transactionTimeoutMs, signal } = options;
     const coordinator = new TransactionCoordinator(cluster, transactionalId, transactionTimeoutMs, signal);
     const identity = await coordinator.initProducerId(null);
+    passStep('transaction.othersFenced');
     return new TransactionalProducer(cluster, options, coordinator, identity);
   }
 
@@ -127,7 +129,9 @@ export class TransactionalProducer {
       this.#expect('open', 'commit');
       if (this.#added.size > 0) {
         try {
+          passStep('transaction.ending');
           await this.#coordinator.commit(this.#identity);
+          passStep('transaction.committed');
         } catch (error) {
           const failure = toOffloadError(error);
           if (failure.code === 'OUTCOME_UNKNOWN') this.#end(failure);
@@ -219,6 +223,7 @@ export class TransactionalProducer {
     // Before the answer: one that is lost may have added them.
     for (const place of fresh.keys()) this.#added.add(place);
     await this.#coordinator.addPartitions(this.#identity, [...fresh.values()]);
+    passStep('transaction.partitionsAdded');
   }
 
   /** One partition is in one lane, and a lane has one round under way: its batches keep their order. */

@@ -31,14 +31,14 @@ const DONE: PublishOutcome = { ok: true };
 
 /** Makes the files of an intent visible and writes its manifest, all synced. */
 export async function publishLocalFiles(intent: Intent, options: PublishOptions): Promise<PublishOutcome> {
-  const { fs, writer, step } = options;
+  const { step } = options;
   const published =
     intent.target.kind === 'file'
       ? await publishExactFile(intent, intent.target.path, intent.target.old, options)
       : await publishFolder(intent, options);
   if (!published.ok) return published;
   await step('publish.published');
-  if (!(await writeManifest(fs, intent, writer))) {
+  if (!(await writeManifest(intent, options))) {
     return { ok: false, reason: 'gone', path: intent.stagingPath, detail: 'the staging folder is gone' };
   }
   await step('publish.manifestWritten');
@@ -61,12 +61,14 @@ async function publishFolder(intent: Intent, { fs, step }: PublishOptions): Prom
     await unlessAbsent(fs.unlink(file.stagedPath));
     await step('publish.fileUnstaged');
   }
+  await step('publish.allUnstaged');
   for (const path of intent.replaced) {
     await unlessAbsent(fs.unlink(path));
     await step('publish.fileReplaced');
   }
   for (const folder of new Set(intent.replaced.map((path) => dirname(path)))) {
     await unlessAbsent(syncFolder(fs, folder));
+    await step('publish.replacedSynced');
   }
   return DONE;
 }

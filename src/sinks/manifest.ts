@@ -52,6 +52,12 @@ export interface ManifestFile {
   readonly ranges: readonly OffsetRange[];
 }
 
+interface ManifestOptions {
+  readonly fs: FileSystem;
+  readonly writer: string;
+  readonly step: (name: string) => Promise<void>;
+}
+
 /** Holds a folder for each config. */
 export function manifestsFolder(root: string): string {
   return join(root, '_kafkaload', 'manifests');
@@ -110,16 +116,17 @@ function manifestTarget({ root, target }: Intent): Manifest['target'] {
  * apart from another's (a sleeper and the run that took over may both be here), then moved by one rename; what a crash
  * leaves goes with the staging folder.
  *
- * @param writer Run id of whoever writes, which need not be the intent's.
+ * @param options.writer Run id of whoever writes, which need not be the intent's.
  * @returns False if the staging folder is gone and no manifest stands: another run is finishing this one.
  */
-export async function writeManifest(fs: FileSystem, intent: Intent, writer: string): Promise<boolean> {
+export async function writeManifest(intent: Intent, { fs, writer, step }: ManifestOptions): Promise<boolean> {
   const path = manifestPath(intent.root, intent.config, intent.run);
   const folder = dirname(path);
   const staged = join(intent.stagingPath, `manifest.${writer}.json`);
   await makeFolders(fs, folder);
   try {
     await writeSynced(fs, staged, encodeManifest(intent));
+    await step('publish.manifestStaged');
     await fs.rename(staged, path);
   } catch (error) {
     if (systemCode(error) !== 'ENOENT') throw error;

@@ -14,6 +14,7 @@ import type { FileFormat } from '../encode/fileFormat.ts';
 import { ioError, OffloadError } from '../errors.ts';
 import { type FileSystem, type OpenFile, syncFolder, writeFully } from '../io.ts';
 import { comparePlaces } from '../plan/places.ts';
+import { passStep } from '../steps.ts';
 import type { OffsetRange, StagedFile } from '../tasks.ts';
 import type { FolderSegment, Spooled } from './folderSegments.ts';
 import type { StagedLayout } from './segments.ts';
@@ -69,8 +70,12 @@ export async function assembleFolderFiles(options: FolderFilesOptions): Promise<
   } finally {
     await sources.close();
   }
-  for (const path of spools.paths) await fs.unlink(path);
+  for (const path of spools.paths) {
+    await fs.unlink(path);
+    passStep('stage.spoolRemoved');
+  }
   await syncFolder(fs, stagingPath);
+  passStep('stage.folderSynced');
   return staged;
 }
 
@@ -133,6 +138,7 @@ async function assembleFile(
       }
       tail = format.tail(parts);
       await writeFully(handle, tail);
+      passStep('stage.tailWritten');
       await handle.sync();
     } finally {
       await handle.close();
@@ -140,6 +146,7 @@ async function assembleFile(
   } catch (error) {
     throw ioError('write', stagedPath, error);
   }
+  passStep('stage.fileSynced');
   return {
     stagedPath,
     targetPath: targetPath(folder, file),

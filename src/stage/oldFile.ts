@@ -5,6 +5,7 @@ import type { FileState } from '../commit/types.ts';
 import type { FileFormat, OldContent } from '../encode/fileFormat.ts';
 import { ioError, OffloadError } from '../errors.ts';
 import { type FileSystem, type OpenFile, unlessAbsent, writeFullyAt } from '../io.ts';
+import { passStep } from '../steps.ts';
 
 const COPY_BYTES = 4 * 1024 ** 2;
 
@@ -86,6 +87,7 @@ export async function copyOldFile(fs: FileSystem, old: OldStart, stagedPath: str
   } finally {
     await from.close();
   }
+  passStep('stage.oldCopied');
   return { ...old, whole, copied };
 }
 

@@ -5,6 +5,7 @@
 import { crc32c } from '@node-rs/crc32';
 import { ioError, OffloadError } from '../errors.ts';
 import { type FileSystem, type OpenFile, writeFullyAt } from '../io.ts';
+import { passStep } from '../steps.ts';
 import type { OffsetRange } from '../tasks.ts';
 
 /** The staged files of a run, as every thread sees them. */
@@ -87,6 +88,7 @@ export class SegmentWriter {
         end += piece.byteLength;
         checksum = crc32c(piece, checksum);
       }
+      passStep('stage.segmentWritten');
       return { file: index, position, bytes, crc32c: checksum };
     } catch (error) {
       throw ioError('write', path, error);

@@ -14,6 +14,7 @@ import type { FileFormat } from '../encode/fileFormat.ts';
 import { ioError, OffloadError } from '../errors.ts';
 import { type FileSystem, syncFolder, writeFullyAt, writeSynced } from '../io.ts';
 import { comparePlaces } from '../plan/places.ts';
+import { passStep } from '../steps.ts';
 import type { OffsetRange, StagedFile } from '../tasks.ts';
 import type { OldFile } from './oldFile.ts';
 import { reservedBytes, type Segment, type StagedLayout } from './segments.ts';
@@ -32,6 +33,7 @@ export async function createStagedFiles(
     } catch (error) {
       throw ioError('create', path, error);
     }
+    passStep('stage.fileCreated');
   }
   return paths;
 }
@@ -67,6 +69,7 @@ export async function closeStagedFiles(options: CloseOptions): Promise<StagedFil
   }
   const folder = layout.paths[0];
   if (folder !== undefined) await syncFolder(fs, join(folder, '..'));
+  passStep('stage.folderSynced');
   return staged;
 }
 
@@ -85,6 +88,7 @@ async function closeFile(options: CloseOptions, file: number, segments: readonly
     const handle = await fs.open(stagedPath, 'r+');
     try {
       await writeFullyAt(handle, tail, bodyEnd);
+      passStep('stage.tailWritten');
       await handle.sync();
     } finally {
       await handle.close();
@@ -92,6 +96,7 @@ async function closeFile(options: CloseOptions, file: number, segments: readonly
   } catch (error) {
     throw ioError('write', stagedPath, error);
   }
+  passStep('stage.fileSynced');
   return {
     stagedPath,
     targetPath: targetPath(file),

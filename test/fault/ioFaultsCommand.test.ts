@@ -13,6 +13,8 @@ const ALL = process.env.KAFKALOAD_FAULTS === 'all';
 const CAUSES = /disk is full|no space left|permission denied|i\/o error/i;
 const CODES = ['ENOSPC', 'EIO', 'EACCES'] as const;
 const MESSAGES = 6_000;
+/** All faults of one layout are a hundred processes, one after another. */
+const TIMEOUT_MS = 1_800_000;
 /** Of one run. */
 const MOST = '20';
 
@@ -103,33 +105,37 @@ const CASES = LAYOUTS.map((layout, index) => ({ ...layout, index })).filter(
 );
 
 describe.each(CASES)('the command, $layout $writeMode $mode', ({ index, ...layout }) => {
-  test('a file operation fails: one clear line, and the next run finishes', async () => {
-    const job = await work.job({ topic, mode: layout.mode });
-    // An exact file is appended to once it is there.
-    if (layout.layout === 'exact file') {
-      expect((await runWatched(argsOf(job, layout), { folder: job.folder })).code).toBe(0);
-    }
-    const { code, stderr, operations } = await runWatched(argsOf(job, layout), { folder: job.folder });
-    expect(code, stderr).toBe(0);
-    const all = [...new Set(operations.map(({ signature }) => signature))].filter(
-      (signature) => !signature.includes('kafkaload.yaml'),
-    );
-    // Those of the state and the manifests are failed one by one in ioFaults.test.ts.
-    const staging = all.filter((signature) => /\.staged|^(link|rename|unlink) .*staging/.test(signature));
-    expect(staging.length).toBeGreaterThan(4);
-    const untried = all.filter((signature) => !tried.has(signature));
-    for (const signature of untried) tried.add(signature);
-    const chosen = ALL ? untried : [0, 1].map((part) => staging[(index * 3 + part * 4) % staging.length] as string);
-    let rows = 0;
-    for (const [count, signature] of chosen.entries()) {
-      const isWrite = signature.startsWith('write') && (count + index) % 2 === 1;
-      const failing = isWrite ? 'short' : (CODES[(count + index) % CODES.length] ?? 'EIO');
-      rows += await survive(job, layout, { signature, code: failing, lasting: (count + index) % 2 === 0 });
-    }
-    const mode = `${layout.writeMode} ${layout.mode}`;
-    countFaults(
-      { kind: 'file operation of the command fails', layout: layout.layout, mode },
-      { faults: chosen.length, rows },
-    );
-  });
+  test(
+    'a file operation fails: one clear line, and the next run finishes',
+    async () => {
+      const job = await work.job({ topic, mode: layout.mode });
+      // An exact file is appended to once it is there.
+      if (layout.layout === 'exact file') {
+        expect((await runWatched(argsOf(job, layout), { folder: job.folder })).code).toBe(0);
+      }
+      const { code, stderr, operations } = await runWatched(argsOf(job, layout), { folder: job.folder });
+      expect(code, stderr).toBe(0);
+      const all = [...new Set(operations.map(({ signature }) => signature))].filter(
+        (signature) => !signature.includes('kafkaload.yaml'),
+      );
+      // Those of the state and the manifests are failed one by one in ioFaults.test.ts.
+      const staging = all.filter((signature) => /\.staged|^(link|rename|unlink) .*staging/.test(signature));
+      expect(staging.length).toBeGreaterThan(4);
+      const untried = all.filter((signature) => !tried.has(signature));
+      for (const signature of untried) tried.add(signature);
+      const chosen = ALL ? untried : [0, 1].map((part) => staging[(index * 3 + part * 4) % staging.length] as string);
+      let rows = 0;
+      for (const [count, signature] of chosen.entries()) {
+        const isWrite = signature.startsWith('write') && (count + index) % 2 === 1;
+        const failing = isWrite ? 'short' : (CODES[(count + index) % CODES.length] ?? 'EIO');
+        rows += await survive(job, layout, { signature, code: failing, lasting: (count + index) % 2 === 0 });
+      }
+      const mode = `${layout.writeMode} ${layout.mode}`;
+      countFaults(
+        { kind: 'file operation of the command fails', layout: layout.layout, mode },
+        { faults: chosen.length, rows },
+      );
+    },
+    TIMEOUT_MS,
+  );
 });

@@ -9,7 +9,7 @@ import { OFFSETS_MODES, query, sorted, Workspace } from '../helpers/workspace.ts
  * Loads are killed with SIGKILL at random moments and started again, until one comes to its end. The oracle: under
  * `read_committed` each row is in the topic exactly once.
  */
-const KILLS = 10;
+const KILLS = process.env.KAFKALOAD_FAULTS === 'all' ? 10 : 3;
 const FILE_ROWS = 60_000;
 const TOPIC_ROWS = 30_000;
 const PARTITIONS = 3;
@@ -32,7 +32,7 @@ afterAll(async () => {
 describe.each([
   ['one cluster', false],
   ['two clusters', true],
-] as const)('killed ten times, %s', (_, isApart) => {
+] as const)(`killed ${KILLS} times, %s`, (_, isApart) => {
   const target = (): { target?: string } => (isApart ? { target: other.bootstrapServers } : {});
 
   test('a load of files writes each row once', async () => {

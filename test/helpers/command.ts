@@ -6,7 +6,9 @@ import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
 import type { ProgramResult } from './cache.ts';
 
-const COMMAND = fileURLToPath(new URL('../../dist/src/cli.js', import.meta.url));
+/** Mutants (scripts/mutants.mjs) are in a folder of their own. */
+const DIST = process.env.KAFKALOAD_TEST_DIST || 'dist';
+const COMMAND = fileURLToPath(new URL(`../../${DIST}/src/cli.js`, import.meta.url));
 
 export async function temporaryFolder(): Promise<{ path: string; remove: () => Promise<void> }> {
   // The real path: on some systems the temporary folder is a link, and the command reports what it resolved.

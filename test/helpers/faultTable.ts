@@ -60,7 +60,7 @@ function sum(lines: readonly Line[], count: (typeof COUNTED)[number]): number {
 }
 
 function distinct(texts: readonly string[]): string[] {
-  return [...new Set(texts)].sort();
+  return [...new Set(texts)].sort((left, right) => left.localeCompare(right));
 }
 
 /** @param texts Number of columns to the left whose cells are text; numbers stand to the right. */

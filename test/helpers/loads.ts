@@ -30,6 +30,8 @@ export interface LoadOptions {
   readonly source?: Readonly<Record<string, unknown>>;
   /** More keys of the entry that is written to: `partitions`, `chunkRecords`. */
   readonly sink?: Readonly<Record<string, unknown>>;
+  /** Signs of life; default: quick ones. */
+  readonly signs?: { readonly heartbeatMs: number; readonly takeOverAfterMs: number };
   /** Topic that is written to; default: one that is not there. */
   readonly to?: string;
 }
@@ -77,7 +79,7 @@ export class LoadJob {
       cometOffsetsMode: mode,
       serverOptions: { 'bootstrap.servers': workspace.bootstrapServers },
       progressTopic: progress,
-      ...QUICK,
+      ...(options.signs ?? QUICK),
       topics: {
         source: { topicName: from, ...source },
         // Timestamps are kept, and retention goes by them: records from the past would be gone at the broker's next look.

@@ -7,6 +7,7 @@ export const PASSWORDS = {
   loader: 'pw-loader-q7Zk=x',
   noRead: 'pw-noread-8Hs2',
   reader: 'pw-reader-5Tn4',
+  writer: 'pw-writer-6Vb3',
 } as const;
 export type User = keyof typeof PASSWORDS;
 
@@ -62,9 +63,9 @@ export async function startSecureKafka(folder: string): Promise<SecureKafka> {
       ...logins('login', ['PLAIN', ...SCRAM]),
       ...logins('tlslogin', ['SCRAM-SHA-512']),
       ...logins('token', ['PLAIN', 'OAUTHBEARER']),
-      ...logins('short', ['PLAIN', ...SCRAM]),
+      ...logins('short', ['PLAIN', ...SCRAM, 'OAUTHBEARER']),
       ...Object.fromEntries(
-        ['plain', ...SCRAM].map((name) => [
+        ['plain', ...SCRAM, 'oauthbearer'].map((name) => [
           `listener.name.short.${name.toLowerCase()}.connections.max.reauth.ms`,
           String(SESSION_MS),
         ]),

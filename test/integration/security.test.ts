@@ -1,4 +1,4 @@
-import { mkdir } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ProgramResult } from '../helpers/cache.ts';
@@ -8,6 +8,7 @@ import { produce } from '../helpers/producers.ts';
 import { ScriptWriter, toHex } from '../helpers/script.ts';
 import {
   CLIENT_KEY_PASSWORD,
+  type Grant,
   grant,
   PASSWORDS,
   SESSION_MS,
@@ -134,6 +135,23 @@ describe('TLS', () => {
     );
   });
 
+  test('stores in PEM under the names of the Java client, in both offset modes', async () => {
+    const store = join(folder.path, 'client.store.pem');
+    const { certificate, key } = kafka.client;
+    await writeFile(store, `${await readFile(key, 'utf8')}${await readFile(certificate, 'utf8')}`);
+    const options = {
+      'security.protocol': 'SSL',
+      'ssl.truststore.type': 'PEM',
+      'ssl.truststore.location': kafka.authority.certificate,
+      'ssl.keystore.type': 'PEM',
+      'ssl.keystore.location': store,
+      'ssl.key.password': CLIENT_KEY_PASSWORD,
+    };
+    await expectInBothModes({ listener: 'MUTUAL', options });
+    const java = { 'security.protocol': 'SSL', 'ssl.truststore.location': '/etc/kafka/trust.jks' };
+    await expectRefused({ listener: 'TLS', options: java }, /keytool -importkeystore .*openssl pkcs12/, { code: 2 });
+  });
+
   test("a protocol that is not the listener's is named", async () => {
     const named = /^kafkaload: broker 127\.0\.0\.1:\d+ .*set security\.protocol to /;
     await expectRefused({ listener: 'TLS', options: {} }, named);
@@ -159,6 +177,25 @@ describe('SASL', () => {
 
   test('OAUTHBEARER with a token, in both offset modes', async () => {
     await expectInBothModes({ listener: 'TOKEN', options: bearer(tokens.valid) });
+  });
+
+  test('OAUTHBEARER with a token from a file and from a command, in both offset modes', async () => {
+    const path = join(folder.path, 'token');
+    await writeFile(path, `${tokens.valid}\n`);
+    const { 'sasl.oauthbearer.token': _, ...others } = bearer('');
+    const file = { ...others, 'sasl.oauthbearer.token.endpoint.url': `file://${path}` };
+    await expectInBothModes({ listener: 'TOKEN', options: file });
+    await expectInBothModes({
+      listener: 'TOKEN',
+      options: { ...others, 'sasl.oauthbearer.token.command': `cat ${path}` },
+    });
+    await rm(path);
+    await expectRefused(
+      { listener: 'TOKEN', options: file },
+      /cannot read the bearer token of .*token\.endpoint\.url from /,
+    );
+    const failing = { ...others, 'sasl.oauthbearer.token.command': `echo ${tokens.valid}; exit 7` };
+    await expectRefused({ listener: 'TOKEN', options: failing }, /the command of .*token\.command ended with 7/);
   });
 
   test('a token that has run out is refused', async () => {
@@ -226,6 +263,71 @@ describe('permissions', () => {
     await expectOffloaded(attempt);
   });
 });
+
+describe('permissions to load', () => {
+  const may = (on: Grant['on'], name: string, ...rights: Grant['may'][]) =>
+    grant(
+      kafka.cluster.bootstrapServers,
+      rights.map((right) => ({ user: 'writer', on, name, may: right })),
+    );
+
+  test('are asked for one by one, and with all that were asked for it goes', async () => {
+    const target = topics.reserve('written');
+    const progress = topics.reserve('progress');
+    const asked: string[] = [];
+    const kinds = { topic: 'TOPIC', 'transactional id': 'TRANSACTIONAL_ID' } as const;
+    for (;;) {
+      const { code, stderr } = await attemptLoad(target, progress);
+      if (code === 0) break;
+      expect(code, stderr).toBe(1);
+      const [, right = '', kind = '', name = ''] =
+        /the user needs the permission (\w+) on (topic|transactional id) ([^\s,]+)/.exec(stderr) ?? [];
+      expect(kind, stderr).not.toBe('');
+      expect(asked, stderr).not.toContain(`${right} on ${name}`);
+      asked.push(`${right} on ${name}`);
+      await may(kinds[kind as keyof typeof kinds], name, right.toUpperCase() as Grant['may']);
+    }
+    expect(asked).toEqual(
+      expect.arrayContaining([
+        `Create on ${target}`,
+        `Write on ${target}`,
+        `Create on ${progress}`,
+        `Write on ${progress}`,
+      ]),
+    );
+  });
+});
+
+test('files of state are readable by their owner alone, data by the umask', async () => {
+  const { code, stderr, work } = await attemptRun({ listener: 'PLAINTEXT', options: {} });
+  expect(code, stderr).toBe(0);
+  const modes = async (path: string): Promise<number[]> => {
+    const names = await readdir(path, { withFileTypes: true });
+    const files = names.filter((entry) => entry.isFile());
+    return await Promise.all(files.map(async ({ name }) => (await stat(join(path, name))).mode & 0o777));
+  };
+  const state = await modes(join(work, 'offsets'));
+  expect(state.length).toBeGreaterThan(1);
+  expect(new Set(state)).toEqual(new Set([0o600]));
+  expect(new Set(await modes(join(work, 'out')))).toEqual(new Set([0o666 & ~process.umask()]));
+});
+
+/** Loads three rows as the user `writer`. */
+async function attemptLoad(target: string, progress: string): Promise<ProgramResult> {
+  const work = join(folder.path, randomName('work'));
+  const servers = kafka.cluster.listener('LOGIN');
+  await mkdir(work);
+  await writeFile(join(work, 'in.csv'), 'key,value\n1,a\n2,b\n3,c\n');
+  const conf = await writeConfig(work, {
+    bootstrapServers: servers,
+    mode: 'FILE',
+    offsets: join(work, 'offsets'),
+    topics: { copy: { topicName: target } },
+    more: { progressTopic: progress, serverOptions: { 'bootstrap.servers': servers, ...login('PLAIN', 'writer') } },
+  });
+  const from = ['--path', 'in.csv', '--format', 'csv', '--options', 'header=true'];
+  return await runCommand([...from, '--write-config', 'copy', '--conf', conf], { cwd: work });
+}
 
 function tls(): Options {
   return { 'security.protocol': 'SSL', 'ssl.ca.location': kafka.authority.certificate };

@@ -41,6 +41,7 @@ export const TRIPLES: readonly (readonly Command[])[] = [
   ['load', 'set', 'load'],
   ['load', 'load', 'set'],
   ['load', 'discard', 'discard'],
+  ['gapLoad', 'discard', 'load'],
 ];
 
 /** Runs one after another, each of which loses power. */
@@ -89,8 +90,11 @@ export const MUTANTS: readonly Mutant[] = [
   withRuns('setAside', 'STREAM', ['load', 'discard']),
   withRuns('putBack', 'FILE', ['load', 'discard']),
   withRuns('putBack', 'STREAM', ['load', 'discard']),
+  withRuns('oneVerdict', 'STREAM', ['load', 'discard', 'load']),
   withRuns('nextBeforeLook', 'FILE', ['gapLoad', 'discard']),
   withRuns('manifestGoes', 'FILE', ['gapLoad', 'discard']),
+  withRuns('manifestLast', 'FILE', ['gapLoad', 'discard', 'recover']),
+  withRuns('manifestLast', 'STREAM', ['gapLoad', 'discard', 'recover']),
   withRuns('lookAtSaved', 'FILE', ['gapLoad', 'discard']),
   withRuns('readAfterFencing', 'STREAM', ['load', 'load']),
   withRuns('quietIfUnknown', 'STREAM', ['load', 'load']),

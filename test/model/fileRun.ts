@@ -7,11 +7,13 @@ import type { SavedRead } from './operations.ts';
 import { ask } from './operations.ts';
 import {
   changeIntent,
+  isGivenBack,
   loadIntent,
   NO_INTENT,
   type Part,
   planAndStage,
   publish,
+  removeManifest,
   removeStaging,
   withdrawStaging,
 } from './publish.ts';
@@ -107,11 +109,12 @@ function* fileRecover(actor: Actor, number: number, found: Name): Part<Next> {
   const file = yield* ask('read', found);
   if (!file) return settle(actor, number);
   const intent = intentOf(file.intent);
-  if (actor.command === 'discard' && !intent.change) return ['fileDiscard', number, found, file.intent];
+  const now = yield* ask('readSaved');
+  const givesBack = actor.command === 'discard' || (yield* isGivenBack(actor, intent, now.offsets));
+  if (givesBack && !intent.change) return ['fileDiscard', number, found, file.intent];
   if (!keeps(actor, 'ownNext')) return ['filePublish', number, file.intent, found, found];
-  const saved = yield* ask('readSaved');
-  const offsets = keeps(actor, 'mergeByHand') ? mergeOffsets(saved.offsets, intent) : intent.next;
-  if (!(yield* createNext(actor, number, offsets, saved.hands))) return ['fileClose', number, 'fenced'];
+  const offsets = keeps(actor, 'mergeByHand') ? mergeOffsets(now.offsets, intent) : intent.next;
+  if (!(yield* createNext(actor, number, offsets, now.hands))) return ['fileClose', number, 'fenced'];
   yield* ask('sync', 'offsets');
   const claimed = mine(actor, 'intent', number);
   if (!(yield* ask('rename', found, claimed))) return settle(actor, number);
@@ -138,8 +141,8 @@ function* fileDiscard(actor: Actor, number: number, found: Name, intentNumber: n
   if (keeps(actor, 'nextBeforeLook')) yield* ask('remove', { ...found, kind: 'next' });
   yield* ask('sync', 'offsets');
   const saved = yield* ask('readSaved');
-  const moved = ([0, 1] as const).find((partition) => intent.next[partition] !== intent.previous[partition]);
-  const isSaved = moved !== undefined && saved.offsets[moved] === intent.next[moved];
+  const { previous, next } = intent;
+  const isSaved = ([0, 1] as const).some((at) => next[at] !== previous[at] && saved.offsets[at] === next[at]);
   if (isSaved && keeps(actor, 'lookAtSaved')) return end('refused: saved already');
   if (!(yield* withdrawStaging(actor, intent))) return end('refused: published already');
   if (!(yield* ask('withdraw', claimed, { kind: 'fenced', number: found.number, run: intent.run }))) {
@@ -147,6 +150,7 @@ function* fileDiscard(actor: Actor, number: number, found: Name, intentNumber: n
   }
   if (!keeps(actor, 'nextBeforeLook')) yield* ask('remove', { ...found, kind: 'next' });
   yield* ask('sync', 'offsets');
+  yield* removeManifest(actor, intent.run);
   yield* removeStaging(intent.run);
   return ['fileSettle', number, false];
 }
@@ -208,6 +212,7 @@ function* fileClean(actor: Actor, number: number, names: readonly Name[], saved:
     if (name.kind !== 'next') {
       const file = yield* ask('read', name);
       const run = name.kind === 'done' && file ? intentOf(file.intent).run : (file?.owner ?? 0);
+      if (run > 0 && name.kind === 'fenced') yield* removeManifest(actor, run);
       if (run > 0 && run !== actor.run) yield* removeStaging(run);
     }
     if (name !== top) yield* ask('remove', name);

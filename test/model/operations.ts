@@ -185,6 +185,7 @@ export const operations = {
   },
   isStaged: (w: World, run: number, item: string, aside = false): Outcomes<boolean> =>
     only(findFolder(w, run, aside)?.items.includes(item) ?? false, w),
+  isAside: (w: World, run: number): Outcomes<boolean> => only(findFolder(w, run, true) !== undefined, w),
   hasStaging: (w: World, run: number): Outcomes<boolean> => only(findFolder(w, run, false) !== undefined, w),
   unstage: (w: World, run: number, item: string): Outcomes<true> => {
     const folder = findFolder(w, run, false);
@@ -231,8 +232,8 @@ export const operations = {
   /** The same move, of which only what it did in the folder of manifests has outlived a loss of power. */
   placeManifest: (w: World, manifest: string): Outcomes<true> =>
     only(true, { ...w, manifests: add(w.manifests, manifest) }),
-  removeManifest: (w: World, manifest: string): Outcomes<true> =>
-    only(true, { ...w, manifests: w.manifests.filter((other) => other !== manifest) }),
+  removeManifest: (w: World, run: number): Outcomes<true> =>
+    only(true, { ...w, manifests: w.manifests.filter((manifest) => !manifest.startsWith(`${run}<`)) }),
   listManifests: (w: World): Outcomes<readonly string[]> => only(w.manifests, w),
 
   // The topic that is read: more messages may have come.

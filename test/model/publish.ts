@@ -65,13 +65,29 @@ export function changeIntent({ run }: Actor, saved: SavedRead, previousRun: numb
   });
 }
 
-/** Reads `intent.json`, after putting staging back that was put aside. False: it is nowhere. */
-export function* loadIntent(actor: Actor, intent: Intent): Part<boolean> {
-  if (yield* ask('isStaged', intent.run, INTENT_FILE)) return true;
-  if (!keeps(actor, 'putBack')) return false;
-  yield* ask('moveStaging', intent.run, false);
+/** Reads `intent.json`. False: it is nowhere. */
+export function* loadIntent(actor: Actor, { run }: Intent): Part<boolean> {
+  if (yield* ask('isStaged', run, INTENT_FILE)) return true;
+  if (keeps(actor, 'oneVerdict')) return false;
+  yield* ask('moveStaging', run, false);
   yield* ask('sync', 'staging');
-  return yield* ask('isStaged', intent.run, INTENT_FILE);
+  return yield* ask('isStaged', run, INTENT_FILE);
+}
+
+/**
+ * Whether whoever finds a run whose staging is aside has to give it back; if not, staging is put back.
+ *
+ * @param saved Saved offsets; null in STREAM mode, where they are saved together with the end of the intent.
+ */
+export function* isGivenBack(actor: Actor, intent: Intent, saved: Offsets | null): Part<boolean> {
+  const { run, previous, next } = intent;
+  if (!keeps(actor, 'oneVerdict') || !(yield* ask('isAside', run))) return false;
+  const isSaved = saved && ([0, 1] as const).some((at) => next[at] !== previous[at] && saved[at] === next[at]);
+  if (!isSaved && !(yield* isPublished(intent))) return true;
+  if (!keeps(actor, 'putBack')) return false;
+  yield* ask('moveStaging', run, false);
+  yield* ask('sync', 'staging');
+  return false;
 }
 
 /** Makes the files of an intent visible and writes its manifest. False: something of it is gone, or has changed. */
@@ -114,13 +130,8 @@ function* publishExact({ run, old }: Intent, content: string): Part<boolean> {
   return true;
 }
 
-function manifestOf({ run, previousRun }: Intent): string {
-  return `${run}<${previousRun}`;
-}
-
-function* writeManifest({ run: writer }: Actor, intent: Intent): Part<boolean> {
-  const { run } = intent;
-  const manifest = manifestOf(intent);
+function* writeManifest({ run: writer }: Actor, { run, previousRun }: Intent): Part<boolean> {
+  const manifest = `${run}<${previousRun}`;
   const staged = `manifest.${writer}`;
   const isMoved = (yield* ask('stageItem', run, staged)) && (yield* ask('moveManifest', run, staged, manifest));
   if (!isMoved && !(yield* ask('hasManifest', manifest))) return false;
@@ -136,6 +147,13 @@ export function* removeStaging(run: number): Part<void> {
   }
 }
 
+/** Removes the manifest of a run that was given back. */
+export function* removeManifest(actor: Actor, run: number): Part<void> {
+  if (!keeps(actor, 'manifestGoes')) return;
+  yield* ask('removeManifest', run);
+  yield* ask('sync', 'manifests');
+}
+
 /**
  * Puts staging aside and looks for anything that is published (src/commit/discard.ts).
  *
@@ -148,10 +166,7 @@ export function* withdrawStaging(actor: Actor, intent: Intent): Part<boolean> {
     yield* ask('sync', 'staging');
   }
   if (!(yield* isPublished(intent))) {
-    if (keeps(actor, 'manifestGoes')) {
-      yield* ask('removeManifest', manifestOf(intent));
-      yield* ask('sync', 'manifests');
-    }
+    if (!keeps(actor, 'manifestLast')) yield* removeManifest(actor, run);
     return true;
   }
   yield* ask('moveStaging', run, false);

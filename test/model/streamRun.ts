@@ -3,11 +3,13 @@ import { end, type Next } from './fileRun.ts';
 import { ask, type SavedRead } from './operations.ts';
 import {
   changeIntent,
+  isGivenBack,
   loadIntent,
   NO_INTENT,
   type Part,
   planAndStage,
   publish,
+  removeManifest,
   removeStaging,
   withdrawStaging,
 } from './publish.ts';
@@ -28,11 +30,16 @@ function* streamOpen(actor: Actor): Part<Next> {
   yield* ask('fenceOthers', run);
   const state = keeps(actor, 'readAfterFencing') ? yield* ask('readState') : before;
   const { record, intent, saved } = state;
-  const left: Runs = record ? [record.run, ...record.takenOver.filter((other) => other !== record.run)] : [];
+  const left: Runs = record ? [record.run, ...without(record.takenOver, record.run)] : [];
   const recorded = yield* ask('transact', run, { record: recordOf(actor, left) });
   if (recorded !== 'ok') return ['streamClose', left, recorded === 'fenced' ? 'fenced' : 'unknown'];
   if (intent === NO_INTENT) return ['streamClean', saved, state.lastManifest, left];
-  return command === 'discard' ? ['streamDiscard', intent, left] : ['streamPublish', intent, saved, left];
+  const givesBack = command === 'discard' || (yield* isGivenBack(actor, intentOf(intent), null));
+  return givesBack ? ['streamDiscard', intent, left] : ['streamPublish', intent, saved, left];
+}
+
+function without(runs: Runs, gone: number): Runs {
+  return runs.filter((run) => Math.abs(run) !== gone);
 }
 
 function recordOf(actor: Actor, left: Runs): RunRecord {
@@ -57,7 +64,7 @@ function* streamPublish(actor: Actor, intentNumber: number, saved: SavedRead, le
       ? end('blocked: a staged file is gone or the target has changed')
       : end('fenced');
   }
-  const rest = left.filter((run) => run !== intent.run);
+  const rest = without(left, intent.run);
   const committed = yield* ask('transact', actor.run, {
     saved: { from: saved, to: mergeOffsets(saved.offsets, intent) },
     intent: NO_INTENT,
@@ -75,10 +82,11 @@ function* streamPublish(actor: Actor, intentNumber: number, saved: SavedRead, le
 function* streamDiscard(actor: Actor, intentNumber: number, left: Runs): Part<Next> {
   const intent = intentOf(intentNumber);
   if (!(yield* withdrawStaging(actor, intent))) return end('refused: published already');
-  const rest = left.filter((run) => run !== intent.run);
-  const record = recordOf(actor, [...rest, intent.run]);
+  const rest = without(left, intent.run);
+  const record = recordOf(actor, [...rest, -intent.run]);
   const withdrawn = yield* ask('transact', actor.run, { intent: NO_INTENT, withdraw: intentNumber, record });
   if (withdrawn !== 'ok') return end(`${withdrawn} at withdrawal`);
+  yield* removeManifest(actor, intent.run);
   yield* removeStaging(intent.run);
   const now = yield* ask('readState');
   return ['streamClean', now.saved, now.lastManifest, rest];
@@ -86,7 +94,10 @@ function* streamDiscard(actor: Actor, intentNumber: number, left: Runs): Part<Ne
 
 /** Removes the staging of earlier runs; the own is still there, or another run has taken over. */
 function* streamClean(actor: Actor, saved: SavedRead, last: number, left: Runs): Part<Next> {
-  for (const run of left) if (run !== actor.run) yield* removeStaging(run);
+  for (const run of left) {
+    if (run < 0) yield* removeManifest(actor, -run);
+    yield* removeStaging(Math.abs(run));
+  }
   if (left.length > 0) yield* ask('beat', recordOf(actor, []));
   if (hasStaging(actor) && !(yield* ask('hasStaging', actor.run))) return ['streamClose', [], 'fenced'];
   return ['streamWork', saved, last];

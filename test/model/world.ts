@@ -55,6 +55,7 @@ export interface Folder {
 
 export interface RunRecord {
   readonly run: number;
+  /** Runs whose staging is to be removed; one whose ranges were given back has a minus. */
   readonly takenOver: readonly number[];
 }
 

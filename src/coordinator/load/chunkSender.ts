@@ -1,6 +1,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { EncodedRecordBatch } from '../../encode/records/recordBatch.ts';
 import { OffloadError, toPlainError } from '../../errors.ts';
+import { passStep } from '../../steps.ts';
 import { bytesOf, type CreditMessage, type UnitEnd, type UnitMessage } from './chunks.ts';
 
 /** The worker's end of a unit. */
@@ -42,6 +43,7 @@ export class ChunkSender {
       { kind: 'chunk', chunk: { batches, rows, bytes: bytesOf(batches), next } },
       batches.map(({ bytes }) => bytes.buffer),
     );
+    passStep('load.chunkEncoded');
   }
 
   end(end: UnitEnd): void {

@@ -19,6 +19,7 @@ import { Cluster } from '../../kafka/cluster.ts';
 import { TransactionalProducer } from '../../kafka/transactionalProducer.ts';
 import { planLoadMemory } from '../../plan/loadMemory.ts';
 import { readSchema, toArrowSchema } from '../../sources/files/fileReader.ts';
+import { passStep } from '../../steps.ts';
 import { transformMemory } from '../../transform/memory.ts';
 import type { FileLoadJob } from '../jobs.ts';
 import { emptyReport, type OffloadReport, type ReportedLoad } from '../report.ts';
@@ -125,6 +126,7 @@ async function loadOpened(context: LoadContext, opened: Opened): Promise<Offload
   const { run, topic, files } = opened;
   const key = keyOf(job);
   const record = (await topic.read(target, (found) => found === key)).get(key);
+  passStep('load.progressRead');
   const earlier = record ? parseFileProgress(key, record.value) : null;
   // Another run may have done it all meanwhile.
   const choice = choose(job, files, earlier);
@@ -157,6 +159,7 @@ async function writeFiles(context: LoadContext, opened: Opened, choice: FileChoi
   };
   // Others see from now on who is at work; a list that is too long is refused before any row is written.
   await transact(producer, [], await progress('running'), signal);
+  passStep('load.announced');
   const paths = choice.files.flatMap(({ path, loadedBy }) => (loadedBy === null ? [path] : []));
   const bytes = files.found.reduce((sum, file) => sum + (paths.includes(file.path) ? file.bytes : 0), 0);
   ui.progress.start(bytes, bytes);
@@ -221,7 +224,9 @@ async function writeFiles(context: LoadContext, opened: Opened, choice: FileChoi
     },
     signal,
   });
+  passStep('load.allWritten');
   await transact(producer, [], await progress('done'), signal);
+  passStep('load.done');
   return counts;
 }
 

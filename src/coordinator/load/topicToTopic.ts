@@ -17,6 +17,7 @@ import { TransactionalProducer } from '../../kafka/transactionalProducer.ts';
 import { planLoadMemory } from '../../plan/loadMemory.ts';
 import { offsetKey } from '../../plan/places.ts';
 import type { PartitionBounds, RangePlan } from '../../plan/ranges.ts';
+import { passStep } from '../../steps.ts';
 import type { PartitionOffset } from '../../tasks.ts';
 import { transformMemory } from '../../transform/memory.ts';
 import { countGaps } from '../gaps.ts';
@@ -138,6 +139,7 @@ async function copy(context: CopyContext, opened: Opened): Promise<OffloadReport
   const { job, ui, selected, target, signal } = context;
   const { session, progress, producer } = opened;
   const records = await progress.read(target, isOwnKey(ownerOf(job)));
+  passStep('load.progressRead');
   const { plan, bounds } = await planFrom(context, session.saved, records);
   for (const warning of plan.warnings) ui.log.warn(warning);
   const bytesPerOffset = await estimateBytesPerOffset(context.source, bounds, plan.ranges, job.source);
@@ -152,8 +154,11 @@ async function copy(context: CopyContext, opened: Opened): Promise<OffloadReport
   const { counts, ends } = await writeRanges(settled, opened, plan);
   ui.progress.stop();
   signal.throwIfAborted();
+  passStep('load.allWritten');
   await raise(session, plan, topicIdsOf(selected));
+  passStep('load.offsetsRaised');
   await forget(progress, producer, signal, (line) => ui.log.debug(line));
+  passStep('load.progressForgotten');
   const from = new Map(session.saved.offsets.map((entry) => [offsetKey(entry), entry.offset]));
   const results = ends.map(({ unit, end }) => ({ ...end, range: unit.range }));
   return {

@@ -1,6 +1,7 @@
 /** Chunk after chunk into the target: one transaction each, with the progress that it makes. */
 import type { EncodedRecordBatch } from '../../encode/records/recordBatch.ts';
 import type { TransactionalProducer } from '../../kafka/transactionalProducer.ts';
+import { passStep } from '../../steps.ts';
 import { STOP_WITHIN_MS, untilStopped, withinMs } from '../stopping.ts';
 import type { LoadUnit, UnitEnd } from './chunks.ts';
 import type { Lanes, Taken } from './lanes.ts';
@@ -73,7 +74,11 @@ export async function transact(
 ): Promise<void> {
   await producer.begin();
   await producer.send(batches);
-  if (progress.length > 0) await producer.send(progress);
+  if (batches.length > 0) passStep('load.chunksSent');
+  if (progress.length > 0) {
+    await producer.send(progress);
+    passStep('load.progressSent');
+  }
   signal.throwIfAborted();
   // A broker that does not answer must not keep a run that was told to stop: the next one looks what became of it.
   await untilStopped(producer.commit(), signal);

@@ -33,13 +33,17 @@ export function bindCsvLine(batch: RecordBatch, out: ByteWriter, settings: CsvSe
   const sep = Buffer.from(settings.sep);
   const lineSep = Buffer.from(settings.lineSep);
   const nullValue = Buffer.from(settings.nullValue);
+  // An empty line is no row to most readers: the only column of a row has quotes around nothing instead.
+  const nothing = cells.length === 1 ? Buffer.from(settings.quote.repeat(2)) : Buffer.alloc(0);
   return (row) => {
+    const { position } = out;
     for (let i = 0; i < cells.length; i++) {
       const { isPresent, put } = cells[i] as Cell;
       if (i > 0) out.put(sep);
       if (isPresent === null || isPresent(row)) put(row);
       else out.put(nullValue);
     }
+    if (out.position === position) out.put(nothing);
     out.put(lineSep);
   };
 }

@@ -353,7 +353,11 @@ export async function makeBase(): Promise<{ base: string; remove: () => Promise<
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 
 /** Compiles the loader, since Node 20 runs no TypeScript; the result must be where node_modules is found. */
-export async function compileLoader(): Promise<{ script: string; remove: () => Promise<void> }> {
+export async function compileLoader(): Promise<{
+  readonly script: string;
+  readonly sleeper: string;
+  readonly remove: () => Promise<void>;
+}> {
   const cache = join(ROOT, 'node_modules', '.cache');
   await mkdir(cache, { recursive: true });
   const outDir = await mkdtemp(join(cache, 'commit-test-'));
@@ -364,11 +368,12 @@ export async function compileLoader(): Promise<{ script: string; remove: () => P
       extends: join(ROOT, 'tsconfig.json'),
       compilerOptions: { rootDir: ROOT, outDir, noCheck: true, declaration: false, sourceMap: false, types: [] },
       include: [],
-      files: [join(ROOT, 'test/unit/commit/loader.ts')],
+      files: ['loader', 'sleeper'].map((name) => join(ROOT, `test/unit/commit/${name}.ts`)),
     }),
   );
   const compiler = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc');
   await promisify(execFile)(process.execPath, [compiler, '-p', join(outDir, 'tsconfig.json')]);
   const script = join(outDir, 'test', 'unit', 'commit', 'loader.js');
-  return { script, remove: () => rm(dirname(join(outDir, 'x')), { recursive: true, force: true }) };
+  const sleeper = join(dirname(script), 'sleeper.js');
+  return { script, sleeper, remove: () => rm(dirname(join(outDir, 'x')), { recursive: true, force: true }) };
 }

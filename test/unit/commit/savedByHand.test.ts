@@ -1,10 +1,10 @@
-import { readdir, rename, rm, unlink } from 'node:fs/promises';
+import { readdir, rename, rm, unlink, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { SavedOffset } from '../../../src/commit/savedOffsets.ts';
 import { readSavedState } from '../../../src/commit/session.ts';
-import type { RunSession } from '../../../src/commit/types.ts';
+import type { Intent, RunSession } from '../../../src/commit/types.ts';
 import {
   CONFIG,
   expectedRows,
@@ -16,6 +16,7 @@ import {
   openSession,
   type SessionHooks,
   savedText,
+  stage,
   stagedRuns,
   stateKinds,
   TOPIC,
@@ -26,6 +27,7 @@ import {
 let options: LoadOptions;
 let remove: () => Promise<void>;
 const sessions: RunSession[] = [];
+const sleepers: Promise<unknown>[] = [];
 
 beforeEach(async () => {
   const made = await makeBase();
@@ -292,6 +294,54 @@ describe('a prepared run', () => {
     expect(await readdir(manifests)).toContain(`${run}.json`);
     expect(await discard()).toEqual([run]);
     expect(await readdir(manifests)).not.toContain(`${run}.json`);
+  });
+
+  test('is refused when its offsets are saved, although a person has set one of them since', async () => {
+    await load(options);
+    options = { ...options, highWatermark: 7 };
+    const session = await openSession(options, { onStep: crashAt('commit.saved').onStep });
+    const intent = await stage(session, options);
+    await expect(session.finish({ ...(intent as Intent), files: [] })).rejects.toBeInstanceOf(Crash);
+    await session.close();
+    await writeFile(join(folders(options.base).offsets, CONFIG), '- "0,1"\n- "1,7"\n');
+    await expect(discard()).rejects.toMatchObject({
+      code: 'RECOVERY_BLOCKED',
+      message: expect.stringContaining('its offsets are saved already (orders/1: 7)'),
+    });
+    expect(await load(options)).toMatchObject({ outcome: 'ok', recovered: [session.run] });
+    expect(await savedText(options)).toBe('- "0,7"\n- "1,7"\n');
+  });
+
+  test('that a session began to give back, and slept, is given back by whoever comes, never finished', async () => {
+    await load(options);
+    options = { ...options, highWatermark: 7 };
+    const { onStep } = crashAt('publish.manifestWritten');
+    const session = await openSession(options, { onStep });
+    const intent = await stage(session, options);
+    // A range without rows: nothing is visible but its manifest.
+    await expect(session.finish({ ...(intent as Intent), files: [] })).rejects.toBeInstanceOf(Crash);
+    await session.close();
+    let wake: () => void = () => {};
+    const asleep = new Promise<void>((resolve) => {
+      wake = resolve;
+    });
+    const looked = new Promise<void>((resolve) => {
+      const giveBack = discard({
+        onStep: (name) => {
+          if (name !== 'discard.withdrawn') return;
+          resolve();
+          return asleep;
+        },
+      });
+      sleepers.push(giveBack.catch((error) => error));
+    });
+    await looked;
+    const other = await open({ takeOver: true });
+    expect([other.recovered, other.discarded.map(({ run }) => run)]).toEqual([[], [session.run]]);
+    wake();
+    expect(await sleepers.pop()).toMatchObject({ code: 'FENCED' });
+    const manifests = join(folders(options.base).root, '_kafkaload', 'manifests', CONFIG);
+    expect(await readdir(manifests)).not.toContain(`${session.run}.json`);
   });
 
   test('is given back when its staging folder is lost', async () => {

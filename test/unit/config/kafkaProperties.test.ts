@@ -191,7 +191,18 @@ describe('security', () => {
       'sasl.mechanism': 'OAUTHBEARER',
       'sasl.oauthbearer.token': 'abc',
     });
-    expect(connection.sasl).toEqual({ mechanism: 'OAUTHBEARER', token: 'abc' });
+    expect(connection.sasl?.bearer).toMatchObject({ kind: 'text', token: 'abc' });
+    const from = async (more: Record<string, string>) =>
+      (await settings({ 'security.protocol': 'SASL_SSL', 'sasl.mechanism': 'OAUTHBEARER', ...more })).connection.sasl;
+    const jaas = 'org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required ;';
+    expect(await from({ 'sasl.oauthbearer.token.command': 'get-token' })).toMatchObject({
+      bearer: { kind: 'command', command: 'get-token', where: 'kafka.serverOptions.sasl.oauthbearer.token.command' },
+    });
+    for (const key of ['sasl.oauthbearer.token.file', 'sasl.oauthbearer.token.endpoint.url']) {
+      expect(await from({ [key]: 'file:///run/token', 'sasl.jaas.config': jaas })).toMatchObject({
+        bearer: { kind: 'file', path: '/run/token', where: `kafka.serverOptions.${key}` },
+      });
+    }
     expect(JSON.stringify(rdkafka)).not.toContain('abc');
   });
 
@@ -299,12 +310,12 @@ describe('security', () => {
       'kafka.serverOptions.ssl.truststore.location: Java key stores cannot be read here: convert with "keytool -importkeystore -srckeystore STORE.jks -destkeystore STORE.p12 -deststoretype PKCS12", then "openssl pkcs12 -in STORE.p12 -nodes -out STORE.pem", and name the PEM file in ssl.ca.location (trust store) or ssl.certificate.location and ssl.key.location (key store)',
     ],
     [
-      { 'sasl.jaas.config': 'org.example.OAuthBearerLoginModule required;' },
+      { 'sasl.jaas.config': 'org.example.OAuthBearerLoginModule required clientId="a" clientSecret="b";' },
       'kafka.serverOptions.sasl.jaas.config is no JAAS line that can be used here; expected PlainLoginModule or ScramLoginModule, then "required", username="..." and password="..."; or set sasl.mechanism, sasl.username and sasl.password',
     ],
     [
       { 'sasl.oauthbearer.method': 'oidc' },
-      'kafka.serverOptions.sasl.oauthbearer.method: fetching tokens is not in this version: get one beforehand and set sasl.oauthbearer.token',
+      'kafka.serverOptions.sasl.oauthbearer.method: tokens are not fetched here: let a command print one (sasl.oauthbearer.token.command), or another program renew a file (sasl.oauthbearer.token.file)',
     ],
   ])('refuses %o', async (server, message) => {
     expect(await errorOf(() => settings(server))).toBe(`CONFIG_INVALID: ${message}`);

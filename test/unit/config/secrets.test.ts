@@ -15,6 +15,7 @@ const SECRET_KEYS = [
   'sasl.password',
   'sasl.jaas.config',
   'sasl.oauthbearer.token',
+  'sasl.oauthbearer.token.command',
   'sasl.oauthbearer.client.secret',
   'sasl.oauthbearer.client.credentials.client.secret',
   'sasl.oauthbearer.assertion.private.key.passphrase',

@@ -201,6 +201,15 @@ describe('CSV', () => {
     );
     expect(await write({ sep: '-' })).toContain('1-"1970-01-01"-"2024-01-02T03:04:05.678Z"-a;b\n"-2"-');
   });
+
+  test('keeps a row whose only column writes nothing: an empty line would be no row', async () => {
+    const [words, i32] = ['words', 'i32'].map((wanted) => KINDS.filter(({ name }) => name === wanted));
+    const write = async (kinds: typeof KINDS, rows: Rows, options = {}) =>
+      (await fileOf('csv', [toTable(kinds, rows)], options)).toString();
+    expect(await write(words ?? [], [['a'], [null], ['']])).toBe('a\n""\n""\n');
+    expect(await write(words ?? [], [[null], ['']], { nullValue: 'NA', emptyValue: '' })).toBe('NA\n""\n');
+    expect(await write(i32 ?? [], [[1], [null], [3]])).toBe('1\n""\n3\n');
+  });
 });
 
 describe('text', () => {

@@ -17,6 +17,10 @@ describe('CSV files', () => {
     ]);
   });
 
+  it('take nothing in quotes for null where it is no text', async () => {
+    expect(await read('1\n""\n3\n', { schema: 'n INT' })).toEqual([[1], [null], [3]]);
+  });
+
   it('keep backslashes that escape nothing, and take out those that do', async () => {
     const text = String.raw`1,"a,C:\dir"
 2,C:\dir

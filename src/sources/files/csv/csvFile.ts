@@ -214,6 +214,8 @@ class CsvRows {
         this.#values[i] = fields;
         continue;
       }
+      // Spark, too, takes nothing in quotes for null where it cannot be a text.
+      if (fields.start(i) === fields.end(i)) continue;
       const text = fields.text(bytes, i);
       const value = cast(text);
       if (value === undefined) problem ??= { column, why: isNot(text, this.#columns[i]?.type ?? 'VARCHAR') };

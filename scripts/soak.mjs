@@ -1,0 +1,42 @@
+/**
+ * Produces all the time and offloads again and again, with kills at random, then counts every row:
+ *
+ *     npm run soak                        a minute
+ *     npm run soak -- --minutes 10
+ *
+ * The work is in test/soak/, which uses what the tests use: their broker, or that of KAFKA_BOOTSTRAP_SERVERS.
+ */
+import { spawn } from 'node:child_process';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { setUp } from './setup.mjs';
+
+const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
+
+async function soak() {
+  const { values } = parseArgs({ options: { minutes: { type: 'string', default: '1' } } });
+  const minutes = Number(values.minutes);
+  if (!(minutes > 0)) throw new TypeError(`--minutes ${values.minutes} is no number of minutes`);
+  await setUp();
+  const vitest = join(ROOT, 'node_modules', 'vitest', 'vitest.mjs');
+  const child = spawn(process.execPath, [vitest, 'run', '--project', 'soak'], {
+    cwd: ROOT,
+    stdio: 'inherit',
+    env: { ...process.env, KAFKALOAD_SOAK_MINUTES: String(minutes) },
+  });
+  return await new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (code) => resolve(code ?? 1));
+  });
+}
+
+soak().then(
+  (code) => {
+    process.exitCode = code;
+  },
+  (error) => {
+    console.error(`soak: ${error.message}`);
+    process.exitCode = 2;
+  },
+);

@@ -1,0 +1,108 @@
+import { readFile } from 'node:fs/promises';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { type ChainSource, CrashChain } from '../helpers/crashChain.ts';
+import { type ProxiedKafka, startProxiedKafka } from '../helpers/proxy.ts';
+import { API, type SeenRequest } from '../helpers/proxyFrames.ts';
+import type { SteppedCommand } from '../helpers/steps.ts';
+import { waitFor } from '../helpers/wait.ts';
+import { OFFSETS_MODES, Workspace } from '../helpers/workspace.ts';
+
+/** The whole command asleep at a step while another run takes over, and in doubt whether it has prepared. */
+const IS_WHOLE = process.env.KAFKALOAD_FAULTS === 'all';
+const ROWS_BY_PARTITION = 120;
+
+async function sourceOf(workspace: Workspace): Promise<ChainSource> {
+  const topic = await workspace.topics.create('crash', { partitions: 2 });
+  await workspace.send(topic, ROWS_BY_PARTITION * 2, [0, 1]);
+  return { topic, rowsByPartition: ROWS_BY_PARTITION };
+}
+
+describe('asleep while another run takes over', () => {
+  let workspace: Workspace;
+  let source: ChainSource;
+
+  beforeAll(async () => {
+    workspace = await Workspace.open(inject('bootstrapServers'));
+    source = await sourceOf(workspace);
+  });
+  afterAll(() => workspace.close());
+
+  /** `T`: stopped by a signal, proc(5). */
+  async function isAsleep({ child }: SteppedCommand): Promise<boolean> {
+    const text = await readFile(`/proc/${child.pid}/stat`, 'latin1');
+    return text.slice(text.lastIndexOf(')') + 2).startsWith('T');
+  }
+
+  const moments = ['stage.rowsWritten', 'prepare.before', 'prepare.after', 'publish.begun', 'commit.begun'];
+  const asleep = IS_WHOLE ? moments : ['prepare.before', 'commit.begun'];
+
+  test.each(OFFSETS_MODES)('it wakes, says that it was fenced, and changes nothing: mode %s', async (mode) => {
+    const chain = await CrashChain.make(workspace, source, { layout: 'exact file', writeMode: 'Append', mode });
+    for (const name of asleep) {
+      const sleeper = chain.start({ name, nth: 1, after: 'open.cleaned', signal: 'SIGSTOP' });
+      try {
+        await waitFor(`the run to sleep at ${name}`, () => isAsleep(sleeper));
+        await chain.look(sleeper.steps());
+        await chain.finish('--take-over');
+      } finally {
+        sleeper.child.kill('SIGCONT');
+      }
+      const { result } = await sleeper.ended;
+      expect(result, name).toMatchObject({ code: 1, stderr: expect.stringContaining('taken over') });
+      chain.count('asleep, another took over', { kills: 1, rows: await chain.look([]) }, name);
+    }
+    await chain.end('asleep, another took over');
+  });
+});
+
+describe('the answer to the prepare is lost', () => {
+  let kafka: ProxiedKafka;
+  let workspace: Workspace;
+  let source: ChainSource;
+
+  beforeAll(async () => {
+    kafka = await startProxiedKafka();
+    workspace = await Workspace.open(kafka.bootstrapServers);
+    source = await sourceOf(workspace);
+  });
+  afterAll(async () => {
+    for (const proxy of kafka.proxies) proxy.calm();
+    await workspace.close();
+    await kafka.stop();
+  });
+
+  const outcomes = [
+    ['was carried out', true],
+    ['was not carried out', false],
+  ] as const;
+
+  test.each(IS_WHOLE ? outcomes : outcomes.slice(0, 1))(
+    'and it %s: nothing is removed, the next run sorts it out',
+    async (_, isCarriedOut) => {
+      const combination = { layout: 'folder', writeMode: 'Append', mode: 'STREAM' } as const;
+      const chain = await CrashChain.make(workspace, source, combination);
+      await chain.finish();
+      const run = chain.start();
+      let lost = 0;
+      for (const proxy of kafka.proxies) {
+        const cut = ({ api }: SeenRequest): 'pass' | 'cut' => {
+          if (api !== API.endTxn || run.steps().at(-1) !== 'prepare.before') return 'pass';
+          lost += 1;
+          // Nobody answers any more, so the run can only give up.
+          for (const other of kafka.proxies) other.halfOpen(true);
+          return 'cut';
+        };
+        proxy.setRules(isCarriedOut ? { onAnswer: cut } : { onRequest: cut });
+      }
+      const { result, steps } = await run.ended;
+      for (const proxy of kafka.proxies) proxy.calm();
+      expect(lost, result.stderr).toBe(1);
+      expect(result).toMatchObject({ code: 1, stderr: expect.stringContaining('it is not known whether') });
+      expect(await chain.job.staged()).toContainEqual(expect.stringContaining('intent.json'));
+      await chain.look(isCarriedOut ? [...steps, 'prepare.after'] : steps);
+      await chain.finish();
+      await chain.end('prepare in doubt');
+      chain.count('prepare in doubt', { faults: 1 });
+    },
+  );
+});
