@@ -43,6 +43,7 @@ export class Cluster {
   readonly #topics = new Map<string, TopicMetadata>();
   #brokers: ClusterMetadata['brokers'] = [];
   #clusterId: string | null = null;
+  #isClosed: boolean = false;
 
   /** @param signal Ends every wait between attempts, with its reason. */
   constructor(settings: ConnectionSettings, signal?: AbortSignal) {
@@ -210,7 +211,9 @@ export class Cluster {
     return sizes.size === partitions.length ? sizes : null;
   }
 
+  /** Whoever still tries to reach a broker fails: a connection opened now would keep the process alive for ever. */
   close(): void {
+    this.#isClosed = true;
     for (const opening of this.#connections.values()) {
       opening.then(
         (connection) => connection.close(),
@@ -261,6 +264,8 @@ export class Cluster {
 
   async #connect(host: string, port: number): Promise<BrokerConnection> {
     const address = `${host}:${port}`;
+    if (this.#isClosed)
+      throw new OffloadError('INTERNAL', `a connection to broker ${address} was asked for after the end`);
     const known = this.#connections.get(address);
     if (known) {
       const connection = await known;
