@@ -20,11 +20,11 @@ const mutant: Plugin = {
 
 /**
  * Three projects. Unit tests need no server. Integration and fault tests share one broker that the global set-up
- * provides; their files run one after another, since each starts processes that use every core.
+ * provides; two of their files run at a time: each starts processes that use every core, and often waits for time to pass.
  */
 const withServers = {
   globalSetup: ['test/helpers/globalSetup.ts'],
-  fileParallelism: false,
+  maxWorkers: 2,
   // Deadlines of the tests themselves are shorter and say what they waited for; these only catch a hang.
   testTimeout: 600_000,
   hookTimeout: 600_000,
