@@ -3,7 +3,7 @@ import type { KafkaSettings, OffsetsSettings } from '../config/job.ts';
 import { type Clock, type FileSystem, nodeFileSystem, systemClock } from '../io.ts';
 import { passStep } from '../steps.ts';
 import { describeFailure, type RunContext } from './context.ts';
-import { FileRun } from './fileRun.ts';
+import { openFileRun } from './fileRun.ts';
 import { OffsetsFolder, savedState } from './fileState.ts';
 import type { IntentRecord } from './intent.ts';
 import { checkConfigName, compareNames, makeRunId, NO_STAGING, stagingPathOf } from './names.ts';
@@ -72,7 +72,7 @@ export async function openRun(options: OpenRunOptions): Promise<RunSession> {
       await onStep?.(name);
     },
   };
-  if (offsets.mode === 'FILE') return FileRun.open(context);
+  if (offsets.mode === 'FILE') return openFileRun(context);
   if (!options.kafka) throw new TypeError('STREAM mode needs a way to the offsets topic');
   return StreamRun.open(context, options.kafka, requireReader(options.reader));
 }
