@@ -8,7 +8,7 @@ import { OffsetsFolder, savedState } from './fileState.ts';
 import type { IntentRecord } from './intent.ts';
 import { checkConfigName, compareNames, makeRunId, NO_STAGING, stagingPathOf } from './names.ts';
 import { describeOwner, isKnownDead, type Owner } from './owner.ts';
-import { StreamRun } from './streamRun.ts';
+import { openStreamRun } from './streamRun.ts';
 import { readStreamState, STABLE_WAIT_LOOKING_MS, type TopicReader } from './streamState.ts';
 import type { RunSession, SavedState } from './types.ts';
 
@@ -74,7 +74,7 @@ export async function openRun(options: OpenRunOptions): Promise<RunSession> {
   };
   if (offsets.mode === 'FILE') return openFileRun(context);
   if (!options.kafka) throw new TypeError('STREAM mode needs a way to the offsets topic');
-  return StreamRun.open(context, options.kafka, requireReader(options.reader));
+  return openStreamRun(context, options.kafka, requireReader(options.reader));
 }
 
 /** What a command that only looks can know. */
