@@ -4,7 +4,7 @@ import { publishError, removeStaging } from './context.ts';
 import { blocked, formatIntentRecord, type IntentRecord, loadIntent } from './intent.ts';
 import { mergeOffsets, type SavedOffsets } from './savedOffsets.ts';
 import type { StreamProgress } from './streamProgress.ts';
-import { formatLastCommit, formatRunRecord, keysToForget, type Leftover, stateKeys } from './streamState.ts';
+import { formatLastCommit, formatRunRecord, keysToForget, type Leftover, stateKeys } from './streamRecords.ts';
 import type { Intent } from './types.ts';
 
 /** @throws OffloadError FENCED: nothing of this run counts; OUTCOME_UNKNOWN, broker errors */

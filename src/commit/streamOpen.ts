@@ -5,7 +5,8 @@ import { makeStaging } from './context.ts';
 import { aliveError, formatOwner, markRunning } from './owner.ts';
 import { RunProducer } from './runProducer.ts';
 import type { StreamProgress } from './streamProgress.ts';
-import { type Leftover, type StreamState, stateKeys } from './streamState.ts';
+import { type Leftover, stateKeys } from './streamRecords.ts';
+import type { StreamState } from './streamState.ts';
 import { watchRun } from './watch.ts';
 
 const NEW_TOPIC_WAIT_MS = 15_000;

@@ -11,16 +11,8 @@ import type { IntentRecord } from './intent.ts';
 import type { RunProducer, WriteResult } from './runProducer.ts';
 import { RunProgress } from './runSession.ts';
 import type { SavedOffsets, TopicsInUse } from './savedOffsets.ts';
-import {
-  formatRunRecord,
-  type Leftover,
-  outdatedKeys,
-  readStreamState,
-  recordKey,
-  type StreamState,
-  stateKeys,
-  type TopicReader,
-} from './streamState.ts';
+import { formatRunRecord, type Leftover, outdatedKeys, recordKey, stateKeys } from './streamRecords.ts';
+import { readStreamState, type StreamState, type TopicReader } from './streamState.ts';
 import { startHeartbeat } from './watch.ts';
 
 /** Another config's producer that died holds readers up until its coordinator notices; some seconds more for the trip. */

@@ -5,7 +5,8 @@ import { isGivenBack, removeManifest, withdrawStaging } from './discard.ts';
 import type { IntentRecord } from './intent.ts';
 import { publishAndCommit } from './streamFinish.ts';
 import type { StreamProgress } from './streamProgress.ts';
-import { formatRunRecord, type Leftover, type StreamState, stateKeys } from './streamState.ts';
+import { formatRunRecord, type Leftover, stateKeys } from './streamRecords.ts';
+import type { StreamState } from './streamState.ts';
 
 /** @throws OffloadError RECOVERY_BLOCKED, TARGET_CHANGED, FENCED, OUTCOME_UNKNOWN, broker errors */
 export async function recover(progress: StreamProgress, state: StreamState): Promise<void> {

@@ -1,5 +1,5 @@
 /**
- * A run that keeps its offsets in a topic (STREAM mode; keys in streamState.ts). One transactional id for each config
+ * A run that keeps its offsets in a topic (STREAM mode; keys in streamRecords.ts). One transactional id for each config
  * and offsets topic: whoever fences the others with it is the one run that may write. Steps 1 to 3 are in streamOpen.ts,
  * 4 in streamRecovery.ts, 5 to 8 in streamFinish.ts. The order of steps, and what a crash after each leaves:
  *
@@ -27,8 +27,9 @@ import { openSession, type RunSteps } from './runSession.ts';
 import { commitChange, prepare, publishAndCommit } from './streamFinish.ts';
 import { fenceAndRecord } from './streamOpen.ts';
 import { StreamProgress } from './streamProgress.ts';
+import { stateKeys } from './streamRecords.ts';
 import { clean, recover } from './streamRecovery.ts';
-import { stateKeys, type TopicReader } from './streamState.ts';
+import type { TopicReader } from './streamState.ts';
 import type { Intent, RunSession, SavedState } from './types.ts';
 
 /** @throws OffloadError RUN_ALIVE, RECOVERY_BLOCKED, TARGET_CHANGED, SAVED_OFFSETS_INVALID, FENCED, broker errors */
