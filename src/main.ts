@@ -8,6 +8,7 @@ import type { OffsetsReport } from './coordinator/offsetsReport.ts';
 import type { ProgressSink } from './coordinator/progress.ts';
 import type { OffloadReport } from './coordinator/report.ts';
 import { messageOf, OffloadError, toOffloadError } from './errors.ts';
+import { oneLine } from './printable.ts';
 
 /** Does what a job says; `signal` aborts with an OffloadError INTERRUPTED or TERMINATED as reason. */
 export type Offload = (
@@ -181,10 +182,6 @@ export function describeError(error: unknown, verbose: boolean): string {
   const root = own.cause instanceof Error ? own.cause : own;
   if (isInternal && root.stack !== undefined) lines.push(root.stack);
   return lines.join('\n');
-}
-
-function oneLine(text: string): string {
-  return text.replace(/\s*\n\s*/g, ' ').trim();
 }
 
 /** From the package this file belongs to, whether it runs from `src` or from `dist/src`. */

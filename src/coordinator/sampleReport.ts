@@ -2,7 +2,8 @@ import type { RecordBatch, Schema } from 'apache-arrow';
 import type { SampleJob } from '../config/sampleJob.ts';
 import { bindJsonObject } from '../encode/json/jsonRows.ts';
 import { ByteWriter } from '../encode/output/byteWriter.ts';
-import { formatTable, printable, TableCollector } from '../sinks/console.ts';
+import { printable } from '../printable.ts';
+import { formatTable, TableCollector } from '../sinks/console.ts';
 import { typeName } from '../transform/typeName.ts';
 import { describeTopics } from './describeTopics.ts';
 

@@ -3,6 +3,7 @@ import { type Data, type RecordBatch, Type } from 'apache-arrow';
 import { offsetsOf, presenceOf } from '../encode/arrow/access.ts';
 import { bindJson } from '../encode/json/jsonRows.ts';
 import { ByteWriter } from '../encode/output/byteWriter.ts';
+import { printable } from '../printable.ts';
 
 /** Every cell as text. */
 export interface RowTable {
@@ -91,13 +92,4 @@ function shorten(text: string, truncate: number | null): string {
   if (truncate === null || characters.length <= truncate) return printable(text);
   const kept = truncate < 4 ? truncate : truncate - 3;
   return printable(`${characters.slice(0, kept).join('')}${truncate < 4 ? '' : '...'}`);
-}
-
-/** A message may hold what a terminal obeys: it is shown, not sent. */
-export function printable(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
-  return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, (character) => {
-    const short = { '\n': '\\n', '\r': '\\r', '\t': '\\t' }[character];
-    return short ?? `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
-  });
 }

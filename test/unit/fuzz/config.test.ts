@@ -5,6 +5,8 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { parseHocon } from '../../../src/config/hocon/readHocon.ts';
 import { loadConfig } from '../../../src/config/loadConfig.ts';
+import { OffloadError } from '../../../src/errors.ts';
+import { describeError } from '../../../src/main.ts';
 import { makeWorkspace } from '../config/workspace.ts';
 import { HANG_MS, hostile, outcomeOf, runs } from './hostile.ts';
 
@@ -18,8 +20,18 @@ const YAML = `kafka:
 `;
 const TRICKS = ['a = ${a}\n', 'a = ${?a} x\n', 'b = { include "b.conf" }\n', 'c += ${c}\n', 'd = [${d}]\n'];
 const workspace = await makeWorkspace();
+/** What the command says of it. */
+const toldOf = (message: string): string => describeError(new OffloadError('CONFIG_INVALID', message), false);
 
 describe('a configuration', () => {
+  test('whose key holds what a terminal obeys is told in one line of text', async () => {
+    await workspace.write('kafkaload.yml', 'kafka: { "to\\rpics\\n\\e[2J": 1 }\n');
+    const outcome = await outcomeOf(() => loadConfig({}, workspace.environment()));
+    expect('error' in outcome && toldOf(outcome.error)).toMatch(
+      /^kafkaload: unknown key kafka\.to\\rpics \\u001b\[2J in kafkaload\.yml/,
+    );
+  });
+
   test(
     'in HOCON of any bytes is a tree or one line that says where it is wrong',
     async () => {
@@ -43,7 +55,7 @@ describe('a configuration', () => {
         fc.asyncProperty(hostile(Buffer.from(YAML)), async (bytes) => {
           await workspace.write('kafkaload.yml', bytes.toString('utf8'));
           const outcome = await outcomeOf(() => loadConfig({}, workspace.environment()));
-          if ('error' in outcome) expect(outcome.error).toMatch(/^.{1,2000}$/);
+          if ('error' in outcome) expect(toldOf(outcome.error)).toMatch(/^kafkaload: \P{Cc}{1,2000}$/u);
         }),
         runs(250),
       );
