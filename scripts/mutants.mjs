@@ -18,7 +18,7 @@ const CRASH = {
 };
 const OTHERS = 'test/fault/crashOthers.test.ts';
 
-const STREAM_PUBLISH = '        const outcome = await publishLocalFiles(intent, { fs, writer: this.run, step });\n';
+const STREAM_PUBLISH = '    const outcome = await publishLocalFiles(intent, { fs, writer, step });\n';
 
 const MUTANTS = [
   {
@@ -26,13 +26,13 @@ const MUTANTS = [
     tests: CRASH,
     changes: [
       {
-        file: 'src/commit/streamRun.js',
+        file: 'src/commit/streamFinish.js',
         from: STREAM_PUBLISH,
-        to: `        const early = mergeOffsets(this.#current.offsets, record);
-        await this.#transact([
-            ...this.#changedOffsets(early.offsets, record),
-            [stateKeys(this.#context.config).intent, null],
-        ]);
+        to: `    const early = mergeOffsets(progress.current.offsets, record);
+    await progress.transact([
+        ...progress.changedOffsets(early.offsets, record),
+        [stateKeys(config).intent, null],
+    ]);
 ${STREAM_PUBLISH}`,
       },
     ],
@@ -42,8 +42,8 @@ ${STREAM_PUBLISH}`,
     tests: CRASH,
     changes: [
       {
-        file: 'src/commit/streamRun.js',
-        from: 'await this.#transact([[stateKeys(config).intent, formatIntentRecord(record)]])',
+        file: 'src/commit/streamFinish.js',
+        from: 'await progress.transact([[stateKeys(config).intent, formatIntentRecord(record)]])',
         to: "{ outcome: 'ok' }",
       },
     ],
@@ -70,10 +70,10 @@ ${STREAM_PUBLISH}`,
     changes: [
       { file: 'src/sinks/localFiles.js', from: 'if (!(await writeManifest(intent, options))) {', to: 'if (!intent) {' },
       {
-        file: 'src/commit/streamRun.js',
-        from: '        const isRemoved = await removeStaging(this.#context, record.stagingPath, record.run);\n',
-        to: `        await (await import('../sinks/manifest.js')).writeManifest(intent, { fs, writer: this.run, step });
-        const isRemoved = await removeStaging(this.#context, record.stagingPath, record.run);\n`,
+        file: 'src/commit/streamFinish.js',
+        from: '    const isRemoved = await removeStaging(context, record.stagingPath, record.run);\n',
+        to: `    await (await import('../sinks/manifest.js')).writeManifest(intent, { fs, writer, step });
+    const isRemoved = await removeStaging(context, record.stagingPath, record.run);\n`,
       },
     ],
   },
@@ -82,11 +82,11 @@ ${STREAM_PUBLISH}`,
     tests: { file: OTHERS, test: 'the answer to the prepare is lost' },
     changes: [
       {
-        file: 'src/commit/streamRun.js',
-        from: "        if (prepared.outcome === 'unknown')\n",
-        to: `        if (prepared.outcome === 'unknown')
-            await removeStaging(this.#context, this.stagingPath, this.run);
-        if (prepared.outcome === 'unknown')\n`,
+        file: 'src/commit/streamFinish.js',
+        from: "    if (prepared.outcome === 'unknown')\n",
+        to: `    if (prepared.outcome === 'unknown')
+        await removeStaging(progress.context, progress.context.stagingPath, progress.context.run);
+    if (prepared.outcome === 'unknown')\n`,
       },
     ],
   },

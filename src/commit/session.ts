@@ -3,12 +3,12 @@ import type { KafkaSettings, OffsetsSettings } from '../config/job.ts';
 import { type Clock, type FileSystem, nodeFileSystem, systemClock } from '../io.ts';
 import { passStep } from '../steps.ts';
 import { describeFailure, type RunContext } from './context.ts';
-import { FileRun } from './fileRun.ts';
+import { openFileRun } from './fileRun.ts';
 import { OffsetsFolder, savedState } from './fileState.ts';
 import type { IntentRecord } from './intent.ts';
 import { checkConfigName, compareNames, makeRunId, NO_STAGING, stagingPathOf } from './names.ts';
 import { describeOwner, isKnownDead, type Owner } from './owner.ts';
-import { StreamRun } from './streamRun.ts';
+import { openStreamRun } from './streamRun.ts';
 import { readStreamState, STABLE_WAIT_LOOKING_MS, type TopicReader } from './streamState.ts';
 import type { RunSession, SavedState } from './types.ts';
 
@@ -72,9 +72,9 @@ export async function openRun(options: OpenRunOptions): Promise<RunSession> {
       await onStep?.(name);
     },
   };
-  if (offsets.mode === 'FILE') return FileRun.open(context);
+  if (offsets.mode === 'FILE') return openFileRun(context);
   if (!options.kafka) throw new TypeError('STREAM mode needs a way to the offsets topic');
-  return StreamRun.open(context, options.kafka, requireReader(options.reader));
+  return openStreamRun(context, options.kafka, requireReader(options.reader));
 }
 
 /** What a command that only looks can know. */

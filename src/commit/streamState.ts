@@ -1,18 +1,10 @@
 /**
- * What the offsets topic says of a config (STREAM mode). Keys:
- *
- *     CONFIG/PARTITION           next offset, decimal text; several topics: CONFIG/TOPIC/PARTITION
- *     _kafkaload.run/CONFIG      the open run, rewritten as its heartbeat
- *     _kafkaload.intent/CONFIG   the intent record of a prepared run
- *     _kafkaload.state/CONFIG    topics, topic ids and manifest of the last commit
- *
- * The last record of a key counts, null is a tombstone. A key can be in several partitions, when the topic was given
- * more: then the newest timestamp counts.
+ * What the offsets topic says of a config (STREAM mode; keys in streamRecords.ts). The last record of a key counts, null
+ * is a tombstone. A key can be in several partitions, when the topic was given more: then the newest timestamp counts.
  */
 import { OffloadError } from '../errors.ts';
 import { offsetKey } from '../plan/places.ts';
-import { type IntentRecord, lastManifest, parseIntentRecord } from './intent.ts';
-import { type Owner, parseOwner } from './owner.ts';
+import { type IntentRecord, parseIntentRecord } from './intent.ts';
 import {
   parseCount,
   parsePartition,
@@ -23,16 +15,9 @@ import {
   type TopicsOverTime,
   topicOfPlain,
 } from './savedOffsets.ts';
-import { inOneLine, isObject, isPreviousRun, isTextByName, isTexts, parseJson } from './shapes.ts';
+import { inOneLine } from './shapes.ts';
+import { parseLastCommit, parseRunRecord, type RunRecord, stateKeys, type TopicRecord } from './streamRecords.ts';
 import type { SavedState } from './types.ts';
-
-export interface TopicRecord {
-  readonly partition: number;
-  readonly offset: number;
-  readonly timestampMs: number;
-  readonly key: Buffer | null;
-  readonly value: Buffer | null;
-}
 
 /**
  * Reads a topic under `read_committed` up to the high watermark of now, never only to the last stable offset: another
@@ -45,23 +30,6 @@ export type TopicReader = (
 
 /** For a command that only looks: a transaction of ours takes a few milliseconds. */
 export const STABLE_WAIT_LOOKING_MS = 3_000;
-
-/** A run whose staging folder is to be removed. */
-export interface Leftover {
-  readonly run: string;
-  readonly stagingPath: string;
-  /** True: its ranges were given back, so its manifest goes as well. */
-  readonly withdrawn?: boolean;
-}
-
-export interface RunRecord {
-  /** Null if the record cannot be read: then only watching tells whether its run is alive. */
-  readonly owner: Owner | null;
-  /** Runs this one took over, whose staging it has not removed yet. */
-  readonly takenOver: readonly Leftover[];
-  /** Place of the record: another one with each heartbeat. */
-  readonly mark: string;
-}
 
 export interface StreamState {
   readonly exists: boolean;
@@ -79,38 +47,6 @@ export interface StreamState {
   readonly places: ReadonlyMap<string, readonly number[]>;
 }
 
-export function stateKeys(config: string): { run: string; intent: string; state: string } {
-  return {
-    run: `_kafkaload.run/${config}`,
-    intent: `_kafkaload.intent/${config}`,
-    state: `_kafkaload.state/${config}`,
-  };
-}
-
-/** Record key of a saved offset. */
-export function recordKey(
-  config: string,
-  { topic, partition }: SavedOffset,
-  { plainTopic }: Pick<TopicsInUse, 'plainTopic'>,
-): string {
-  return topic === plainTopic ? `${config}/${partition}` : `${config}/${topic}/${partition}`;
-}
-
-/**
- * Keys of these offsets in the form they had when the config read one topic, or several: to be forgotten once they are
- * written in the other, or an old value would come to life again when the config changes back.
- */
-export function outdatedKeys(
-  { keysOf }: Pick<StreamState, 'keysOf'>,
-  config: string,
-  offsets: SavedOffsets,
-  form: Pick<TopicsInUse, 'plainTopic'>,
-): string[] {
-  return [...offsets].flatMap(([place, entry]) => {
-    return (keysOf.get(place) ?? []).filter((key) => key !== recordKey(config, entry, form));
-  });
-}
-
 /** @throws OffloadError SAVED_OFFSETS_INVALID, BROKER_TIMEOUT and other errors of the reader. */
 export async function readStreamState(
   reader: TopicReader,
@@ -125,7 +61,7 @@ export async function readStreamState(
   const { latest, places } = latestOfKeys(records ?? [], config);
   const keys = stateKeys(config);
   const text = (key: string): string | null => latest.get(key)?.value?.toString('utf8') ?? null;
-  const last = parseState(text(keys.state));
+  const last = parseLastCommit(text(keys.state));
   const { offsets, stored, keysOf } = collectOffsets(latest, { topic, config, topics, plainTopic, before: last });
   const intentText = text(keys.intent);
   const intent = intentText === null ? null : parseIntentRecord(intentText);
@@ -228,55 +164,4 @@ function collectOffsets(
     offsets.set(offsetKey(entry), entry);
   }
   return { offsets, stored, keysOf };
-}
-
-export function formatRunRecord(owner: Owner, takenOver: readonly Leftover[]): string {
-  return JSON.stringify({ version: 1, ...owner, takenOver });
-}
-
-function parseRunRecord(record: TopicRecord | undefined): RunRecord | null {
-  if (!record?.value) return null;
-  const value = parseJson(record.value.toString('utf8'));
-  const owner = parseOwner(value);
-  const named = (value as { takenOver?: unknown } | null)?.takenOver;
-  const takenOver = (Array.isArray(named) ? named : []).filter(
-    (entry): entry is Leftover => typeof entry?.run === 'string' && typeof entry?.stagingPath === 'string',
-  );
-  return { owner, takenOver, mark: `${record.partition}/${record.offset}` };
-}
-
-interface LastCommit extends TopicsInUse {
-  readonly topicIds: Readonly<Record<string, string>>;
-  readonly previousRun: SavedState['previousRun'];
-}
-
-export function formatLastCommit(record: IntentRecord): string {
-  const { topics, plainTopic, topicIds } = record;
-  return JSON.stringify({ version: 1, topics, plainTopic, topicIds, previousRun: lastManifest(record) });
-}
-
-/** Keys of saved offsets that have a value and are not those of `offsets`, which are all that is to be saved. */
-export function keysToForget(
-  { places }: Pick<StreamState, 'places'>,
-  config: string,
-  offsets: SavedOffsets,
-  form: Pick<TopicsInUse, 'plainTopic'>,
-): string[] {
-  const kept = new Set([...offsets.values()].map((entry) => recordKey(config, entry, form)));
-  return [...places].flatMap(([key, partitions]) => {
-    const parts = key.startsWith(`${config}/`) ? key.slice(config.length + 1).split('/') : [];
-    const isOffset = parts.length <= 2 && parsePartition(parts.at(-1) ?? '') !== null;
-    return isOffset && partitions.length > 0 && !kept.has(key) ? [key] : [];
-  });
-}
-
-/** Null for what is no record of a commit: nothing is known of the last one then. */
-function parseState(text: string | null): LastCommit | null {
-  const value = text === null ? null : parseJson(text);
-  if (!isObject(value)) return null;
-  const { topics = [], topicIds = {}, previousRun = null } = value;
-  if (!isTexts(topics) || !isTextByName(topicIds) || !isPreviousRun(previousRun)) return null;
-  // A record that says nothing of it is of a version that read one topic by one config.
-  const plainTopic = value.plainTopic === undefined && topics.length === 1 ? topics[0] : value.plainTopic;
-  return { topics, plainTopic: typeof plainTopic === 'string' ? plainTopic : null, topicIds, previousRun };
 }

@@ -4,7 +4,7 @@ import { parseFooter, readTail, TAIL_BYTES } from '../encode/parquet/footer.ts';
 import { checksumFile, type FileSystem, unlessAbsent } from '../io.ts';
 import { type ManifestFile, toAbsolute } from '../sinks/manifest.ts';
 import type { ChainedRun } from './chain.ts';
-import { describe } from './coverage.ts';
+import { describe } from './coveredRanges.ts';
 import { groupBy } from './groupBy.ts';
 import type { StagedIntent } from './parse.ts';
 import type { Finding } from './types.ts';

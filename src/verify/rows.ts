@@ -3,7 +3,7 @@ import { toOffloadError } from '../errors.ts';
 import { offsetKey } from '../plan/places.ts';
 import { NO_GAPS, type OffsetRange } from '../tasks.ts';
 import type { ChainedRun } from './chain.ts';
-import { type CoveredRange, describe } from './coverage.ts';
+import { type CoveredRange, describe } from './coveredRanges.ts';
 import type { LiveFile } from './files.ts';
 import { groupBy } from './groupBy.ts';
 import { OffsetCounts } from './offsetCounts.ts';

@@ -2,7 +2,8 @@
 import type { VisibleState } from '../commit/session.ts';
 import { offsetKey } from '../plan/places.ts';
 import type { PartitionOffset } from '../tasks.ts';
-import { type Coverage, describe } from './coverage.ts';
+import type { Coverage } from './coverage.ts';
+import { describe } from './coveredRanges.ts';
 import type { FolderState } from './readFolder.ts';
 import type { Finding } from './types.ts';
 

@@ -7,7 +7,7 @@ import { EARLIEST_TIMESTAMP } from '../kafka/protocol.ts';
 import { offsetKey } from '../plan/places.ts';
 import { KafkaRangeReader } from '../sources/kafkaRange.ts';
 import type { OffsetRange } from '../tasks.ts';
-import { describe } from './coverage.ts';
+import { describe } from './coveredRanges.ts';
 import { groupBy } from './groupBy.ts';
 import type { OffsetCounts } from './offsetCounts.ts';
 import type { Finding } from './types.ts';

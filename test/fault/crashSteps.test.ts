@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
-import { type ChainSource, type Combination, CrashChain, LAYOUTS, WRITE_MODES } from '../helpers/crashChain.ts';
+import { type ChainSource, CrashChain } from '../helpers/crashChain.ts';
+import { type Combination, LAYOUTS, WRITE_MODES } from '../helpers/crashLayouts.ts';
 import { LoadChain, type LoadKind } from '../helpers/loadChain.ts';
 import { allStepNames, type StepTarget, targetsOf } from '../helpers/steps.ts';
 import { OFFSETS_MODES, Workspace } from '../helpers/workspace.ts';

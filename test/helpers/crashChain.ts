@@ -7,26 +7,15 @@ import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'vitest';
+import { checkRows, followSteps, type Known, nothingKnown } from './crashKnown.ts';
+import { BATCH, type Combination, LAYOUT_ARGS, PARTITIONS, readRows } from './crashLayouts.ts';
 import { countFaults } from './faultCounts.ts';
 import { type SteppedCommand, type SteppedRun, type StepTarget, startStepped, targetsOf } from './steps.ts';
 import { delay } from './wait.ts';
-import { type OffloadJob, type OffsetsMode, query, type Workspace } from './workspace.ts';
+import type { OffloadJob, Workspace } from './workspace.ts';
 
-const PARTITIONS = [0, 1] as const;
-/** Rows a run takes of each partition. */
-const BATCH = 12;
 /** Five seconds are promised; a machine that is busy with other tests is given more. */
 const STOPPED_WITHIN_MS = 20_000;
-
-export const LAYOUTS = ['folder', 'exact file', 'partitioned', 'N files'] as const;
-export type Layout = (typeof LAYOUTS)[number];
-export const WRITE_MODES = ['Append', 'Overwrite'] as const;
-
-export interface Combination {
-  readonly layout: Layout;
-  readonly writeMode: (typeof WRITE_MODES)[number];
-  readonly mode: OffsetsMode;
-}
 
 /** Messages that `Workspace.send` has put into both partitions in turn, and nothing else. */
 export interface ChainSource {
@@ -38,39 +27,11 @@ export interface ChainSource {
 /** A run that is killed here leaves all that one can leave without being prepared. */
 const STAGED: StepTarget = { name: 'stage.rowsWritten', nth: 1 };
 
-/** What each layout adds to the command line, and how DuckDB finds its files below the folder of the job. */
-const LAYOUT_ARGS: Readonly<Record<Layout, { readonly args: readonly string[]; readonly files: string }>> = {
-  folder: { args: ['--workers', '1', '--write-path', 'out'], files: 'out/*.parquet' },
-  'exact file': {
-    args: ['--workers', '1', '--write-coalesce', '1', '--write-path', 'out/one.parquet'],
-    files: 'out/one.parquet',
-  },
-  partitioned: {
-    args: ['--workers', '1', '--write-partition-by', 'partition', '--write-path', 'out'],
-    files: 'out/*/*.parquet',
-  },
-  'N files': { args: ['--workers', '2', '--write-coalesce', '3', '--write-path', 'out'], files: 'out/*.parquet' },
-};
-
-/** How many batches a target holds for certain, and at the most. */
-interface Known {
-  /** Batches whose run has ended. */
-  done: number;
-  /** The next one is prepared. */
-  isPrepared: boolean;
-  /** It is published as a whole. */
-  isPublished: boolean;
-  /** Its manifest is written. */
-  isListed: boolean;
-  /** Its offsets are saved; in FILE mode the intent still stands then. */
-  isSaved: boolean;
-}
-
 export class CrashChain {
   readonly combination: Combination;
   readonly job: OffloadJob;
   readonly #source: ChainSource;
-  readonly #known: Known = { done: 0, isPrepared: false, isPublished: false, isListed: false, isSaved: false };
+  readonly #known: Known = nothingKnown();
   /** STREAM: folders of runs that died before their record could name them; they stay, empty, for an hour. */
   #unnamed = 0;
   /** Batches that share the manifest of another: one run has read them all. */
@@ -177,7 +138,7 @@ export class CrashChain {
     expect(result, story).toMatchObject({ code: 0 });
     const from = this.combination.writeMode === 'Append' ? 0 : first * BATCH;
     const { rowsByPartition } = this.#source;
-    const found = await this.#read();
+    const found = await readRows(this.job.folder, this.combination.layout);
     expect(found, story).toEqual({
       rows: (rowsByPartition - from) * 2,
       distinct: (rowsByPartition - from) * 2,
@@ -220,19 +181,7 @@ export class CrashChain {
   /** Follows the steps of a run that has ended, somehow, and compares what is there with what must be; gives the rows. */
   async look(steps: readonly string[]): Promise<number> {
     const known = this.#known;
-    for (const step of steps) {
-      if (step === 'prepare.renamed' || step === 'prepare.after') known.isPrepared = true;
-      if (step === 'publish.published') known.isPublished = true;
-      if (step === 'publish.manifestWritten') known.isListed = true;
-      if (step === 'commit.saved') known.isSaved = true;
-      const isDone = step === 'commit.done' || step === 'commit.committed';
-      if (!isDone && step !== 'discard.done') continue;
-      known.done += Number(isDone);
-      known.isPrepared = false;
-      known.isPublished = false;
-      known.isListed = false;
-      known.isSaved = false;
-    }
+    followSteps(known, steps);
     const { mode } = this.combination;
     const isRecorded = steps.includes('open.recorded') || steps.length === 0;
     if (mode === 'STREAM' && steps.includes('open.stagingMade') && !isRecorded) this.#unnamed += 1;
@@ -250,57 +199,13 @@ export class CrashChain {
   }
 
   async #checkRows(): Promise<number> {
-    const { done, isPrepared, isPublished } = this.#known;
-    const { layout, writeMode } = this.combination;
+    const { layout } = this.combination;
     const story = this.#tell('rows');
-    const least = done + Number(isPublished);
-    const most = done + Number(isPrepared);
-    if (layout === 'exact file' && done > 0)
+    if (layout === 'exact file' && this.#known.done > 0)
       expect(existsSync(join(this.job.folder, 'out/one.parquet')), story).toBe(true);
-    const found = await this.#read();
-    const { batches } = found;
-    expect({ distinct: found.distinct, wrong: found.wrong }, story).toEqual({ distinct: found.rows, wrong: 0 });
-    const whole = BATCH * PARTITIONS.length;
-    const full = [...batches].filter(([, rows]) => rows === whole).map(([batch]) => batch);
-    const allowed = range(writeMode === 'Append' ? 0 : Math.max(0, least - 1), most);
-    expect(allowed, story).toEqual(expect.arrayContaining([...batches.keys()]));
-    if (writeMode === 'Append') expect(full, story).toEqual(expect.arrayContaining(range(0, least)));
-    // The new rows are all there before the first of the old ones goes.
-    else if (least > 0) expect([...full, -1], story).toContainEqual(full.includes(done) ? done : least - 1);
-    if (layout === 'exact file') expect(full, story).toEqual([...batches.keys()]);
-    if (least === most) expect(full, story).toEqual(allowed);
+    const found = await readRows(this.job.folder, layout);
+    checkRows(found, this.#known, this.combination, story);
     return found.rows;
-  }
-
-  /** All visible rows, by the batch they belong to. */
-  async #read(): Promise<{
-    rows: number;
-    distinct: number;
-    wrong: number;
-    first: number;
-    last: number;
-    batches: Map<number, number>;
-  }> {
-    const none = { rows: 0, distinct: 0, wrong: 0, first: -1, last: -1, batches: new Map<number, number>() };
-    const { files } = LAYOUT_ARGS[this.combination.layout];
-    const found = `read_parquet('${join(this.job.folder, files)}', hive_partitioning = ${files.includes('*/*')})`;
-    const sql = `SELECT "offset" // ${BATCH} AS batch, count(*)::INTEGER AS rows,
-        count(DISTINCT ("partition", "offset"))::INTEGER AS distinct_rows,
-        count(*) FILTER (value <> 'value ' || ("offset" * 2 + "partition"))::INTEGER AS wrong,
-        min("offset")::INTEGER AS first, max("offset")::INTEGER AS last
-      FROM ${found} GROUP BY 1 ORDER BY 1`;
-    const groups = await query(sql).catch((error: unknown) => {
-      if (String(error).includes('No files found')) return [];
-      throw error;
-    });
-    const total = (name: string): number => groups.reduce((sum, group) => sum + Number(group[name]), 0);
-    if (groups.length === 0) return none;
-    return {
-      ...{ rows: total('rows'), distinct: total('distinct_rows'), wrong: total('wrong') },
-      first: Number(groups[0]?.first),
-      last: Number(groups.at(-1)?.last),
-      batches: new Map(groups.map((group) => [Number(group.batch), Number(group.rows)])),
-    };
   }
 
   /** Runs whose staging is there. */
@@ -327,8 +232,4 @@ export class CrashChain {
 
 function untilOpen(steps: readonly string[]): readonly string[] {
   return steps.slice(0, steps.indexOf('open.cleaned') + 1);
-}
-
-function range(from: number, to: number): number[] {
-  return Array.from({ length: Math.max(0, to - from) }, (_, index) => from + index);
 }

@@ -3,7 +3,8 @@
  * back to where it was at the n-th file operation. Transactions are whole, and a newer producer fences the older ones,
  * as commitStream.test.ts shows of the real one.
  */
-import type { TopicReader, TopicRecord } from '../../src/commit/streamState.ts';
+import type { TopicRecord } from '../../src/commit/streamRecords.ts';
+import type { TopicReader } from '../../src/commit/streamState.ts';
 import { OffloadError } from '../../src/errors.ts';
 import type { OffsetsProducer, TopicWrite, TransactionResult } from '../../src/kafka/client.ts';
 

@@ -1,6 +1,7 @@
 /**
- * A run of FILE mode, as src/commit/fileRun.ts has it. It is cut into phases: what a phase does depends on nothing but
- * its arguments and the answers it got, so that two runs that came to the same point by different ways are one state.
+ * A run of FILE mode, as src/commit/fileRun.ts and its neighbours have it. It is cut into phases: what a phase does
+ * depends on nothing but its arguments and the answers it got, so that two runs that came to the same point by different
+ * ways are one state.
  */
 
 import type { SavedRead } from './operations.ts';

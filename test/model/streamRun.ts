@@ -1,4 +1,4 @@
-/** A run of STREAM mode, as src/commit/streamRun.ts has it, cut into phases (fileRun.ts says why). */
+/** A run of STREAM mode, as src/commit/streamRun.ts and its neighbours have it, in phases (fileRun.ts says why). */
 import { end, type Next } from './fileRun.ts';
 import { ask, type SavedRead } from './operations.ts';
 import {

@@ -6,7 +6,8 @@ import {
   type SavedOffset,
   sortOffsets,
 } from '../../../src/commit/savedOffsets.ts';
-import { outdatedKeys, readStreamState, type TopicRecord } from '../../../src/commit/streamState.ts';
+import { outdatedKeys, type TopicRecord } from '../../../src/commit/streamRecords.ts';
+import { readStreamState } from '../../../src/commit/streamState.ts';
 
 const one = { topics: ['orders'], plainTopic: 'orders', before: null };
 const several = { topics: ['clicks', 'orders'], plainTopic: null };

@@ -9,7 +9,8 @@ import { formatIntentRecord, type IntentRecord, loadIntent, parseIntentRecord } 
 import { parseStateName } from '../../../src/commit/names.ts';
 import { parseOwner } from '../../../src/commit/owner.ts';
 import { mergeOffsets, parseOffsetsFile } from '../../../src/commit/savedOffsets.ts';
-import { keysToForget, readStreamState, type TopicRecord } from '../../../src/commit/streamState.ts';
+import { keysToForget, type TopicRecord } from '../../../src/commit/streamRecords.ts';
+import { readStreamState } from '../../../src/commit/streamState.ts';
 import { parseFileProgress } from '../../../src/coordinator/load/fileProgress.ts';
 import { formatPartitionProgress, partitionKey, resumedOffsets } from '../../../src/coordinator/load/topicProgress.ts';
 import { nodeFileSystem } from '../../../src/io.ts';
