@@ -126,7 +126,7 @@ async function judge(options: LoadOptions, what: string, fault: string): Promise
   const count = (): void => countFaults({ kind: fault, layout, mode }, { kills: 1, rows: 16 });
   if (last.stream) {
     // A crash between the staging folder and the run record that names it leaves the folder, empty, for an hour.
-    const isUnnamed = /open\.(stagingMade|fencedOthers)/.test(what);
+    const isUnnamed = /open\.(stagingMade|connected|fencedOthers)/.test(what);
     expect(left.length, what).toBeLessThanOrEqual(isUnnamed ? 1 : 0);
     return count();
   }
