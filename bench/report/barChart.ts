@@ -19,13 +19,13 @@ const BAR = 20;
 const GAP = 10;
 const TOP = 8;
 const AXIS_HEIGHT = 42;
-/** About the width of a letter of 13 pixels. */
-const LETTER = 6.8;
+/** About the width of a bold letter of 13 pixels. */
+const LETTER = 7.8;
 const VALUE_WIDTH = 60;
 
 /** Horizontal bars from zero, in the order given. @returns One `<svg>` element. */
 export function drawBarChart({ title, axis, bars }: BarChart): string {
-  const left = Math.min(260, Math.max(...bars.map(({ label }) => label.length * LETTER), 40) + 14);
+  const left = Math.min(280, Math.max(...bars.map(({ label }) => label.length * LETTER), 40) + 14);
   const ticks = ticksTo(Math.max(...bars.map(({ value }) => value)));
   const scale = linearScale(0, ticks.at(-1) ?? 1, left, WIDTH - VALUE_WIDTH);
   const bottom = TOP + bars.length * (BAR + GAP);

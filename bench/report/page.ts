@@ -76,14 +76,15 @@ export interface Cell {
 
 /** @param rows Cells by column; `isOurs` marks a row. */
 export function drawTable(
-  head: readonly string[],
+  head: readonly (string | Cell)[],
   rows: readonly { readonly cells: readonly (string | Cell)[]; readonly isOurs?: boolean }[],
 ): string {
-  const cell = (value: string | Cell): string => {
+  const markup = (name: 'td' | 'th', value: string | Cell): string => {
     const { text, kind } = typeof value === 'string' ? { text: value } : value;
-    return `<td${kind ? ` class="${kind}"` : ''}>${escapeText(text)}</td>`;
+    return `<${name}${kind ? ` class="${kind}"` : ''}>${escapeText(text)}</${name}>`;
   };
+  const cell = (value: string | Cell): string => markup('td', value);
   const lines = rows.map(({ cells, isOurs }) => `<tr${isOurs ? ' class="ours"' : ''}>${cells.map(cell).join('')}</tr>`);
-  const heads = head.map((name) => `<th>${escapeText(name)}</th>`).join('');
+  const heads = head.map((value) => markup('th', value)).join('');
   return `<table><thead><tr>${heads}</tr></thead><tbody>${lines.join('')}</tbody></table>`;
 }

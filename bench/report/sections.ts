@@ -14,7 +14,7 @@ export function goalsSection(goals: readonly Goal[]): Section {
     const kind = goal.isMet === null ? 'open words' : goal.isMet ? 'met words' : 'missed words';
     return { cells: [goal.goal, goal.measured ?? '-', { text: verdictOf(goal), kind }] };
   });
-  const body = drawTable(['Goal', 'Measured', 'Verdict'], rows);
+  const body = drawTable(['Goal', 'Measured', { text: 'Verdict', kind: 'words' }], rows);
   const source = 'Ratios are of one run on one machine; from the newest results of peers and of sweeps.';
   return { title: 'Goals', source, figures: [{ title: 'Measured, and met or not', body, isWide: true }] };
 }
@@ -23,12 +23,13 @@ export function goalsSection(goals: readonly Goal[]): Section {
 export function contendersSection(results: Results, series: Series): Section {
   const { input, name } = series;
   const bytes = Math.round(input.messageBytes / input.rows);
-  const shape = input.partitions === undefined ? '' : `, ${input.partitions} partitions, ${input.codec}`;
-  const figures: Figure[] = [rateFigure(series), tableFigure(series)];
+  const shape = input.partitions === undefined ? '' : `, partitions: ${input.partitions}, ${input.codec}`;
+  const figures: Figure[] = [rateFigure(series)];
   const lines = series.results.flatMap(({ contender, memory }): Line[] =>
     memory ? [{ label: contender, points: memory.map(([seconds, size]) => [seconds, size / MEBIBYTE]) }] : [],
   );
   if (lines.length > 0) figures.push(memoryFigure(lines.slice(0, MOST_LINES)));
+  figures.push(tableFigure(series));
   return {
     title: `${results.bench}: ${name}`,
     source: `${input.rows.toLocaleString('en-US')} rows of ${bytes} bytes${shape}; medians of ${series.rounds}. ${sourceOf(results)}`,
@@ -99,7 +100,7 @@ function tableFigure({ results }: Series): Figure {
     return { cells, isOurs };
   });
   const head = ['Contender', 'wall s', 'x first', 'rows/s', 'MiB/s', 'CPU s', 'peak RSS MiB'];
-  return { title: 'Figures', body: drawTable(head, rows) };
+  return { title: 'Figures', body: drawTable(head, rows), isWide: true };
 }
 
 function memoryFigure(lines: readonly Line[]): Figure {
