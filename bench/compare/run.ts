@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { formatMachine } from '../core/machine.ts';
 import { RESULTS_FOLDER } from '../core/paths.ts';
 import { listResults, type Results, readResults } from '../core/results.ts';
+import { formatTable } from '../core/table.ts';
 import { compareResults, LEAST_RATIO } from './compare.ts';
 
 /**
@@ -21,16 +22,16 @@ export function runCompare(base: string, next: string | null): boolean {
   const lines = compareResults(stored, results);
   const compared = lines.filter((line) => line.isOurs && line.next !== null);
   if (compared.length === 0) throw new Error(`${base} and ${file} have no result of kafkaload in common`);
-  console.table(
-    lines.map((line) => ({
-      series: line.series,
-      contender: line.contender,
-      'rows/s before': Math.round(line.base).toLocaleString('en-US'),
-      'rows/s now': line.next === null ? '-' : Math.round(line.next).toLocaleString('en-US'),
-      ratio: line.next === null ? '-' : (line.next / line.base).toFixed(2),
-      verdict: line.verdict,
-    })),
-  );
+  const rate = (rowsPerSecond: number): string => Math.round(rowsPerSecond).toLocaleString('en-US');
+  const table = lines.map((line) => ({
+    series: line.series,
+    contender: line.contender,
+    'rows/s before': rate(line.base),
+    'rows/s now': line.next === null ? '-' : rate(line.next),
+    ratio: line.next === null ? '-' : (line.next / line.base).toFixed(2),
+    verdict: line.verdict,
+  }));
+  console.log(formatTable(table));
   const slower = lines.filter(({ verdict }) => verdict === 'slower').length;
   console.log(
     slower === 0

@@ -61,8 +61,10 @@ function collect(stream: unknown): () => string {
   return () => Buffer.concat(chunks).toString('utf8');
 }
 
+/** The end, without the frames of Java, which would hide what is wrong. */
 function lastLines(text: string): string {
-  return text.trim().split('\n').slice(-30).join('\n');
+  const lines = text.split('\n').filter((line) => line.trim() !== '' && !/^\s+at /.test(line));
+  return lines.slice(-30).join('\n');
 }
 
 /** The second line of `times` is user and system time of the children, as `0m1.234s 0m0.567s`. */

@@ -5,6 +5,7 @@ import { describeMachine, formatMachine, ownVersions } from './machine.ts';
 import { spread } from './medians.ts';
 import { RESULTS_FOLDER, ROOT } from './paths.ts';
 import { type Result, type Results, type Series, writeResults } from './results.ts';
+import { formatTable } from './table.ts';
 
 /** Prints the series of a bench, stores them and brings the report up to date. */
 export function finishBench(
@@ -39,21 +40,22 @@ function printSeries({ name, input, rounds, results }: Series): void {
   const bytes = Math.round(messageBytes / rows);
   console.log(`\n${name}: ${rows.toLocaleString('en-US')} rows of ${bytes} bytes${shape}; medians, rounds: ${rounds}`);
   const own = results.find(({ isOurs }) => isOurs)?.seconds;
-  console.table(results.map((result) => lineOf(result, own)));
+  console.log(formatTable(results.map((result) => lineOf(result, own))));
 }
 
-function lineOf(result: Result, own: number | undefined): Record<string, string | number> {
-  const { contender, seconds, cpuSeconds, peakRssBytes, dataSeconds, outputShare, runs } = result;
+function lineOf(result: Result, own: number | undefined): Record<string, string> {
+  const { contender, input, seconds, cpuSeconds, peakRssBytes, dataSeconds, outputShare, runs } = result;
   return {
     contender,
+    ...(input && { rows: input.rows.toLocaleString('en-US') }),
     ...(seconds !== undefined && { 'wall s': seconds.toFixed(2) }),
     ...(seconds !== undefined && own !== undefined && { 'x first': (seconds / own).toFixed(2) }),
     ...(dataSeconds !== undefined && { 'data s': dataSeconds.toFixed(2) }),
     'rows/s': Math.round(result.rowsPerSecond).toLocaleString('en-US'),
     'MiB/s': result.mebibytesPerSecond.toFixed(1),
-    ...(outputShare !== undefined && { 'output %': Math.round(outputShare * 100) }),
+    ...(outputShare !== undefined && { 'output %': String(Math.round(outputShare * 100)) }),
     ...(cpuSeconds !== undefined && { 'CPU s': cpuSeconds.toFixed(1) }),
-    ...(peakRssBytes !== undefined && { 'peak RSS MiB': Math.round(peakRssBytes / 1024 ** 2) }),
-    ...(runs && runs.length > 1 && { 'spread %': Math.round(spread(runs.map((run) => run.seconds)) * 100) }),
+    ...(peakRssBytes !== undefined && { 'peak RSS MiB': String(Math.round(peakRssBytes / 1024 ** 2)) }),
+    ...(runs && runs.length > 1 && { 'spread %': String(Math.round(spread(runs.map((run) => run.seconds)) * 100)) }),
   };
 }

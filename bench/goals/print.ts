@@ -1,12 +1,14 @@
 import { RESULTS_FOLDER } from '../core/paths.ts';
 import { listResults } from '../core/results.ts';
+import { formatTable } from '../core/table.ts';
 import { type Goal, type Judged, judgeGoals } from './goals.ts';
 
 /** Prints every goal with what the newest results say. */
 export function printGoals(): void {
   const goals = judgeGoals(newestJudged());
   console.log('\nGoals');
-  console.table(goals.map((goal) => ({ goal: goal.goal, measured: goal.measured ?? '-', verdict: verdictOf(goal) })));
+  const lines = goals.map((goal) => ({ goal: goal.goal, measured: goal.measured ?? '-', verdict: verdictOf(goal) }));
+  console.log(formatTable(lines));
 }
 
 /** The newest results of each kind. */

@@ -39,7 +39,8 @@ def offload(bootstrap_servers, topic, partitions, path, codec):
     with pq.ParquetWriter(path, SCHEMA, compression=codec) as writer:
         while left:
             columns = [[], [], [], [], []]
-            for message in consumer.consume(10000, timeout=10):
+            # Comes back when so many are there, or late: the last messages of all would wait for the time-out.
+            for message in consumer.consume(10000, timeout=0.1):
                 error = message.error()
                 if error is not None:
                     if error.code() != KafkaError._PARTITION_EOF:
