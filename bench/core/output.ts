@@ -49,7 +49,7 @@ function lineOf(result: Result, own: number | undefined): Record<string, string>
     contender,
     ...(input && { rows: input.rows.toLocaleString('en-US') }),
     ...(seconds !== undefined && { 'wall s': seconds.toFixed(2) }),
-    ...(seconds !== undefined && own !== undefined && { 'x first': (seconds / own).toFixed(2) }),
+    ...(seconds !== undefined && own !== undefined && { 'x ours': (seconds / own).toFixed(2) }),
     ...(dataSeconds !== undefined && { 'data s': dataSeconds.toFixed(2) }),
     'rows/s': Math.round(result.rowsPerSecond).toLocaleString('en-US'),
     'MiB/s': result.mebibytesPerSecond.toFixed(1),

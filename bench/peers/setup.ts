@@ -74,8 +74,8 @@ export function findKcat(): string | null {
 export async function preparePython(): Promise<{ readonly python: string; readonly version: string }> {
   const packages = [`confluent-kafka==${CONFLUENT_KAFKA_VERSION}`, `pyarrow==${PYARROW_VERSION}`];
   const python = await pythonWith(packages, ['--only-binary', ':all:']);
-  const version = `confluent-kafka ${CONFLUENT_KAFKA_VERSION}, pyarrow ${PYARROW_VERSION}`;
-  return { python, version: `${version}, Python ${await pythonVersion()}` };
+  const libraries = `confluent-kafka ${CONFLUENT_KAFKA_VERSION}, pyarrow ${PYARROW_VERSION}`;
+  return { python, version: `${await pythonVersion()}, ${libraries}` };
 }
 
 /** @throws Error in several lines: no Java, Maven or Python 3, or a registry that cannot be reached. */
@@ -93,7 +93,7 @@ export async function prepareSpark(): Promise<Spark> {
       `-DoutputDirectory=${join(temporary, 'libs')}`,
     ]);
   });
-  const version = `Spark ${SPARK_VERSION}, Java ${/\d[\d.]*/.exec(java)?.[0] ?? 'unknown'}`;
+  const version = `${SPARK_VERSION}, Java ${/\d[\d.]*/.exec(java)?.[0] ?? 'unknown'}`;
   return { python, kafkaJars: join(folder, 'libs', '*'), version };
 }
 

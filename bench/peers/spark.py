@@ -69,7 +69,12 @@ def main():
     else:
         for folder in arguments:
             print(json.dumps(check(spark, folder)), flush=True)
+    gateway = spark.sparkContext._gateway
     spark.stop()
+    # pyspark leaves the JVM behind to end by itself: its time and memory would be nobody's.
+    gateway.shutdown()
+    gateway.proc.stdin.close()
+    gateway.proc.wait()
 
 
 if __name__ == "__main__":

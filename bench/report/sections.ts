@@ -99,7 +99,7 @@ function tableFigure({ results }: Series): Figure {
     ];
     return { cells, isOurs };
   });
-  const head = ['Contender', 'wall s', 'x first', 'rows/s', 'MiB/s', 'CPU s', 'peak RSS MiB'];
+  const head = ['Contender', 'wall s', 'x ours', 'rows/s', 'MiB/s', 'CPU s', 'peak RSS MiB'];
   return { title: 'Figures', body: drawTable(head, rows), isWide: true };
 }
 
