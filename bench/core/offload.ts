@@ -40,7 +40,7 @@ export function offloadContender(
   const part = rows === topic.input.rows ? topic : firstOf(topic, rows);
   const more = [...(options.more ?? []), ...(part === topic ? [] : ['--ending-offsets', endsOf(part.input)])];
   const run = () => runOffload(workspace, part, { ...options, more });
-  return { name, isOurs: true, ...(part !== topic && { input: part.input }), run };
+  return { name, isOurs: true, ...(options.rows !== undefined && { input: part.input }), run };
 }
 
 function firstOf({ topic, input }: BenchTopic, rows: number): BenchTopic {
