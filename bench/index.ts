@@ -41,6 +41,9 @@ async function carryOut(request: Request): Promise<boolean> {
   }
 }
 
+// Ends what is left of a bench by the handlers of `exit`.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
+
 try {
   if (!(await carryOut(parseArguments(process.argv.slice(2))))) process.exitCode = 1;
 } catch (error) {

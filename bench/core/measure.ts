@@ -33,7 +33,10 @@ export async function measure(
   const elapsed = (): number => (performance.now() - startedAtMs) / 1000;
   const peaks = new Map<number, number>();
   const samples: MemorySample[] = [];
-  const poll = setInterval(() => samples.push([elapsed(), pollMemory(child.pid as number, peaks)]), POLL_MS);
+  const poll = setInterval(
+    () => samples.push([Math.round(elapsed() * 1000) / 1000, pollMemory(child.pid as number, peaks)]),
+    POLL_MS,
+  );
   const [stdout, stderr, times] = [collect(child.stdout), collect(child.stderr), collect(child.stdio[3])];
   const status = await new Promise<number | null>((resolve, reject) =>
     child.once('error', reject).once('close', resolve),

@@ -4,7 +4,7 @@ import { writeReport } from '../report/write.ts';
 import { describeMachine, formatMachine, ownVersions } from './machine.ts';
 import { spread } from './medians.ts';
 import { RESULTS_FOLDER, ROOT } from './paths.ts';
-import { type Result, type Results, type Series, writeResults } from './results.ts';
+import { type Input, type Result, type Results, type Series, writeResults } from './results.ts';
 import { formatTable } from './table.ts';
 
 /** Prints the series of a bench, stores them and brings the report up to date. */
@@ -35,27 +35,35 @@ export function finishBench(
 
 /** Columns that no contender has are left out. */
 function printSeries({ name, input, rounds, results }: Series): void {
-  const { rows, messageBytes, partitions, codec } = input;
-  const shape = partitions === undefined ? '' : `, partitions ${partitions}, ${codec}`;
-  const bytes = Math.round(messageBytes / rows);
-  console.log(`\n${name}: ${rows.toLocaleString('en-US')} rows of ${bytes} bytes${shape}; medians, rounds: ${rounds}`);
-  const own = results.find(({ isOurs }) => isOurs)?.seconds;
-  console.log(formatTable(results.map((result) => lineOf(result, own))));
+  const isSweep = results.some((result) => result.input !== undefined);
+  console.log(`\n${name}${isSweep ? '' : `: ${describeInput(input)}`}; medians, rounds: ${rounds}`);
+  const own = isSweep ? undefined : results.find(({ isOurs }) => isOurs)?.seconds;
+  console.log(formatTable(results.map((result) => lineOf(result, result.input ?? input, own))));
 }
 
-function lineOf(result: Result, own: number | undefined): Record<string, string> {
-  const { contender, input, seconds, cpuSeconds, peakRssBytes, dataSeconds, outputShare, runs } = result;
+function describeInput({ rows, messageBytes, partitions, codec }: Input): string {
+  const shape = partitions === undefined ? '' : `, partitions ${partitions}, ${codec}`;
+  return `${rows.toLocaleString('en-US')} rows of ${Math.round(messageBytes / rows)} bytes${shape}`;
+}
+
+/** @param own Seconds of the first contender of ours; undefined where the lines are of different inputs. */
+function lineOf(result: Result, input: Input, own: number | undefined): Record<string, string> {
+  const { contender, seconds, cpuSeconds, peakRssBytes, dataSeconds, outputShare, runs } = result;
+  const whole = (value: number): string => Math.round(value).toLocaleString('en-US');
   return {
     contender,
-    ...(input && { rows: input.rows.toLocaleString('en-US') }),
+    ...(result.input && { rows: whole(input.rows) }),
     ...(seconds !== undefined && { 'wall s': seconds.toFixed(2) }),
     ...(seconds !== undefined && own !== undefined && { 'x ours': (seconds / own).toFixed(2) }),
-    ...(dataSeconds !== undefined && { 'data s': dataSeconds.toFixed(2) }),
-    'rows/s': Math.round(result.rowsPerSecond).toLocaleString('en-US'),
+    'rows/s': whole(result.rowsPerSecond),
     'MiB/s': result.mebibytesPerSecond.toFixed(1),
-    ...(outputShare !== undefined && { 'output %': String(Math.round(outputShare * 100)) }),
+    ...(dataSeconds !== undefined && {
+      'data s': dataSeconds.toFixed(2),
+      'data rows/s': whole(input.rows / dataSeconds),
+    }),
+    ...(outputShare !== undefined && { 'output %': whole(outputShare * 100) }),
     ...(cpuSeconds !== undefined && { 'CPU s': cpuSeconds.toFixed(1) }),
-    ...(peakRssBytes !== undefined && { 'peak RSS MiB': String(Math.round(peakRssBytes / 1024 ** 2)) }),
-    ...(runs && runs.length > 1 && { 'spread %': String(Math.round(spread(runs.map((run) => run.seconds)) * 100)) }),
+    ...(peakRssBytes !== undefined && { 'peak RSS MiB': whole(peakRssBytes / 1024 ** 2) }),
+    ...(runs && runs.length > 1 && { 'spread %': whole(spread(runs.map((run) => run.seconds)) * 100) }),
   };
 }

@@ -100,8 +100,19 @@ export function summarize(
 export function writeResults(folder: string, results: Omit<Results, 'schemaVersion'>): string {
   mkdirSync(folder, { recursive: true });
   const file = join(folder, `${results.bench}-${results.startedAt.replace(/[-:]|\.\d+/g, '')}.json`);
-  writeFileSync(file, `${JSON.stringify({ schemaVersion: SCHEMA_VERSION, ...results }, null, 1)}\n`);
+  writeFileSync(file, formatResults({ schemaVersion: SCHEMA_VERSION, ...results }));
   return file;
+}
+
+/** JSON for people to compare: samples of memory, which are many, share a line, and figures have few digits. */
+function formatResults(results: Results): string {
+  const text = JSON.stringify(
+    results,
+    (_, value) => (typeof value === 'number' && !Number.isInteger(value) ? Number(value.toPrecision(6)) : value),
+    1,
+  );
+  const pairs = text.replace(/\[\s+([\d.e-]+),\s+([\d.e-]+)\s+\]/g, '[$1, $2]');
+  return `${pairs.replace(/\],\s+\[/g, '], [')}\n`;
 }
 
 /** @throws Error in one line: no such file, not JSON, or of another schema. */

@@ -22,6 +22,8 @@ export interface Workspace {
  */
 export async function withWorkspace<T>(work: (workspace: Workspace) => Promise<T>): Promise<T> {
   const folder = mkdtempSync(join(tmpdir(), 'kafkaload-bench-'));
+  const removeFolder = (): void => rmSync(folder, { recursive: true, force: true });
+  process.once('exit', removeFolder);
   const given = process.env.KAFKA_BOOTSTRAP_SERVERS;
   const broker = given ? null : await startKafka();
   const bootstrapServers = given || (broker?.bootstrapServers ?? '');
@@ -38,6 +40,7 @@ export async function withWorkspace<T>(work: (workspace: Workspace) => Promise<T
   } finally {
     await topics.cleanUp();
     await broker?.stop();
-    rmSync(folder, { recursive: true, force: true });
+    removeFolder();
+    process.removeListener('exit', removeFolder);
   }
 }

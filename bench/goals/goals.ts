@@ -90,7 +90,7 @@ export function judgeGoals(judged: Judged): Goal[] {
     const figure = rule.figure(series, results);
     if (figure === null) return { ...missing, why: 'a contender is missing, or the machine is another than asked for' };
     const measured = `${figure.value.toFixed(figure.unit === 'MiB' ? 0 : 2)} ${figure.unit}`;
-    const rows = Math.max(series.input.rows, ...series.results.map(({ input }) => input?.rows ?? 0));
+    const rows = Math.max(...series.results.map(({ input = series.input }) => input.rows));
     if (rows < rule.leastRows) {
       const [had, asked] = [rows, rule.leastRows].map((count) => count.toLocaleString('en-US'));
       return { goal: rule.goal, measured, isMet: null, why: `${had} messages, and the goal is set for ${asked}` };

@@ -4,7 +4,7 @@ import type { SweepName } from '../core/names.ts';
 import { offloadContender } from '../core/offload.ts';
 import { finishBench } from '../core/output.ts';
 import type { Series } from '../core/results.ts';
-import { runRounds } from '../core/rounds.ts';
+import { type Contender, runRounds } from '../core/rounds.ts';
 import { type BenchTopic, fillTopic } from '../core/topic.ts';
 import { type Workspace, withWorkspace } from '../core/workspace.ts';
 import { printGoals } from '../goals/print.ts';
@@ -33,14 +33,13 @@ export async function runSweeps({ sweeps: names, messages, rounds }: SweepOption
 }
 
 async function runSweep(workspace: Workspace, shelf: TopicShelf, sweep: Sweep, rounds: number): Promise<Series> {
-  const contenders = [];
+  const contenders: Contender[] = [];
   for (const point of sweep.points) {
     const topic = await shelf.take(topicKey(point));
     contenders.push(offloadContender(workspace, point.label, topic, { more: point.more, rows: point.rows }));
   }
-  const [first] = sweep.points;
-  if (!first) throw new Error(`the sweep ${sweep.name} has no point`);
-  const { input } = await shelf.take(topicKey(first));
+  const input = contenders[0]?.input;
+  if (!input) throw new Error(`the sweep ${sweep.name} has no point`);
   return { name: sweep.name, input, rounds, results: await runRounds(contenders, input, rounds) };
 }
 
