@@ -344,7 +344,7 @@ test('writes the schema of flat columns as parquet-wasm does', () => {
   const schema = new Schema(fields);
   const own = parseFooter(new ParquetEncoder('none').emptyFile(schema).footer);
   const theirs = new WasmColumns('none').emptyFooter(schema);
-  expect(schemaBytes(own)).toEqual(schemaBytes({ fileMetaData: theirs, rows: 0, rowGroups: [] }));
+  expect(schemaBytes(own)).toEqual(schemaBytes({ fileMetaData: theirs, rows: 0, rowGroups: [], byteLength: 0 }));
 });
 
 test('says which encoder wrote the columns', async () => {
