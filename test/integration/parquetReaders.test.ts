@@ -12,8 +12,9 @@ import type { ParquetCompression } from '../../src/config/job.ts';
 import type { EncodedRows } from '../../src/encode/encoder.ts';
 import { ParquetEncoder } from '../../src/encode/parquet/parquetEncoder.ts';
 import { type Column, columnsOf, TYPES, tableOf } from '../helpers/flatColumns.ts';
-import { type Filter, type ParquetReaders, startParquetReaders } from '../helpers/parquetReaders.ts';
+import { type Filter, type ParquetReaders, type ReadColumn, startParquetReaders } from '../helpers/parquetReaders.ts';
 import { hyparquetMetadata, joinedFile, kept, testFolder } from '../unit/encode/files.ts';
+import { makeRows, toBatch } from '../unit/encode/rows.ts';
 
 const IS_LONG = process.env.KAFKALOAD_FAULTS === 'all';
 const RUNS = IS_LONG ? 150 : 4;
@@ -119,9 +120,9 @@ async function checkValues(path: string, columns: readonly Column[], compression
   const names = columns.map(({ type }) => type.name);
   const read = await readers.read(path, names);
   for (const column of columns) {
-    const { checksum, rowGroups } = read[column.type.name] as (typeof read)[string];
+    const { checksum, rowGroups } = read[column.type.name] as ReadColumn;
     if (checksum !== checksumOf(column)) {
-      const { values } = (await readers.read(path, names, true))[column.type.name] as (typeof read)[string];
+      const { values } = (await readers.read(path, names, true))[column.type.name] as ReadColumn;
       expect(values).toEqual(column.values.map((value) => textOf(column, value)));
     }
     const nulls = column.values.filter((value) => value === null).length;
@@ -244,4 +245,24 @@ test('NaN is found by readers that place it above all numbers', async () => {
     const found = await folder.query(`SELECT count(*)::INT AS rows FROM '${path}' WHERE ${name} > 5`);
     expect([name, found]).toEqual([name, [{ rows: 1 }]]);
   }
+});
+
+test('headers are read by pyarrow, and have page indexes', async () => {
+  const rows = makeRows(1000, 0);
+  const batches = [rows.slice(0, 400), rows.slice(400)].map((own) => toBatch(own).selectAt([8]));
+  const encoder = new ParquetEncoder('snappy');
+  const file = joinedFile([await encoder.encode(new Table(batches))]);
+  expect(encoder.usedEncoders()).toEqual(['flat']);
+  const read = await readers.read(folder.write(file).slice(1, -1), ['headers'], true);
+  const headers = read.headers as ReadColumn;
+  const textOfHeaders = (one: (typeof rows)[number]['headers']) =>
+    one &&
+    JSON.stringify(
+      one.map(({ key, value }) => ({
+        key: Buffer.from(key).toString('hex'),
+        value: value === null ? null : value.toString('hex'),
+      })),
+    );
+  expect(headers.values).toEqual(rows.map((row) => textOfHeaders(row.headers)));
+  expect(headers.rowGroups).toMatchObject([{ hasColumnIndex: true, hasOffsetIndex: true }]);
 });

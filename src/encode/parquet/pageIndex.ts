@@ -24,6 +24,8 @@ import {
 /** A data page. */
 export interface PageSummary {
   readonly rows: number;
+  /** Those that are null among them; in a list, each element counts, and a list without elements as one null. */
+  readonly values: number;
   readonly nulls: number;
   /** Of its values. */
   readonly bounds: Bounds;
@@ -45,8 +47,8 @@ const NO_BYTES = new Uint8Array(0);
 export function columnIndex(pages: readonly PageSummary[], physicalType: number): Uint8Array | undefined {
   const minimums: Buffer[] = [];
   const maximums: Buffer[] = [];
-  const ofPages = pages.map(({ rows, nulls, bounds: { min, max } }) => {
-    if (nulls === rows) return { isNull: true, min: NO_BYTES, max: NO_BYTES };
+  const ofPages = pages.map(({ values, nulls, bounds: { min, max } }) => {
+    if (nulls === values) return { isNull: true, min: NO_BYTES, max: NO_BYTES };
     if (!min || !max) return undefined;
     minimums.push(bufferOf(min.bytes));
     maximums.push(bufferOf(max.bytes));

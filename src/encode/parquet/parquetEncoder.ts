@@ -1,6 +1,6 @@
 /**
- * Arrow batches to Parquet row groups, column by column: flat types by our own encoder, straight from the Arrow buffers,
- * all others by parquet-wasm. Which of them wrote a column shows neither in the schema nor in the values.
+ * Arrow batches to Parquet row groups, column by column: flat types and headers by our own encoder, straight from the Arrow
+ * buffers, all others by parquet-wasm. Which of them wrote a column shows neither in the schema nor in the values.
  */
 import { Table as ArrowTable, type Data, type Field, type RecordBatch, type Schema } from 'apache-arrow';
 import type { ParquetCompression } from '../../config/job.ts';
@@ -11,6 +11,7 @@ import { columnChunk } from './columnChunk.ts';
 import { type ChunkIndex, encodePart } from './fileEnd.ts';
 import { PAGE_CODECS } from './flat/codecs.ts';
 import { encodeFlatColumn } from './flat/column.ts';
+import { areShortLists, encodeListColumn, listFields } from './flat/listColumn.ts';
 import { PageWriter } from './flat/pages.ts';
 import { flatFooter } from './flat/schema.ts';
 import { flatPhysicalType } from './flat/values.ts';
@@ -101,6 +102,15 @@ export class ParquetEncoder implements BatchEncoder {
       const column = await encodeFlatColumn(field, chunks, this.#pages);
       const { columnChunk: chunk, index, uncompressedBytes } = column;
       return { columnChunks: [chunk], indexes: [index], uncompressedBytes };
+    }
+    if (listFields(field.type) && areShortLists(chunks)) {
+      this.#used.add('flat');
+      const columns = await encodeListColumn(field, chunks, this.#pages);
+      return {
+        columnChunks: columns.map(({ columnChunk: chunk }) => chunk),
+        indexes: columns.map(({ index }) => index),
+        uncompressedBytes: columns.reduce((sum, column) => sum + column.uncompressedBytes, 0),
+      };
     }
     this.#used.add('parquet-wasm');
     const { leaves, uncompressedBytes } = this.#wasm.encode(field, chunks);

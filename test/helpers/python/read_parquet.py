@@ -34,6 +34,8 @@ def as_text(value):
         return value.encode().hex()
     if isinstance(value, float):
         return "nan" if value != value else struct.pack(">d", value).hex()
+    if isinstance(value, list):
+        return json.dumps([{name: as_text(one) for name, one in item.items()} for item in value], separators=(",", ":"))
     return str(value)
 
 

@@ -1,5 +1,17 @@
 /** Random flat columns, written by our own encoder and read back by two readers that share no code with it. */
-import { Field, type RecordBatch, Schema, type Table, TimestampMillisecond } from 'apache-arrow';
+import {
+  Binary,
+  Field,
+  Float32,
+  List,
+  type RecordBatch,
+  Schema,
+  Struct,
+  Table,
+  TimestampMillisecond,
+  Utf8,
+  vectorFromArray,
+} from 'apache-arrow';
 import fc from 'fast-check';
 import { parquetReadObjects } from 'hyparquet';
 import { expect, test } from 'vitest';
@@ -129,7 +141,9 @@ test('pages of many rows, values beyond 1 MiB and dictionaries of any size come 
 });
 
 test('writes the schema of flat columns as parquet-wasm does', () => {
-  const types = [...TYPES.map(({ type }) => type), new TimestampMillisecond()];
+  const header = new Struct([new Field('key', new Utf8(), false), new Field('value', new Binary(), true)]);
+  const lists = ['element', 'item'].map((name) => new List(new Field(name, header, false)));
+  const types = [...TYPES.map(({ type }) => type), new TimestampMillisecond(), ...lists];
   const fields = types.flatMap((type, index) => [
     new Field(`a${index}`, type, true),
     new Field(`b${index}`, type, false),
@@ -147,5 +161,7 @@ test('says which encoder wrote the columns', async () => {
   await encoder.encode(toBatch(makeRows(3, 0)).select(['key', 'offset']));
   expect(encoder.usedEncoders()).toEqual(['flat']);
   await encoder.encode(toBatch(makeRows(3, 0)));
+  expect(encoder.usedEncoders()).toEqual(['flat']);
+  await encoder.encode(new Table({ single: vectorFromArray([1, 2], new Float32()) }));
   expect(encoder.usedEncoders()).toEqual(['flat', 'parquet-wasm']);
 });

@@ -197,8 +197,8 @@ test('pages are in the order of both bounds, those without values left aside', (
   const indexOf = (...pages: readonly (readonly [number, number] | null)[]) => {
     const summaries = pages.map((page) =>
       page
-        ? { rows: 2, nulls: 0, bounds: { min: bound(page[0]), max: bound(page[1]) } }
-        : { rows: 2, nulls: 2, bounds: NO_BOUNDS },
+        ? { rows: 2, values: 2, nulls: 0, bounds: { min: bound(page[0]), max: bound(page[1]) } }
+        : { rows: 2, values: 2, nulls: 2, bounds: NO_BOUNDS },
     );
     const bytes = columnIndex(summaries, PHYSICAL_TYPE.INT32);
     return bytes && numberField(decodeStruct(bytes).struct, COLUMN_INDEX.BOUNDARY_ORDER);
@@ -209,6 +209,6 @@ test('pages are in the order of both bounds, those without values left aside', (
   expect(indexOf([7, 9], [-300, 9], null, [-301, -300])).toBe(BOUNDARY_ORDER.DESCENDING);
   expect(indexOf([1, 9], [2, 8])).toBe(BOUNDARY_ORDER.UNORDERED);
   expect(indexOf([1, 2], [0, 3], [2, 4])).toBe(BOUNDARY_ORDER.UNORDERED);
-  const unbound = { rows: 2, nulls: 1, bounds: NO_BOUNDS };
+  const unbound = { rows: 2, values: 2, nulls: 1, bounds: NO_BOUNDS };
   expect(columnIndex([unbound], PHYSICAL_TYPE.INT32)).toBeUndefined();
 });

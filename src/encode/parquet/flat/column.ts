@@ -1,22 +1,13 @@
-/** One flat column of a batch as one column chunk: pages, statistics, metadata. */
+/** One flat column of a batch as one column chunk. */
 import type { Data, Field } from 'apache-arrow';
 import { OffloadError } from '../../../errors.ts';
-import { type ChunkIndex, indexLengths } from '../fileEnd.ts';
-import { COLUMN_CHUNK, COLUMN_META_DATA, ENCODING } from '../format.ts';
-import { columnIndex, offsetIndex, type PageSummary } from '../pageIndex.ts';
-import { binary, integer, list, struct, type ThriftStruct, WIRE } from '../thrift.ts';
-import { NO_BOUNDS, toStatistics } from './bounds.ts';
+import { ENCODING } from '../format.ts';
+import type { PageSummary } from '../pageIndex.ts';
+import { NO_BOUNDS } from './bounds.ts';
+import { type FlatColumn, finishColumn, startColumn } from './chunk.ts';
 import { levelsBytes, putLevels } from './levels.ts';
 import type { PageWriter } from './pages.ts';
 import { type FlatValues, flatPhysicalType, flatValues } from './values.ts';
-
-export interface FlatColumn {
-  /** The ColumnChunk for the footer. */
-  readonly columnChunk: ThriftStruct;
-  readonly index: ChunkIndex;
-  /** Bytes of its pages before compression. */
-  readonly uncompressedBytes: number;
-}
 
 /**
  * Writes a column of a flat type.
@@ -40,11 +31,7 @@ export async function encodeFlatColumn(field: Field, chunks: readonly Data[], pa
       `cannot encode column ${field.name}: ${nulls} of its ${rows} values are null, and its schema allows none`,
     );
   }
-  pages.startChunk();
-  if (values.dictionary) {
-    const { bytes, entries } = values.dictionary;
-    await pages.writeDictionaryPage(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), entries);
-  }
+  await startColumn(values, pages);
   for (const data of filled) {
     let from = 0;
     while (from < data.length) {
@@ -54,39 +41,8 @@ export async function encodeFlatColumn(field: Field, chunks: readonly Data[], pa
       from = to;
     }
   }
-  const chunk = pages.finishChunk();
-  const { dictionaryPageOffset } = chunk;
-  const metaData = struct({
-    [COLUMN_META_DATA.TYPE]: integer(WIRE.I32, physicalType),
-    [COLUMN_META_DATA.ENCODINGS]: list(
-      WIRE.I32,
-      chunk.encodings.map((encoding) => integer(WIRE.I32, encoding)),
-    ),
-    [COLUMN_META_DATA.PATH_IN_SCHEMA]: list(WIRE.BINARY, [binary(Buffer.from(field.name))]),
-    [COLUMN_META_DATA.CODEC]: integer(WIRE.I32, pages.codec),
-    [COLUMN_META_DATA.NUM_VALUES]: integer(WIRE.I64, rows),
-    [COLUMN_META_DATA.TOTAL_UNCOMPRESSED_SIZE]: integer(WIRE.I64, chunk.uncompressedBytes),
-    [COLUMN_META_DATA.TOTAL_COMPRESSED_SIZE]: integer(WIRE.I64, chunk.compressedBytes),
-    [COLUMN_META_DATA.DATA_PAGE_OFFSET]: integer(WIRE.I64, chunk.dataPageOffset),
-    [COLUMN_META_DATA.DICTIONARY_PAGE_OFFSET]:
-      dictionaryPageOffset === undefined ? undefined : integer(WIRE.I64, dictionaryPageOffset),
-    [COLUMN_META_DATA.STATISTICS]: toStatistics(values.bounds(), nulls),
-    [COLUMN_META_DATA.ENCODING_STATS]: list(WIRE.STRUCT, chunk.encodingStats),
-  });
-  const index: ChunkIndex = {
-    columnIndex: columnIndex(chunk.pages, physicalType),
-    offsetIndex: offsetIndex(chunk.pages),
-  };
-  return {
-    // The position is deprecated, and required: 0 since parquet-format 2.11.
-    columnChunk: struct({
-      [COLUMN_CHUNK.FILE_OFFSET]: integer(WIRE.I64, 0),
-      [COLUMN_CHUNK.META_DATA]: metaData,
-      ...indexLengths(index),
-    }),
-    index,
-    uncompressedBytes: chunk.uncompressedBytes,
-  };
+  const bounds = values.bounds();
+  return finishColumn({ path: [field.name], physicalType, values: rows, nulls, bounds }, pages);
 }
 
 /** Levels and values of the rows `[from, to)`, as a view of the writer's scratch buffer. */
@@ -102,9 +58,13 @@ function makePage(
   const { end, nulls } = nullable ? putLevels(scratch, data, from, to) : { end: 0, nulls: 0 };
   // Without a value PLAIN is no bytes at all; readers have stumbled over delta blocks and dictionaries of nothing.
   if (nulls === to - from) {
-    const summary = { rows: to - from, nulls, bounds: NO_BOUNDS };
+    const summary = { rows: to - from, values: to - from, nulls, bounds: NO_BOUNDS };
     return { page: scratch.subarray(0, end), encoding: ENCODING.PLAIN, summary };
   }
   const { end: pageEnd, encoding, bounds } = values.put(scratch, end, { data, from, to, nulls });
-  return { page: scratch.subarray(0, pageEnd), encoding, summary: { rows: to - from, nulls, bounds } };
+  return {
+    page: scratch.subarray(0, pageEnd),
+    encoding,
+    summary: { rows: to - from, values: to - from, nulls, bounds },
+  };
 }

@@ -194,20 +194,33 @@ export function putIndexes(
   // Not 0 bits for a single entry: some readers take none.
   const width = Math.max(1, 32 - Math.clz32(entries - 1));
   page[position] = width;
-  let end = position + 1;
+  const end = position + 1;
   if (indexes === null) return from === to ? end : putRun(page, end, to - from, 0, width);
+  return putHybrid(page, end, indexes, from, to, width);
+}
+
+/** Writes the numbers `[from, to)` as runs of one value and bit-packed groups of 8. */
+export function putHybrid(
+  page: Uint8Array,
+  position: number,
+  numbers: Int32Array,
+  from: number,
+  to: number,
+  width: number,
+): number {
+  let end = position;
   let row = from;
   while (row < to) {
-    const run = runLength(indexes, row, to, to);
+    const run = runLength(numbers, row, to, to);
     if (run >= GROUP_VALUES) {
-      end = putRun(page, end, run, indexes[row] as number, width);
+      end = putRun(page, end, run, numbers[row] as number, width);
       row += run;
       continue;
     }
     const first = row;
     do row += GROUP_VALUES;
-    while (row < to && runLength(indexes, row, to, row + GROUP_VALUES) < GROUP_VALUES);
-    end = putGroups(page, end, indexes, first, Math.min(row, to), width);
+    while (row < to && runLength(numbers, row, to, row + GROUP_VALUES) < GROUP_VALUES);
+    end = putGroups(page, end, numbers, first, Math.min(row, to), width);
   }
   return end;
 }

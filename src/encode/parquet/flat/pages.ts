@@ -79,7 +79,7 @@ export class PageWriter {
     const position = this.#body.length + MAGIC.length;
     this.#dataPageOffset ??= position;
     const header = struct({
-      [DATA_PAGE_HEADER.NUM_VALUES]: integer(WIRE.I32, summary.rows),
+      [DATA_PAGE_HEADER.NUM_VALUES]: integer(WIRE.I32, summary.values),
       [DATA_PAGE_HEADER.ENCODING]: integer(WIRE.I32, encoding),
       [DATA_PAGE_HEADER.DEFINITION_LEVELS]: integer(WIRE.I32, ENCODING.RLE),
       [DATA_PAGE_HEADER.REPETITION_LEVELS]: integer(WIRE.I32, ENCODING.RLE),

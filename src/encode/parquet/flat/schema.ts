@@ -1,15 +1,16 @@
 /** The schema of flat columns, to the byte as parquet-wasm writes it: files of either must go together. */
 import { type Field, type Schema, Type } from 'apache-arrow';
 import { FILE_META_DATA, SCHEMA_ELEMENT } from '../format.ts';
-import { binary, bool, integer, list, struct, type ThriftStruct, WIRE } from '../thrift.ts';
+import { binary, bool, fieldOf, integer, list, struct, type ThriftStruct, WIRE } from '../thrift.ts';
+import { LIST_GROUP, listFields } from './listColumn.ts';
 import { flatPhysicalType } from './values.ts';
 
 const VERSION = 1;
 const ROOT_NAME = 'arrow_schema';
-const REPETITION = { REQUIRED: 0, OPTIONAL: 1 } as const;
-const CONVERTED_TYPE = { UTF8: 0, DATE: 6, TIMESTAMP_MILLIS: 9 } as const;
+const REPETITION = { REQUIRED: 0, OPTIONAL: 1, REPEATED: 2 } as const;
+const CONVERTED_TYPE = { UTF8: 0, LIST: 3, DATE: 6, TIMESTAMP_MILLIS: 9 } as const;
 /** Field ids of the union LogicalType, of TimestampType and of the union TimeUnit. */
-const LOGICAL_TYPE = { STRING: 1, DATE: 6, TIMESTAMP: 8 } as const;
+const LOGICAL_TYPE = { STRING: 1, LIST: 3, DATE: 6, TIMESTAMP: 8 } as const;
 const TIMESTAMP = { IS_ADJUSTED_TO_UTC: 1, UNIT: 2 } as const;
 const MILLIS = 1;
 /** Field id of the union ColumnOrder: the order that the type defines. */
@@ -19,13 +20,14 @@ const TYPE_ORDER = 1;
 export function flatFooter(schema: Schema): ThriftStruct | undefined {
   const columns: ThriftStruct[] = [];
   for (const field of schema.fields) {
-    const physicalType = flatPhysicalType(field.type);
-    if (physicalType === undefined) return undefined;
-    columns.push(schemaElement(field, physicalType));
+    const elements = elementsOf(field);
+    if (!elements) return undefined;
+    columns.push(...elements);
   }
+  const leaves = columns.filter((element) => fieldOf(element, SCHEMA_ELEMENT.NUM_CHILDREN) === undefined);
   const root = struct({
     [SCHEMA_ELEMENT.NAME]: binary(Buffer.from(ROOT_NAME)),
-    [SCHEMA_ELEMENT.NUM_CHILDREN]: integer(WIRE.I32, columns.length),
+    [SCHEMA_ELEMENT.NUM_CHILDREN]: integer(WIRE.I32, schema.fields.length),
   });
   return struct({
     [FILE_META_DATA.VERSION]: integer(WIRE.I32, VERSION),
@@ -34,8 +36,39 @@ export function flatFooter(schema: Schema): ThriftStruct | undefined {
     [FILE_META_DATA.ROW_GROUPS]: list(WIRE.STRUCT, []),
     [FILE_META_DATA.COLUMN_ORDERS]: list(
       WIRE.STRUCT,
-      columns.map(() => struct({ [TYPE_ORDER]: struct({}) })),
+      leaves.map(() => struct({ [TYPE_ORDER]: struct({}) })),
     ),
+  });
+}
+
+/** The elements of a column, depth first. */
+function elementsOf(field: Field): ThriftStruct[] | undefined {
+  const physicalType = flatPhysicalType(field.type);
+  if (physicalType !== undefined) return [schemaElement(field, physicalType)];
+  const fields = listFields(field.type);
+  const element: Field | undefined = field.type.children?.[0];
+  if (!fields || !element) return undefined;
+  const list = struct({
+    [SCHEMA_ELEMENT.REPETITION]: integer(WIRE.I32, field.nullable ? REPETITION.OPTIONAL : REPETITION.REQUIRED),
+    [SCHEMA_ELEMENT.NAME]: binary(Buffer.from(field.name)),
+    [SCHEMA_ELEMENT.NUM_CHILDREN]: integer(WIRE.I32, 1),
+    [SCHEMA_ELEMENT.CONVERTED_TYPE]: integer(WIRE.I32, CONVERTED_TYPE.LIST),
+    [SCHEMA_ELEMENT.LOGICAL_TYPE]: struct({ [LOGICAL_TYPE.LIST]: struct({}) }),
+  });
+  const leaves = fields.flatMap((leaf) => elementsOf(leaf) ?? []);
+  return [
+    list,
+    group(LIST_GROUP, REPETITION.REPEATED, 1),
+    group(element.name, REPETITION.REQUIRED, leaves.length),
+    ...leaves,
+  ];
+}
+
+function group(name: string, repetition: number, children: number): ThriftStruct {
+  return struct({
+    [SCHEMA_ELEMENT.REPETITION]: integer(WIRE.I32, repetition),
+    [SCHEMA_ELEMENT.NAME]: binary(Buffer.from(name)),
+    [SCHEMA_ELEMENT.NUM_CHILDREN]: integer(WIRE.I32, children),
   });
 }
 

@@ -10,7 +10,7 @@ import { booleanBounds, DoubleBounds } from './numberBounds.ts';
 import { plainBytes, putPlainBytes, sliceBytes } from './plain.ts';
 
 /** Rows of a page, also where they take less than PAGE_BYTES. */
-const PAGE_ROWS = 65_536;
+export const PAGE_ROWS = 65_536;
 
 /** Bytes of values in a page; a single longer value has a page of its own. */
 const PAGE_BYTES = 1024 * 1024;
