@@ -48,7 +48,7 @@ const int64 = (values: readonly unknown[]) => ({
   data: BigInt64Array.from(values, (value) => (value ?? 0n) as bigint),
 });
 
-export const TYPES: readonly FlatType[] = [
+const DESCRIBED: readonly FlatType[] = [
   {
     name: 'text',
     type: new Utf8(),
@@ -182,6 +182,9 @@ export const TYPES: readonly FlatType[] = [
     compare: compareNumbers,
   },
 ];
+
+/** Named in reports of fast-check, which cannot print types of Arrow. */
+export const TYPES: readonly FlatType[] = DESCRIBED.map((type) => ({ ...type, [fc.toStringMethod]: () => type.name }));
 
 export function doubleText(value: unknown): string {
   return Object.is(value, -0) ? '-0' : String(value);

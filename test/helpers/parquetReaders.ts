@@ -24,18 +24,18 @@ export interface ReadColumn {
 /** A column, how it is compared, and the value as `ReadColumn` has it. */
 export type Filter = readonly [column: string, operator: '=' | '<' | '>' | 'null', value: string | null];
 
-/** Rows that match, found with what the file offers to find them, and without. */
+/** Rows that match, found with what the file offers to find them, and without; null where the file could not be read. */
 export interface Matches {
-  readonly pyarrow: number;
-  readonly pyarrowInMemory: number;
-  readonly datafusion: number;
-  readonly datafusionReadingAll: number;
+  readonly pyarrow: number | null;
+  readonly pyarrowInMemory: number | null;
+  readonly datafusion: number | null;
+  readonly datafusionReadingAll: number | null;
 }
 
 export interface ParquetReaders {
   /** Reads all values and checks every page against its CRC. @throws Error in pyarrow's words. */
   read(path: string, columns: readonly string[], values?: boolean): Promise<Record<string, ReadColumn>>;
-  /** For each filter. @throws Error in the reader's words. */
+  /** For each filter. */
   count(path: string, filters: readonly Filter[]): Promise<Matches[]>;
   close(): void;
 }

@@ -63,6 +63,9 @@ export const COLUMN_META_DATA = {
 } as const;
 
 export const STATISTICS = {
+  /** Of old readers; some writers still give them beside the others. */
+  OLD_MAX: 1,
+  OLD_MIN: 2,
   NULL_COUNT: 3,
   MAX_VALUE: 5,
   MIN_VALUE: 6,
