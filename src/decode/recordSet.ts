@@ -74,7 +74,7 @@ export class RecordSet {
     this.records = records;
     this.options = options;
     this.aborted = options.isolationLevel === 'read_committed' ? new AbortedTransactions(aborted) : null;
-    this.readAhead = new ReadAhead(records, (header) => this.inflate(header));
+    this.readAhead = new ReadAhead(records, options.endOffset, (header) => this.inflate(header));
     this.nextOffset = options.startOffset;
   }
 
