@@ -52,6 +52,8 @@ export interface TaskResult {
   readonly ok: true;
   readonly worker: number;
   readonly range: OffsetRange;
+  /** When its first fetch began, in milliseconds since 1970 by the clock that does not jump: the same in all threads. */
+  readonly startedAtMs: number;
   readonly segments: readonly Segment[];
   readonly folders: readonly FolderSegment[];
   /** What the task did not get to before its byte limit; null: nothing. */
@@ -119,6 +121,7 @@ export class FetchTaskRunner {
     const { topic, partition, startOffset, endOffset } = task.range;
     const bytesPerOffset = this.#bytesPerOffset;
     const reader = new KafkaRangeReader(this.#cluster, task.range, { fetch, failOnDataLoss, bytesPerOffset });
+    const startedAtMs = performance.timeOrigin + performance.now();
     const columns = this.#columns;
     const written: WrittenRows = { segments: [], folders: [] };
     const counts = { rows: 0, rowsWritten: 0, control: 0, aborted: 0, invalidUtf8: 0 };
@@ -177,6 +180,7 @@ export class FetchTaskRunner {
       ok: true,
       worker: this.#counters.worker,
       range: { ...task.range, endOffset: position },
+      startedAtMs,
       ...written,
       rest: isWhole ? null : { ...task.range, startOffset: position },
       ...counts,

@@ -3,7 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { cachedFolder, mustRun, runProgram, say } from './cache.ts';
 
-const KAFKA_VERSION = '4.1.1';
+export const KAFKA_VERSION = '4.1.1';
 const CONFLUENT_KAFKA_VERSION = '2.16.1';
 
 // slf4j-simple: without a binding the broker's own words, such as "Address already in use", would be lost.
