@@ -103,7 +103,7 @@ export const MUTANTS: readonly Mutant[] = [
   withRuns('setAside', 'STREAM', ['load', 'discard']),
   withRuns('putBack', 'FILE', ['load', 'discard']),
   withRuns('putBack', 'STREAM', ['load', 'discard']),
-  withRuns('oneVerdict', 'STREAM', ['load', 'discard', 'load']),
+  withRuns('oneVerdict', 'STREAM', ['discard', 'load'], { killed: 'load' }),
   withRuns('nextBeforeLook', 'FILE', ['gapLoad', 'discard']),
   withRuns('manifestGoes', 'FILE', ['gapLoad', 'discard']),
   withRuns('manifestLast', 'FILE', ['discard', 'recover'], { killed: 'gapLoad' }),
