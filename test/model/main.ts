@@ -93,8 +93,9 @@ const triples = TRIPLES.flatMap((commands) =>
 );
 const slow = rulesOf('FILE', { target: 'folder', writeMode: 'Append' }, { atomicListing: false });
 const last: Exploration = { rules: slow, commands: ['load', 'load'], order: 'rising', hands: 0, killed: null };
-for (const [index, exploration] of [...triples, last].entries()) {
-  const share = (endsAtMs - Date.now()) / (triples.length + 1 - index);
+const chosen = [...triples, last].filter((exploration) => labelOfExploration(exploration).includes(values.only));
+for (const [index, exploration] of chosen.entries()) {
+  const share = (endsAtMs - Date.now()) / (chosen.length - index);
   exploreAndReport(exploration, Date.now() + Math.max(0, share));
 }
 const minutes = ((Date.now() - began) / 60_000).toFixed(1);
