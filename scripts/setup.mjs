@@ -18,8 +18,9 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { dirname, join, relative } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { buildAssembly } from './buildAssembly.mjs';
 import { acquireLock } from './setupLock.mjs';
 import { compilerProblem, nodeHeadersFolder, nodeProblem, optionalHeaderNotes } from './toolchain.mjs';
 
@@ -31,6 +32,8 @@ const BUILD_STAMP = join(DIST, '.build.json');
 const SOURCE_FOLDERS = ['src', 'workers', 'bench'];
 /** Outside node_modules, which `npm ci` deletes. */
 const WORK_FOLDER = join(ROOT, '.setup');
+/** Endings of what compilers write for a source. */
+const OUTPUT = /\.(js|js\.map|d\.ts|wasm)$/;
 const SAY_EVERY_MS = 15_000;
 
 export class SetupError extends Error {}
@@ -56,7 +59,7 @@ export async function setUp() {
     const missing = dependencyReason();
     if (missing !== null) await installDependencies(missing, lock);
     const stale = buildReason();
-    if (stale !== null) build(stale);
+    if (stale !== null) await build(stale);
   } finally {
     process.removeListener('exit', onExit);
     lock.release();
@@ -190,17 +193,25 @@ function buildReason() {
 
 function buildStamp() {
   return JSON.stringify({
-    sources: hashOf([...sources(), join(ROOT, 'tsconfig.json'), join(ROOT, 'package-lock.json')]),
+    sources: hashOf([
+      ...sources(),
+      join(ROOT, 'scripts', 'buildAssembly.mjs'),
+      join(ROOT, 'tsconfig.json'),
+      join(ROOT, 'package-lock.json'),
+    ]),
   });
 }
 
-function build(reason) {
+async function build(reason) {
   console.log(`Set-up: ${reason}: compiling TypeScript.`);
   const stamp = buildStamp();
   rmSync(BUILD_STAMP, { force: true });
   const compiler = join(MODULES, 'typescript', 'bin', 'tsc');
   const result = spawnSync(process.execPath, [compiler, '-p', 'tsconfig.json'], { cwd: ROOT, encoding: 'utf8' });
   if (result.status !== 0) throw new SetupError(`the TypeScript build failed:\n${result.stdout}${result.stderr}`);
+  await buildAssembly().catch((error) => {
+    throw new SetupError(`the WebAssembly build failed:\n${error.message}`);
+  });
   removeOrphans();
   mkdirSync(DIST, { recursive: true });
   writeFileSync(BUILD_STAMP, stamp);
@@ -208,10 +219,10 @@ function build(reason) {
 
 /** Output whose source was deleted or renamed would still be found by an import. */
 function removeOrphans() {
-  const wanted = new Set(sources().map((path) => outputOf(path).replace(/\.js$/, '')));
+  const wanted = new Set(sources().map((path) => outputOf(path).replace(OUTPUT, '')));
   for (const folder of SOURCE_FOLDERS) {
     for (const path of filesBelow(join(DIST, folder))) {
-      if (!wanted.has(path.replace(/\.(js|js\.map|d\.ts)$/, ''))) rmSync(path);
+      if (!wanted.has(path.replace(OUTPUT, ''))) rmSync(path);
     }
   }
 }
@@ -220,8 +231,11 @@ function sources() {
   return SOURCE_FOLDERS.flatMap((folder) => filesBelow(join(ROOT, folder))).filter((path) => path.endsWith('.ts'));
 }
 
+/** Of a folder `assembly` only the entry has an output: a module of all. */
 function outputOf(source) {
-  return join(DIST, relative(ROOT, source).replace(/\.ts$/, '.js'));
+  const isAssembly = basename(dirname(source)) === 'assembly';
+  const path = isAssembly ? join(dirname(source), 'index.wasm') : source.replace(/\.ts$/, '.js');
+  return join(DIST, relative(ROOT, path));
 }
 
 /** Sorted, so that a hash over them is stable; empty for a folder that is not there. */

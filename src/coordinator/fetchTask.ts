@@ -6,6 +6,7 @@ import type { ConnectionSettings, FetchSettings, TopicSource } from '../config/j
 import type { PartitionColumn } from '../config/partitionBy.ts';
 import type { OutputFormat } from '../config/writerOptions.ts';
 import { MessageColumns } from '../decode/columns.ts';
+import { DecodeKernel } from '../decode/kernel.ts';
 import { RecordSet } from '../decode/recordSet.ts';
 import type { BatchEncoder } from '../encode/encoder.ts';
 import { loadFileFormat } from '../encode/fileFormat.ts';
@@ -81,6 +82,7 @@ export class FetchTaskRunner {
   readonly #settings: WorkerSettings;
   readonly #cluster: Cluster;
   readonly #columns: MessageColumns;
+  readonly #kernel = new DecodeKernel();
   readonly #transform: RowTransform;
   #encoder: BatchEncoder | undefined;
   #folders: FolderEncoder | undefined;
@@ -143,6 +145,7 @@ export class FetchTaskRunner {
         isolationLevel: fetch.isolationLevel,
         checkCrcs: fetch.checkCrcs,
         maxBatchBytes: fetch.maxBatchBytes,
+        kernel: this.#kernel,
       });
       for (let size = await set.peek(); size !== null; size = await set.peek()) {
         const isFull = columns.rawBytes + size.bytes > rowGroupBytes || columns.rows + size.rows > rowGroupRows;

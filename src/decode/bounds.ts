@@ -1,20 +1,15 @@
 /**
- * Upper bounds of what a compressed section inflates to, from its frame and block headers alone: neither lz4-napi nor
- * @mongodb-js/zstd can be told to stop at a size, so a batch must be refused before it reaches them.
+ * Upper bounds of what a compressed section inflates to, from its frame and block headers alone: @mongodb-js/zstd
+ * cannot be told to stop at a size, so a batch must be refused before it reaches them.
  *
  * Each function returns a bound in bytes, or throws a `RangeError` whose message names the header that cannot be.
  */
 
-const LZ4_MAGIC = 0x184d2204;
 const ZSTD_MAGIC = 0xfd2fb528;
 /** Both formats reserve 0x184D2A50 to 0x184D2A5F for frames that hold no data. */
 const SKIPPABLE_MAGIC = 0x184d2a50;
 const SKIPPABLE_MASK = 0xfffffff0;
 
-/** LZ4 block maximum sizes by the code in the frame descriptor (LZ4 Frame Format, "BD byte"); codes 0 to 3 are reserved. */
-const LZ4_BLOCK_BYTES = [0, 0, 0, 0, 65536, 262144, 1048576, 4194304];
-/** An LZ4 match grows by at most 255 bytes with each byte of its length (LZ4 Block Format). */
-const LZ4_MAX_RATIO = 255;
 /** Block_Maximum_Size of Zstandard (RFC 8878, section 3.1.1.2.4). */
 const ZSTD_BLOCK_BYTES = 128 * 1024;
 
@@ -25,22 +20,22 @@ export interface Frame {
   readonly maxBytes: number;
 }
 
-/** The data frames of an LZ4 section, in order; `lz4-napi` inflates one frame a call and ignores what follows it. */
-export function lz4Frames(section: Buffer): Frame[] {
-  return frames(section, 'LZ4', lz4Frame);
-}
-
 /**
  * The data frames of a Zstandard section, in order; Node inflates one frame a call. Java writes frames without a content
  * size, and where there is one a streaming decoder checks it only at the end: the blocks decide, and a size claimed
  * beyond them counts as well.
  */
 export function zstdFrames(section: Buffer): Frame[] {
-  return frames(section, 'zstd', zstdFrame);
+  return dataFrames(section, 'zstd', zstdFrame);
 }
 
-function frames(section: Buffer, format: string, frameAt: (section: Buffer, start: number) => Frame): Frame[] {
-  const found: Frame[] = [];
+/** The frames of a section that hold data; both LZ4 and Zstandard allow others between them. */
+export function dataFrames<Found extends Frame>(
+  section: Buffer,
+  format: string,
+  frameAt: (section: Buffer, start: number) => Found,
+): Found[] {
+  const found: Found[] = [];
   let position = 0;
   while (position < section.length) {
     const skipped = skippableEnd(section, position);
@@ -54,36 +49,6 @@ function frames(section: Buffer, format: string, frameAt: (section: Buffer, star
   }
   if (found.length === 0) throw new RangeError(`there is no ${format} frame`);
   return found;
-}
-
-function lz4Frame(section: Buffer, start: number): Frame {
-  need(section, start, 7, 'the LZ4 frame header');
-  const magic = section.readUInt32LE(start);
-  if (magic !== LZ4_MAGIC) throw new RangeError(`the LZ4 frame begins with 0x${magic.toString(16)}`);
-  const flags = section.readUInt8(start + 4);
-  const version = flags >>> 6;
-  if (version !== 1) throw new RangeError(`the LZ4 frame has version ${version}`);
-  if ((flags & 0x01) !== 0) throw new RangeError('the LZ4 frame needs a dictionary');
-  const blockChecksumBytes = (flags & 0x10) !== 0 ? 4 : 0;
-  const contentSizeBytes = (flags & 0x08) !== 0 ? 8 : 0;
-  const contentChecksumBytes = (flags & 0x04) !== 0 ? 4 : 0;
-  const blockBytes = LZ4_BLOCK_BYTES[(section.readUInt8(start + 5) >>> 4) & 0x07] as number;
-  if (blockBytes === 0) throw new RangeError('the LZ4 frame has a reserved block size');
-  let maxBytes = 0;
-  let position = start + 7 + contentSizeBytes;
-  for (;;) {
-    need(section, position, 4, 'an LZ4 block size');
-    const word = section.readUInt32LE(position);
-    position += 4;
-    if (word === 0) break;
-    const size = word & 0x7fffffff;
-    const stored = word >>> 31 === 1;
-    if (size > blockBytes) throw new RangeError(`an LZ4 block has ${size} bytes, and the frame allows ${blockBytes}`);
-    maxBytes += stored ? size : Math.min(blockBytes, size * LZ4_MAX_RATIO);
-    position += size + blockChecksumBytes;
-  }
-  need(section, position, contentChecksumBytes, 'the LZ4 content checksum');
-  return { start, end: position + contentChecksumBytes, maxBytes };
 }
 
 function zstdFrame(section: Buffer, start: number): Frame {
@@ -156,7 +121,7 @@ function skippableEnd(section: Buffer, position: number): number {
   return position + 8 + size;
 }
 
-function need(section: Buffer, position: number, bytes: number, what: string): void {
+export function need(section: Buffer, position: number, bytes: number, what: string): void {
   if (position + bytes > section.length) {
     throw new RangeError(`${what} ends at byte ${position + bytes} of ${section.length}`);
   }

@@ -1,13 +1,15 @@
 import { setImmediate } from 'node:timers/promises';
 import zlib from 'node:zlib';
-import { decompressFrameSync } from 'lz4-napi';
 import snappy from 'snappy';
 import { messageOf, OffloadError } from '../errors.ts';
-import { type Frame, lz4Frames, snappyBound, zstdFrames } from './bounds.ts';
+import { type Frame, snappyBound, zstdFrames } from './bounds.ts';
 import { type BatchPlace, batchCorrupt, batchTooLarge } from './errors.ts';
+import type { DecodeKernel } from './kernel.ts';
+import { lz4Frames } from './lz4Frames.ts';
 
 /** Codecs by the number in the attributes of a record batch. */
 const CODEC_NAMES = ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const;
+const LZ4 = CODEC_NAMES.indexOf('lz4');
 
 /** Java frames Snappy as the xerial stream does: this mark, two versions, then blocks with their lengths in front. */
 const XERIAL_MARK = Buffer.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0x00]);
@@ -29,11 +31,18 @@ const zstdDecompressSync = (zlib as unknown as { zstdDecompressSync?: SyncInflat
  *
  * @param codec Number from the attributes of the batch.
  * @param maxBytes Limit of the inflated section.
+ * @param kernel Holds what it inflates, which is LZ4, until it is used again.
  * @returns The records, as a view of `section` where they are not compressed; a promise for zstd on a Node without it, and
  *   now and then for the others, so that memory is given back.
  * @throws OffloadError BATCH_TOO_LARGE, BATCH_CORRUPT, or FORMAT_UNSUPPORTED for a codec that Kafka does not define.
  */
-export function inflate(codec: number, section: Buffer, maxBytes: number, place: BatchPlace): Buffer | Promise<Buffer> {
+export function inflate(
+  codec: number,
+  section: Buffer,
+  maxBytes: number,
+  place: BatchPlace,
+  kernel: DecodeKernel,
+): Buffer | Promise<Buffer> {
   const name = CODEC_NAMES[codec];
   if (name === undefined) {
     throw new OffloadError(
@@ -56,12 +65,14 @@ export function inflate(codec: number, section: Buffer, maxBytes: number, place:
     if (inflatedBytes > maxBytes) throw batchTooLarge(place, name, section.length, inflatedBytes, maxBytes);
   };
   try {
-    const inflated = inflateBy[name](section, maxBytes, allow);
+    const inflated = inflateBy[name](section, maxBytes, allow, kernel);
     return inflated instanceof Promise
       ? inflated.catch((error: unknown) => {
           throw failed(error);
         })
-      : released(inflated, section);
+      : codec === LZ4
+        ? inflated
+        : released(inflated, section);
   } catch (error) {
     throw failed(error);
   }
@@ -76,7 +87,7 @@ let unreleasedBytes = 0;
 
 /**
  * Lets the event loop turn once in a while. The buffers of the native codecs are freed there and nowhere else, however often
- * the garbage collector runs: a loop over batches that are all at hand kept every byte it inflated (lz4: 1.1 GB after 800 MB).
+ * the garbage collector runs: a loop over batches that are all at hand kept every byte it inflated (1.1 GB after 800 MB).
  */
 function released(inflated: Buffer, section: Buffer): Buffer | Promise<Buffer> {
   if (inflated === section) return inflated;
@@ -87,7 +98,12 @@ function released(inflated: Buffer, section: Buffer): Buffer | Promise<Buffer> {
 }
 
 /** `allow` throws if its argument is beyond the limit; it is called before anything of that size is allocated. */
-type Inflate = (section: Buffer, maxBytes: number, allow: (bytes: number) => void) => Buffer | Promise<Buffer>;
+type Inflate = (
+  section: Buffer,
+  maxBytes: number,
+  allow: (bytes: number) => void,
+  kernel: DecodeKernel,
+) => Buffer | Promise<Buffer>;
 
 const inflateBy: Record<(typeof CODEC_NAMES)[number], Inflate> = {
   none(section, _maxBytes, allow) {
@@ -96,10 +112,10 @@ const inflateBy: Record<(typeof CODEC_NAMES)[number], Inflate> = {
   },
   gzip: inflateGzip,
   snappy: inflateSnappy,
-  lz4(section, _maxBytes, allow) {
+  lz4(section, _maxBytes, allow, kernel) {
     const frames = lz4Frames(section);
     allow(sumOf(frames));
-    return join(frames.map((frame) => decompressFrameSync(section.subarray(frame.start, frame.end))));
+    return kernel.inflateLz4(section, frames);
   },
   zstd(section, maxBytes, allow) {
     const frames = zstdFrames(section);

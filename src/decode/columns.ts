@@ -62,6 +62,24 @@ export class BinaryColumn {
     return this.data;
   }
 
+  /**
+   * Adds rows, for which there must be room.
+   *
+   * @param data Their bytes, one behind the other.
+   * @param ends Where each ends, counted from the first byte of the column.
+   * @param nulls A byte a row, 1 = null; null: none is.
+   */
+  append(data: Uint8Array, ends: Int32Array, nulls: Uint8Array | null, nullCount: number): void {
+    const used = this.bytes;
+    if (data.length > 0) this.reserveBytes(used, used + data.length).set(data, used);
+    this.offsets.set(ends, this.rows + 1);
+    if (nulls !== null) {
+      for (let row = 0; row < nulls.length; row++) if (nulls[row] === 1) this.setNull(this.rows + row);
+      this.nullCount += nullCount;
+    }
+    this.rows += ends.length;
+  }
+
   /** Marks `row` as null in the bitmap; the caller counts it. */
   setNull(row: number): void {
     this.validity[row >>> 3] = (this.validity[row >>> 3] as number) & ~(1 << (row & 7));

@@ -3,9 +3,9 @@ import { type BatchHeader, checkCrc, readBatchHeader } from './batchHeader.ts';
 import { inflate } from './codecs.ts';
 import type { MessageColumns } from './columns.ts';
 import { type BatchPlace, batchCorrupt } from './errors.ts';
+import { DecodeKernel } from './kernel.ts';
 import { ReadAhead } from './readAhead.ts';
 import { MalformedRecords } from './recordChecks.ts';
-import { decodeRecords } from './records.ts';
 import { countRecords, isAbortMarker } from './recordWalk.ts';
 
 export interface DecodeOptions {
@@ -19,6 +19,8 @@ export interface DecodeOptions {
   readonly checkCrcs: boolean;
   /** Upper bound of one inflated batch, in bytes. */
   readonly maxBatchBytes: number;
+  /** Memory to work in, which one set uses after the other; left out: its own. */
+  readonly kernel?: DecodeKernel;
 }
 
 /** What the next batch with rows adds at most. */
@@ -62,6 +64,7 @@ export class RecordSet {
   /** Null under `read_uncommitted`. */
   private readonly aborted: AbortedTransactions | null;
   private readonly readAhead: ReadAhead;
+  private readonly kernel: DecodeKernel;
   private position = 0;
   private loaded: LoadedBatch | null = null;
   private loading: Promise<BatchSize | null> | null = null;
@@ -73,6 +76,7 @@ export class RecordSet {
   constructor(records: Buffer, aborted: readonly AbortedTransaction[], options: DecodeOptions) {
     this.records = records;
     this.options = options;
+    this.kernel = options.kernel ?? new DecodeKernel();
     this.aborted = options.isolationLevel === 'read_committed' ? new AbortedTransactions(aborted) : null;
     this.readAhead = new ReadAhead(records, (header) => this.inflate(header));
     this.nextOffset = options.startOffset;
@@ -155,7 +159,7 @@ export class RecordSet {
 
   private inflate(header: BatchHeader): Buffer | Promise<Buffer> {
     const section = this.records.subarray(header.recordsStart, header.end);
-    return inflate(header.codec, section, this.options.maxBatchBytes, this.placeOf(header));
+    return inflate(header.codec, section, this.options.maxBatchBytes, this.placeOf(header), this.kernel);
   }
 
   /** Keeps a batch with rows for `next()`; takes from any other what it says, and steps over it. */
@@ -174,7 +178,7 @@ export class RecordSet {
   private decodeLoaded(into: MessageColumns): boolean {
     if (this.loaded === null) return false;
     const { header, section } = this.loaded;
-    this.reporting(header, () => decodeRecords(section, header, this.wanted(), into));
+    this.reporting(header, () => this.kernel.decode(section, header, this.wanted(), into));
     this.loaded = null;
     this.advance(header);
     return true;

@@ -5,6 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FetchSettings } from '../config/job.ts';
 import { type BinaryColumn, MessageColumns, wordsToNumber } from '../decode/columns.ts';
+import { DecodeKernel } from '../decode/kernel.ts';
 import { RecordSet } from '../decode/recordSet.ts';
 import { OffloadError } from '../errors.ts';
 import { brokerError } from './brokerErrors.ts';
@@ -83,6 +84,8 @@ async function readPartition(
   const { deadlineMs } = cluster.settings;
   const found: TopicRecord[] = [];
   const columns = new MessageColumns(['key', 'value', 'timestamp']);
+  // Of its own: partitions are read side by side.
+  const kernel = new DecodeKernel();
   let position = range.startOffset;
   let emptyAnswers = 0;
   let throttledSinceMs: number | null = null;
@@ -114,6 +117,7 @@ async function readPartition(
       isolationLevel: FETCH.isolationLevel,
       checkCrcs: FETCH.checkCrcs,
       maxBatchBytes: FETCH.maxBatchBytes,
+      kernel,
     });
     for (let size = await set.peek(); size !== null; size = await set.peek()) {
       await set.next(columns);

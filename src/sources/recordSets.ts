@@ -1,5 +1,6 @@
 /** A range as cursors over the answers of the broker, in the calling thread: for looking at messages, not for moving them. */
 import type { TopicSource } from '../config/job.ts';
+import { DecodeKernel } from '../decode/kernel.ts';
 import { RecordSet } from '../decode/recordSet.ts';
 import type { Cluster } from '../kafka/cluster.ts';
 import type { OffsetRange } from '../tasks.ts';
@@ -22,10 +23,11 @@ export async function* readRecordSets(
   const fetch = { ...kafka.fetch, maxBytes: Math.min(kafka.fetch.maxBytes, mostBytes) };
   const { isolationLevel, checkCrcs, maxBatchBytes } = fetch;
   const { topic, partition, endOffset } = range;
+  const kernel = new DecodeKernel();
   const reader = new KafkaRangeReader(cluster, range, { fetch, failOnDataLoss });
   for (let fetched = await reader.next(); fetched !== null; fetched = await reader.next()) {
     const { records, aborted, startOffset } = fetched;
-    const place = { topic, partition, startOffset, endOffset, isolationLevel, checkCrcs, maxBatchBytes };
+    const place = { topic, partition, startOffset, endOffset, isolationLevel, checkCrcs, maxBatchBytes, kernel };
     yield new RecordSet(records, aborted, place);
   }
 }

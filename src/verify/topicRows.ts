@@ -1,6 +1,7 @@
 /** `--deep` with `--config`: the messages that the topic still holds, looked up among the rows of the files. */
 import type { FetchSettings } from '../config/job.ts';
 import { MessageColumns } from '../decode/columns.ts';
+import { DecodeKernel } from '../decode/kernel.ts';
 import { RecordSet } from '../decode/recordSet.ts';
 import type { Cluster } from '../kafka/cluster.ts';
 import { EARLIEST_TIMESTAMP } from '../kafka/protocol.ts';
@@ -66,12 +67,13 @@ async function readOffsets(
 ): Promise<number> {
   const reader = new KafkaRangeReader(cluster, range, { fetch, failOnDataLoss: false });
   const columns = new MessageColumns(['offset']);
+  const kernel = new DecodeKernel();
   let messages = 0;
   for (let fetched = await reader.next(); fetched !== null; fetched = await reader.next()) {
     const { isolationLevel, checkCrcs, maxBatchBytes } = fetch;
     const { topic, partition, endOffset } = range;
     const { startOffset } = fetched;
-    const about = { topic, partition, startOffset, endOffset, isolationLevel, checkCrcs, maxBatchBytes };
+    const about = { topic, partition, startOffset, endOffset, isolationLevel, checkCrcs, maxBatchBytes, kernel };
     const set = new RecordSet(fetched.records, fetched.aborted, about);
     while ((await set.peek()) !== null) {
       columns.clear();

@@ -1,5 +1,6 @@
 /** The records of one source partition, as chunks in offset order. */
 import type { MessageColumns } from '../../decode/columns.ts';
+import { DecodeKernel } from '../../decode/kernel.ts';
 import { RecordSet } from '../../decode/recordSet.ts';
 import type { Cluster } from '../../kafka/cluster.ts';
 import { KafkaRangeReader } from '../../sources/kafkaRange.ts';
@@ -47,6 +48,7 @@ export async function sendTopicUnit({ range }: TopicUnit, context: TopicUnitCont
     if (batch.numRows > 0) await sender.send(encoded, batch.numRows, position);
   };
 
+  const kernel = new DecodeKernel();
   for (;;) {
     const fetched = await reader.next();
     if (fetched === null) break;
@@ -58,6 +60,7 @@ export async function sendTopicUnit({ range }: TopicUnit, context: TopicUnitCont
       isolationLevel: fetch.isolationLevel,
       checkCrcs: fetch.checkCrcs,
       maxBatchBytes: fetch.maxBatchBytes,
+      kernel,
     });
     for (let size = await set.peek(); size !== null; size = await set.peek()) {
       const isFull = columns.rawBytes + size.bytes > limits.chunkBytes || columns.rows + size.rows > limits.chunkRows;

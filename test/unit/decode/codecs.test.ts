@@ -1,10 +1,13 @@
+import { randomBytes } from 'node:crypto';
 import zlib from 'node:zlib';
 import { compress as zstdCompress } from '@mongodb-js/zstd';
 import { compressFrameSync } from 'lz4-napi';
 import snappy from 'snappy';
 import { describe, expect, it } from 'vitest';
-import { type Frame, lz4Frames, snappyBound, zstdFrames } from '../../../src/decode/bounds.ts';
-import { inflate } from '../../../src/decode/codecs.ts';
+import { type Frame, snappyBound, zstdFrames } from '../../../src/decode/bounds.ts';
+import { inflate as inflateIn } from '../../../src/decode/codecs.ts';
+import { DecodeKernel } from '../../../src/decode/kernel.ts';
+import { lz4Frames } from '../../../src/decode/lz4Frames.ts';
 import { xerial } from './batchWriter.ts';
 
 const PLACE = { topic: 'orders', partition: 3, offset: 1200 };
@@ -15,8 +18,26 @@ const ZSTD = 4;
 const MIB = 1024 * 1024;
 const TEXT = Buffer.from('{"id":1,"name":"something that repeats"}'.repeat(5000));
 
+const inflate = (codec: number, section: Buffer, maxBytes: number) =>
+  inflateIn(codec, section, maxBytes, PLACE, new DecodeKernel());
+
 /** 32 MiB of zeros, which every codec makes small. */
 const ZEROS = Buffer.alloc(32 * MIB);
+
+const block = (data: Buffer): Buffer => {
+  const length = Buffer.alloc(4);
+  length.writeUInt32LE(data.length);
+  return Buffer.concat([length, data]);
+};
+
+function orRangeError(work: () => number): number | RangeError {
+  try {
+    return work();
+  } catch (error) {
+    expect(error).toBeInstanceOf(RangeError);
+    return error as RangeError;
+  }
+}
 
 const boundOf = (frames: readonly Frame[]) => frames.reduce((sum, frame) => sum + frame.maxBytes, 0);
 
@@ -30,7 +51,7 @@ describe('sections that would inflate beyond the limit', () => {
   ])('are refused in %s before they are inflated', async (name, codec, compress, inflatedBytes) => {
     const section = await compress();
     const before = process.memoryUsage.rss();
-    expect(() => inflate(codec, section, MIB, PLACE)).toThrow(
+    expect(() => inflate(codec, section, MIB)).toThrow(
       expect.objectContaining({
         code: 'BATCH_TOO_LARGE',
         message:
@@ -43,18 +64,18 @@ describe('sections that would inflate beyond the limit', () => {
   });
 
   it('are refused where they are not compressed at all', () => {
-    expect(() => inflate(0, Buffer.alloc(11), 10, PLACE)).toThrow(expect.objectContaining({ code: 'BATCH_TOO_LARGE' }));
+    expect(() => inflate(0, Buffer.alloc(11), 10)).toThrow(expect.objectContaining({ code: 'BATCH_TOO_LARGE' }));
   });
 
   it('are refused where many gzip members add up', () => {
     const member = zlib.gzipSync(Buffer.alloc(MIB / 2));
     const section = Buffer.concat([member, member, member]);
-    expect(() => inflate(GZIP, section, MIB, PLACE)).toThrow(expect.objectContaining({ code: 'BATCH_TOO_LARGE' }));
+    expect(() => inflate(GZIP, section, MIB)).toThrow(expect.objectContaining({ code: 'BATCH_TOO_LARGE' }));
   });
 
   it('are refused for a Snappy length that the block does not hold', () => {
     const section = Buffer.from([0xff, 0xff, 0xff, 0xff, 0x0f, 0x00]);
-    expect(() => inflate(SNAPPY, section, MIB, PLACE)).toThrow(
+    expect(() => inflate(SNAPPY, section, MIB)).toThrow(
       expect.objectContaining({
         code: 'BATCH_TOO_LARGE',
         context: expect.objectContaining({ inflatedBytes: 2 ** 32 - 1 }),
@@ -72,13 +93,13 @@ describe('sections that would inflate beyond the limit', () => {
       }),
     ]);
     expect(boundOf(zstdFrames(frame))).toBe(100 * 128 * 1024);
-    expect(() => inflate(ZSTD, frame, MIB, PLACE)).toThrow(expect.objectContaining({ code: 'BATCH_TOO_LARGE' }));
+    expect(() => inflate(ZSTD, frame, MIB)).toThrow(expect.objectContaining({ code: 'BATCH_TOO_LARGE' }));
   });
 
   it('are refused for a zstd content size beyond it', () => {
     // Single segment, content size of 8 bytes: 2^40; one stored block of one byte.
     const frame = Buffer.from('28b52ffde000000000000100000900002a', 'hex');
-    expect(() => inflate(ZSTD, frame, MIB, PLACE)).toThrow(
+    expect(() => inflate(ZSTD, frame, MIB)).toThrow(
       expect.objectContaining({ context: expect.objectContaining({ inflatedBytes: 2 ** 40 }) }),
     );
   });
@@ -107,17 +128,60 @@ describe('sections within the limit', () => {
       async () => Buffer.concat([await zstdCompress(parts[0]), await zstdCompress(parts[1])]),
     ],
   ])('inflate from %s', async (_name, codec, compress) => {
-    expect((await inflate(codec, await compress(), 4 * MIB, PLACE)).equals(TEXT)).toBe(true);
+    expect((await inflate(codec, await compress(), 4 * MIB)).equals(TEXT)).toBe(true);
+  });
+
+  it('inflate from lz4 whose blocks build on one another', () => {
+    const lz4 = Buffer.concat([
+      Buffer.from('04224d184040c0', 'hex'),
+      // Twelve literals; then a match of 24 bytes, 12 bytes back, with which the next block begins, and five literals.
+      block(Buffer.concat([Buffer.from([0xc0]), Buffer.from('abcdefghijkl')])),
+      block(Buffer.concat([Buffer.from([0x0f, 12, 0, 5, 0x50]), Buffer.from('vwxyz')])),
+      Buffer.alloc(4),
+    ]);
+    expect(String(inflate(LZ4, lz4, MIB))).toBe(`${'abcdefghijkl'.repeat(3)}vwxyz`);
+    const independent = Buffer.from(lz4);
+    independent.writeUInt8(0x60, 4);
+    expect(() => inflate(LZ4, independent, MIB)).toThrow(/the LZ4 block at byte 28 is malformed/);
+  });
+
+  it.each([
+    [
+      'matches that overlap what they copy, at every distance',
+      (at: number) => Buffer.alloc(300, String(at).repeat(at)),
+    ],
+    ['literals of every length', (at: number) => randomBytes(at * 7)],
+    ['blocks that do not get smaller', (at: number) => randomBytes(65_000 + at * 100)],
+  ])('inflate from lz4 with %s', (_what, dataOf) => {
+    const kernel = new DecodeKernel();
+    for (let at = 1; at <= 64; at++) {
+      const data = dataOf(at);
+      const section = compressFrameSync(data);
+      expect(kernel.inflateLz4(section, lz4Frames(section)).equals(data), `${data.length} bytes`).toBe(true);
+    }
+  });
+
+  it('are refused or something else when they are damaged, and never more than the frame allows', () => {
+    const kernel = new DecodeKernel();
+    const section = compressFrameSync(TEXT.subarray(0, 3000));
+    for (let at = 7; at < section.length; at++) {
+      for (const bit of [0x01, 0x10, 0x80, 0xff]) {
+        const damaged = Buffer.from(section);
+        damaged.writeUInt8((section[at] as number) ^ bit, at);
+        const inflated = orRangeError(() => kernel.inflateLz4(damaged, lz4Frames(damaged)).length);
+        if (typeof inflated === 'number') expect(inflated).toBeLessThanOrEqual(boundOf(lz4Frames(damaged)));
+      }
+    }
   });
 
   it('come as they are where they are not compressed', () => {
-    expect(inflate(0, TEXT, TEXT.length, PLACE)).toBe(TEXT);
+    expect(inflate(0, TEXT, TEXT.length)).toBe(TEXT);
   });
 });
 
 it('gives the event loop a turn every few megabytes, without which native buffers are never freed', async () => {
-  const section = compressFrameSync(Buffer.alloc(MIB));
-  const answers = Array.from({ length: 16 }, () => inflate(LZ4, section, 4 * MIB, PLACE));
+  const section = snappy.compressSync(Buffer.alloc(MIB));
+  const answers = Array.from({ length: 16 }, () => inflate(SNAPPY, section, 4 * MIB));
   expect(answers.filter((answer) => answer instanceof Promise)).toHaveLength(4);
   expect((await Promise.all(answers)).every((inflated) => inflated.length === MIB)).toBe(true);
 });

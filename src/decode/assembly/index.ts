@@ -1,0 +1,2 @@
+export { inflateLz4Block } from './lz4';
+export { decodeRecords } from './records';
