@@ -64,7 +64,8 @@ async function watch({ folder, context }: FileProgress, name: StateName): Promis
 
 /**
  * Removes what older runs left: staging that `fenced`, `done` and `temp` name, then those names. The highest `done`
- * stays. A run asleep before its `temp` got its name `run` finds it gone, or its staging folder, and ends.
+ * stays. A `temp` that was to be `run` becomes `fenced` first: its run may be asleep, and finds it gone when it wakes.
+ * If the run was faster it may prepare, also while this one sleeps and is fenced itself: then its staging stays.
  *
  * @param names As `settle` gave them.
  */
@@ -76,11 +77,13 @@ export async function clean(progress: FileProgress, names: readonly StateName[])
     if (compareNames(name, progress.mine('run')) >= 0) continue;
     if (name.kind === 'fenced' || name.kind === 'temp') {
       const owner = await folder.readFirstOwner(name);
+      const fenced: StateName = { ...name, kind: 'fenced' };
+      if (owner && name.kind === 'temp' && !(await folder.rename(name, fenced))) continue;
       // A fenced run may be one that was given back.
       if (owner && name.kind === 'fenced') await removeManifest(fs, { ...owner, config });
       if (owner && !(await removeStaging(context, owner.stagingPath, owner.run))) continue;
       await step('open.stagingRemoved');
-      await folder.remove(name);
+      await folder.remove(owner ? fenced : name);
       await step('open.nameRemoved');
     } else if (name.kind === 'done') {
       const record = await folder.readIntent(name);

@@ -99,6 +99,7 @@ export const MUTANTS: readonly Mutant[] = [
   withRuns('ownNext', 'FILE', ['load', 'load'], { hands: 1 }),
   withRuns('mergeByHand', 'FILE', ['load', 'load'], { hands: 1 }),
   withRuns('doneRemoves', 'FILE', ['load', 'load']),
+  withRuns('claimRecord', 'FILE', ['gapLoad', 'recover', 'recover'], { maxHighWatermark: 1 }),
   withRuns('setAside', 'FILE', ['load', 'discard']),
   withRuns('setAside', 'STREAM', ['load', 'discard']),
   withRuns('putBack', 'FILE', ['load', 'discard']),

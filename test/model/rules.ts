@@ -11,6 +11,7 @@ export const CORRECTIONS = {
   ownNext: 'an intent is taken over by renaming it, with a next of the own number',
   mergeByHand: 'the next of a recovery is merged with what was set by hand',
   doneRemoves: 'staging is removed only by the run whose rename to done succeeded',
+  claimRecord: 'a record that is not yet under its name is taken before the staging it names is removed',
   setAside: 'staging is put aside before anybody looks whether the run can be given back',
   putBack: 'staging that was put aside is put back where the run is published or saved',
   oneVerdict: 'a run whose staging is aside is given back by whoever finds it, unless it is published or saved',
