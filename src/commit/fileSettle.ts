@@ -21,10 +21,7 @@ export async function settle(progress: FileProgress, first: boolean): Promise<re
   const mine = progress.mine('run');
   const names = await folder.list();
   await step('settle.listed');
-  const later = names.find((name) => name.kind !== 'next' && name.kind !== 'temp' && compareNames(name, mine) > 0);
-  if (first && later) {
-    throw aliveError(config, { run: later.run, owner: await folder.readOwner(later) }, 'has just been started');
-  }
+  if (first) await yieldToLater(progress, names);
   const older = names.filter((name) => isOpen(name) && compareNames(name, mine) < 0);
   // Runs first: while one of them can still prepare, the intent behind it may be any number of steps old.
   const oldest = older.find((name) => name.kind === 'run') ?? older[0];
@@ -42,6 +39,16 @@ export async function settle(progress: FileProgress, first: boolean): Promise<re
     await recover(progress, oldest);
   }
   return null;
+}
+
+/** @throws OffloadError RUN_ALIVE if there is a run with a later number. */
+export async function yieldToLater(progress: FileProgress, names: readonly StateName[]): Promise<void> {
+  const { folder, context } = progress;
+  const own = progress.mine('run');
+  const later = names.find((name) => name.kind !== 'next' && name.kind !== 'temp' && compareNames(name, own) > 0);
+  if (!later) return;
+  const other = { run: later.run, owner: await folder.readOwner(later) };
+  throw aliveError(context.config, other, 'has just been started');
 }
 
 function isOpen(name: StateName): boolean {
