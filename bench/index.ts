@@ -1,27 +1,53 @@
-/** `npm run bench`: the micro benches, then the whole. `npm run bench -- decode|encode|produce|e2e|load|transform` runs one of them. */
-import { run as runDecode } from './decode.bench.ts';
-import { run as runEndToEnd } from './e2e.ts';
-import { run as runEncode } from './encode.bench.ts';
-import { run as runLoad } from './load.ts';
-import { run as runProduce } from './produce.ts';
-import { run as runTransform } from './transform.ts';
+/** `npm run bench -- ...`; see README.md beside this file. Exit status: 1 a bench failed or is slower, 2 wrong arguments. */
+import { DEFAULTS, parseArguments, type Request, UsageError } from './arguments.ts';
 
-const [only, messages] = process.argv.slice(2);
-const benches: Readonly<Record<string, () => Promise<void>>> = {
-  decode: runDecode,
-  encode: runEncode,
-  produce: runProduce,
-  e2e: () => runEndToEnd(messages === undefined ? undefined : Number(messages)),
-  load: () => runLoad(messages === undefined ? undefined : Number(messages)),
-  transform: () => runTransform(messages === undefined ? undefined : Number(messages)),
-};
-const chosen = only === undefined ? Object.keys(benches) : [only];
-for (const name of chosen) {
-  const bench = benches[name];
-  if (!bench) {
-    console.error(`there is no bench ${name}; there are ${Object.keys(benches).join(', ')}`);
-    process.exit(2);
+/** Imported when run: some load the whole product, others nothing of it. */
+async function carryOut(request: Request): Promise<boolean> {
+  switch (request.kind) {
+    case 'print':
+      process.stdout.write(request.text);
+      return true;
+    case 'all':
+      await carryOut({ kind: 'micro', names: ['decode', 'encode', 'produce'] });
+      await carryOut({ kind: 'e2e', options: DEFAULTS.e2e });
+      await carryOut({ kind: 'load', options: DEFAULTS.load });
+      return carryOut({ kind: 'transform', options: DEFAULTS.transform });
+    case 'micro':
+      await (await import('./micro/micro.ts')).runMicro(request.names);
+      return true;
+    case 'e2e':
+      await (await import('./whole/e2e.ts')).runEndToEnd(request.options);
+      return true;
+    case 'transform':
+      await (await import('./whole/transform.ts')).runTransform(request.options);
+      return true;
+    case 'load':
+      await (await import('./whole/load.ts')).runLoad(request.options);
+      return true;
+    case 'peers':
+      await (await import('./peers/peers.ts')).runPeers(request.options);
+      return true;
+    case 'sweeps':
+      await (await import('./sweeps/sweeps.ts')).runSweeps(request.options);
+      return true;
+    case 'compare':
+      return (await import('./compare/run.ts')).runCompare(request.base, request.next);
+    case 'report': {
+      const { writeReport } = await import('./report/write.ts');
+      console.log(`written to ${writeReport()}`);
+      (await import('./goals/print.ts')).printGoals();
+      return true;
+    }
   }
-  console.log(`\n--- ${name}`);
-  await bench();
+}
+
+// Ends what is left of a bench by the handlers of `exit`.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
+
+try {
+  if (!(await carryOut(parseArguments(process.argv.slice(2))))) process.exitCode = 1;
+} catch (error) {
+  const isUsage = error instanceof UsageError;
+  console.error(error instanceof Error ? error.message : error);
+  process.exitCode = isUsage ? 2 : 1;
 }

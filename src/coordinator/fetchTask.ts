@@ -52,6 +52,8 @@ export interface TaskResult {
   readonly ok: true;
   readonly worker: number;
   readonly range: OffsetRange;
+  /** When its first fetch began, in milliseconds since 1970 by the clock that does not jump: the same in all threads. */
+  readonly startedAtMs: number;
   readonly segments: readonly Segment[];
   readonly folders: readonly FolderSegment[];
   /** What the task did not get to before its byte limit; null: nothing. */
@@ -112,6 +114,7 @@ export class FetchTaskRunner {
   async #read(task: FetchTask, writer: SegmentWriter): Promise<TaskResult> {
     const { fetch, failOnDataLoss, rowGroupBytes, rowGroupRows, turns } = this.#settings;
     const { topic, partition, startOffset, endOffset } = task.range;
+    const startedAtMs = performance.timeOrigin + performance.now();
     const reader = new KafkaRangeReader(this.#cluster, task.range, { fetch, failOnDataLoss });
     const columns = this.#columns;
     const written: WrittenRows = { segments: [], folders: [] };
@@ -170,6 +173,7 @@ export class FetchTaskRunner {
       ok: true,
       worker: this.#counters.worker,
       range: { ...task.range, endOffset: position },
+      startedAtMs,
       ...written,
       rest: isWhole ? null : { ...task.range, startOffset: position },
       ...counts,

@@ -132,11 +132,14 @@ async function runOpened(context: RunContext, session: RunSession, pool: FetchPo
   signal.throwIfAborted();
   const intent = makeIntent(context, session, plan, staged);
   await session.finish(intent);
+  const startedAtMs = staged.results.reduce((first, result) => Math.min(first, result.startedAtMs), Infinity);
+  const dataSeconds = (performance.timeOrigin + performance.now() - startedAtMs) / 1000;
   warnings.push(...warnOfInvalidUtf8(staged.results, job.source, ui));
   return {
     ...begun,
     warnings,
     rows: sum(staged, (result) => result.rowsWritten),
+    ...(Number.isFinite(dataSeconds) && { dataSeconds }),
     bytes: staged.files.reduce((total, { bytes }) => total + bytes, 0),
     files: staged.files.map(({ targetPath, rows, bytes }) => ({ path: targetPath, rows, bytes })),
     offsets,

@@ -20,6 +20,8 @@ export interface OffloadReport {
   /** Bytes of the published files. */
   readonly bytes: number;
   readonly seconds: number;
+  /** Of these, from the first fetch to the last commit. Only runs from a topic to files have it, and read something. */
+  readonly dataSeconds?: number;
   readonly files: readonly ReportedFile[];
   /**
    * One entry for each partition of the plan; `from` is null where nothing was saved before. Without a commit: one for

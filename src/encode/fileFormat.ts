@@ -53,8 +53,11 @@ export interface FileFormat {
   start(schema: Schema): Promise<FileStart>;
   /** Looks into the file that is appended to. @throws OffloadError TARGET_UNSUITABLE saying why it cannot be. */
   readOld(file: ReadableFile, schema: Schema): Promise<OldContent>;
-  /** @param parts In the order the rows should be read in. The first part of an appended file begins at its head. */
-  tail(parts: readonly TailPart[]): Uint8Array;
+  /**
+   * @param parts In the order the rows should be read in. The first part of an appended file begins at its head.
+   * @param position Where the tail begins.
+   */
+  tail(parts: readonly TailPart[], position: number): Uint8Array;
   /** @param mark Of the file start or the old content. */
   createEncoder(mark: Uint8Array): BatchEncoder;
 }

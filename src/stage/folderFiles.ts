@@ -136,7 +136,7 @@ async function assembleFile(
         bytes += body.bytes;
         checksum = combineCrc32c(checksum, body.crc32c, body.bytes);
       }
-      tail = format.tail(parts);
+      tail = format.tail(parts, bytes);
       await writeFully(handle, tail);
       passStep('stage.tailWritten');
       await handle.sync();

@@ -80,8 +80,8 @@ async function closeFile(options: CloseOptions, file: number, segments: readonly
   const inOrder = [...segments].sort(
     (a, b) => comparePlaces(a.range, b.range) || a.range.startOffset - b.range.startOffset,
   );
-  const tail = format.tail(old ? [{ footer: old.footer, position: head.length }, ...inOrder] : inOrder);
   const bodyEnd = reservedBytes(layout, file);
+  const tail = format.tail(old ? [{ footer: old.footer, position: head.length }, ...inOrder] : inOrder, bodyEnd);
   const start = old?.copied ?? { bytes: head.length, crc32c: crc32c(head) };
   const body = composeChecksum(stagedPath, segments, start, bodyEnd);
   try {

@@ -5,7 +5,7 @@ import { mkdir, rename, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 
-/** Where downloads are kept between test runs: never in the checkout, so that a fresh clone finds them too. */
+/** Where downloads are kept between runs of tests and benches: never in the checkout, so that a fresh clone finds them too. */
 function cacheFolder(): string {
   const base = process.env.XDG_CACHE_HOME || join(homedir(), '.cache');
   return join(base, 'kafkaload');
@@ -34,9 +34,9 @@ export async function cachedFolder(name: string, fill: (folder: string) => Promi
   return final;
 }
 
-/** One line on stderr: downloads and start-up take seconds to minutes, and a silent test run looks hung. */
+/** One line on stderr: downloads and start-up take seconds to minutes, and a silent run looks hung. */
 export function say(line: string): void {
-  process.stderr.write(`[test set-up] ${line}\n`);
+  process.stderr.write(`[set-up] ${line}\n`);
 }
 
 export interface ProgramResult {

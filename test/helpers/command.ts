@@ -98,6 +98,7 @@ export interface JsonReport {
   readonly rows: number;
   readonly bytes: number;
   readonly seconds: number;
+  readonly dataSeconds?: number;
   readonly files: readonly { readonly path: string; readonly rows: number; readonly bytes: number }[];
   readonly offsets: Readonly<Record<string, { readonly from: number | null; readonly to: number }>>;
   readonly workers: readonly { readonly worker: number; readonly rows: number }[];

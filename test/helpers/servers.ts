@@ -3,8 +3,10 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { cachedFolder, mustRun, runProgram, say } from './cache.ts';
 
-const KAFKA_VERSION = '4.1.1';
+export const KAFKA_VERSION = '4.1.1';
 const CONFLUENT_KAFKA_VERSION = '2.16.1';
+const PYARROW_VERSION = '26.0.1';
+const DATAFUSION_VERSION = '55.0.0';
 
 // slf4j-simple: without a binding the broker's own words, such as "Address already in use", would be lost.
 const POM = `<project xmlns="http://maven.apache.org/POM/4.0.0">
@@ -53,31 +55,43 @@ export async function javaClassPath(source: string): Promise<string> {
   return `${classes}:${libraries}`;
 }
 
-let python: Promise<string> | null = null;
+const pythons = new Map<string, Promise<string>>();
 
 /** A Python that has confluent-kafka, whose wheel carries librdkafka with every codec; made on first use. */
 export function pythonWithLibrdkafka(): Promise<string> {
-  python ??= preparePython();
-  return python;
+  return pythonWith({ 'confluent-kafka': CONFLUENT_KAFKA_VERSION }, 'the librdkafka producer');
 }
 
-async function preparePython(): Promise<string> {
+/** A Python that has pyarrow and DataFusion, which use all that a Parquet file offers to find rows; made on first use. */
+export function pythonWithParquetReaders(): Promise<string> {
+  return pythonWith({ pyarrow: PYARROW_VERSION, datafusion: DATAFUSION_VERSION }, 'two readers of Parquet');
+}
+
+/** @param packages Versions by name; they are imported by that name, with underscores. */
+function pythonWith(packages: Readonly<Record<string, string>>, purpose: string): Promise<string> {
+  const names = Object.keys(packages).join('-');
+  const known = pythons.get(names) ?? preparePython(packages, purpose);
+  pythons.set(names, known);
+  return known;
+}
+
+async function preparePython(packages: Readonly<Record<string, string>>, purpose: string): Promise<string> {
   const version = (await mustRun('python3', ['-c', 'import sys; print("%d.%d" % sys.version_info[:2])'])).trim();
-  const folder = await cachedFolder(
-    `confluent-kafka-${CONFLUENT_KAFKA_VERSION}-python${version}`,
-    async (temporary) => {
-      say(`installing confluent-kafka ${CONFLUENT_KAFKA_VERSION} for the librdkafka producer of the tests (once)`);
-      await mustRun('python3', ['-m', 'venv', temporary]);
-      await mustRun(join(temporary, 'bin', 'python'), [
-        ...['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--only-binary', ':all:'],
-        `confluent-kafka==${CONFLUENT_KAFKA_VERSION}`,
-      ]);
-    },
-  );
+  const pinned = Object.entries(packages);
+  const name = pinned.map((one) => one.join('-')).join('-');
+  const folder = await cachedFolder(`${name}-python${version}`, async (temporary) => {
+    say(`installing ${pinned.map((one) => one.join(' ')).join(' and ')} for ${purpose} of the tests (once)`);
+    await mustRun('python3', ['-m', 'venv', temporary]);
+    await mustRun(join(temporary, 'bin', 'python'), [
+      ...['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--only-binary', ':all:'],
+      ...pinned.map((one) => one.join('==')),
+    ]);
+  });
   const python = join(folder, 'bin', 'python');
-  const check = await runProgram(python, ['-c', 'import confluent_kafka']);
+  const modules = Object.keys(packages).map((one) => one.replaceAll('-', '_'));
+  const check = await runProgram(python, ['-c', `import ${modules.join(', ')}`]);
   if (check.code !== 0) {
-    throw new Error(`${python} cannot import confluent_kafka; remove ${folder} and run again:\n${check.stderr}`);
+    throw new Error(`${python} cannot import ${modules.join(', ')}; remove ${folder} and run again:\n${check.stderr}`);
   }
   return python;
 }

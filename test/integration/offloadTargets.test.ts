@@ -172,6 +172,9 @@ describe('a folder', () => {
     expect(report.files).toHaveLength(3);
     const sizes = report.files.map((file) => file.bytes);
     expect(Math.max(...sizes) / Math.min(...sizes)).toBeLessThan(1.5);
+    expect(report.dataSeconds).toBeGreaterThan(0);
+    expect(report.dataSeconds).toBeLessThan(report.seconds);
+    expect(await job.report('--write-coalesce', '3')).not.toHaveProperty('dataSeconds');
     await expectEveryOffsetOnce(job, 150_000);
   });
 });

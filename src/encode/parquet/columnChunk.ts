@@ -11,8 +11,10 @@ import {
   COLUMN_META_DATA,
   FILE_META_DATA,
   PAGE_ENCODING_STATS,
+  PHYSICAL_TYPE,
   ROW_GROUP,
   SCHEMA_ELEMENT,
+  STATISTICS,
 } from './format.ts';
 import { comparatorOf, mergeStatistics } from './statistics.ts';
 import {
@@ -28,6 +30,9 @@ import {
   WIRE,
   withFields,
 } from './thrift.ts';
+
+/** Field id in the union LogicalType. */
+const FLOAT16 = 15;
 
 /** One column chunk of a piece: its pages and what the piece's footer says of them. */
 interface PieceChunk {
@@ -71,11 +76,36 @@ export function leafColumns(
 export function columnChunk(leaf: LeafColumn, position: number): ThriftStruct {
   const first = leaf.pieces[0];
   if (!first) throw new OffloadError('INTERNAL', 'cannot write a column chunk without pages');
-  const metaData = leaf.pieces.length === 1 ? first.metaData : mergeMetaData(leaf);
+  const whole = leaf.pieces.length === 1 ? first.metaData : mergeMetaData(leaf);
+  const metaData = isFloat(leaf.element) ? withoutBounds(whole) : whole;
   return struct({
     // Deprecated, and required: 0 since parquet-format 2.11.
     [COLUMN_CHUNK.FILE_OFFSET]: integer(WIRE.I64, 0),
     [COLUMN_CHUNK.META_DATA]: moveMetaData(metaData, position - first.start),
+  });
+}
+
+/** Bounds of floats leave NaN aside, so they do not tell where it is; to some readers it is above every number. */
+function isFloat(element: ThriftStruct): boolean {
+  const type = numberField(element, SCHEMA_ELEMENT.TYPE);
+  if (type === PHYSICAL_TYPE.FLOAT || type === PHYSICAL_TYPE.DOUBLE) return true;
+  const logicalType = structField(element, SCHEMA_ELEMENT.LOGICAL_TYPE);
+  return logicalType !== undefined && fieldOf(logicalType, FLOAT16) !== undefined;
+}
+
+function withoutBounds(metaData: ThriftStruct): ThriftStruct {
+  const statistics = structField(metaData, COLUMN_META_DATA.STATISTICS);
+  return withFields(metaData, {
+    [COLUMN_META_DATA.STATISTICS]:
+      statistics &&
+      withFields(statistics, {
+        [STATISTICS.OLD_MAX]: undefined,
+        [STATISTICS.OLD_MIN]: undefined,
+        [STATISTICS.MAX_VALUE]: undefined,
+        [STATISTICS.MIN_VALUE]: undefined,
+        [STATISTICS.IS_MAX_VALUE_EXACT]: undefined,
+        [STATISTICS.IS_MIN_VALUE_EXACT]: undefined,
+      }),
   });
 }
 

@@ -6,8 +6,8 @@
  * move along; nothing is decoded. Positions of 0 mean "none" in old writers (the magic is there) and stay 0.
  *
  * One thing cannot move with the footer alone: an offset index lies among the bytes of the file and repeats absolute
- * page positions. A part that moves by any delta but 0 therefore loses its reference to the page indexes (both are only
- * of use together); statistics of its column chunks stay. Our own encoder writes no page index.
+ * page positions. A part that moves by any delta but 0 therefore loses its reference to page indexes that lie so (both are
+ * only of use together); statistics of its column chunks stay. Those of our own encoder come apart, see fileEnd.ts.
  */
 import { OffloadError } from '../../errors.ts';
 import {
@@ -45,6 +45,8 @@ export interface ParsedFooter {
   readonly fileMetaData: ThriftStruct;
   readonly rows: number;
   readonly rowGroups: readonly RowGroupSummary[];
+  /** Bytes it took. */
+  readonly byteLength: number;
 }
 
 export interface RowGroupSummary {
@@ -60,6 +62,8 @@ export interface FooterPart {
   readonly footer: ParsedFooter | Uint8Array;
   /** What to add to each file offset in it: position of the part's pages in the new file, less that in its own. */
   readonly delta: number;
+  /** Where page indexes lie that were laid elsewhere: fields for each ColumnChunk of all row groups, in order. */
+  readonly indexFields?: readonly Readonly<Record<number, ThriftNode | undefined>>[];
 }
 
 /**
@@ -91,11 +95,11 @@ export function readTail(end: Uint8Array, fileBytes: number): { footerStart: num
 /**
  * Reads a FileMetaData.
  *
- * @param bytes The footer without its length and the magic. Not copied: the result holds views of it.
+ * @param bytes The footer without its length and the magic; what follows it is left aside. Not copied: the result holds views of it.
  * @throws OffloadError TARGET_UNSUITABLE when it is damaged, encrypted, or its pages lie in other files.
  */
 export function parseFooter(bytes: Uint8Array): ParsedFooter {
-  const fileMetaData = decodeFooter(bytes);
+  const { struct: fileMetaData, byteLength } = decodeFooter(bytes);
   const rows = numberField(fileMetaData, FILE_META_DATA.NUM_ROWS);
   if (rows === undefined || structsField(fileMetaData, FILE_META_DATA.SCHEMA).length === 0) {
     throw unsuitable('its footer has no schema or no number of rows', { footerBytes: bytes.length });
@@ -103,7 +107,7 @@ export function parseFooter(bytes: Uint8Array): ParsedFooter {
   if (fieldOf(fileMetaData, FILE_META_DATA.ENCRYPTION_ALGORITHM)) throw unsuitable('its columns are encrypted');
   const rowGroups = structsField(fileMetaData, FILE_META_DATA.ROW_GROUPS);
   for (const chunk of rowGroups.flatMap((group) => structsField(group, ROW_GROUP.COLUMNS))) checkChunk(chunk);
-  return { fileMetaData, rows, rowGroups: rowGroups.map(summarize) };
+  return { fileMetaData, rows, rowGroups: rowGroups.map(summarize), byteLength };
 }
 
 /**
@@ -113,16 +117,17 @@ export function parseFooter(bytes: Uint8Array): ParsedFooter {
  * @throws OffloadError TARGET_UNSUITABLE when a part's schema differs from the first one's; INTERNAL without parts.
  */
 export function joinFooters(parts: readonly FooterPart[]): Buffer {
-  const parsed = parts.map(({ footer, delta }) => ({
+  const parsed = parts.map(({ footer, delta, indexFields = [] }) => ({
     footer: footer instanceof Uint8Array ? parseFooter(footer) : footer,
     delta,
+    indexFields,
   }));
   const first = parsed[0]?.footer;
   if (!first) throw new OffloadError('INTERNAL', 'cannot join Parquet footers: there is none');
   const schema = schemaBytes(first);
   const rowGroups: ThriftStruct[] = [];
   let rows = 0;
-  for (const [index, { footer, delta }] of parsed.entries()) {
+  for (const [index, { footer, delta, indexFields }] of parsed.entries()) {
     if (!schemaBytes(footer).equals(schema)) {
       throw unsuitable(
         `its columns (${columnNames(first).join(', ')}) and those of part ${index} (${columnNames(footer).join(', ')}) differ in name, type or nullability`,
@@ -130,8 +135,12 @@ export function joinFooters(parts: readonly FooterPart[]): Buffer {
       );
     }
     rows += footer.rows;
+    let chunks = 0;
     for (const group of structsField(footer.fileMetaData, FILE_META_DATA.ROW_GROUPS)) {
-      rowGroups.push(moveRowGroup(group, delta, rowGroups.length));
+      const columns = structsField(group, ROW_GROUP.COLUMNS).map((chunk) =>
+        withFields(moveColumnChunk(chunk, delta), indexFields[chunks++] ?? {}),
+      );
+      rowGroups.push(moveRowGroup(group, columns, delta, rowGroups.length));
     }
   }
   return encodeStruct(
@@ -171,8 +180,12 @@ export function fileTail(footer: Uint8Array): Buffer {
   return Buffer.concat([footer, length, MAGIC]);
 }
 
-function moveRowGroup(group: ThriftStruct, delta: number, ordinal: number): ThriftStruct {
-  const columns = structsField(group, ROW_GROUP.COLUMNS).map((chunk) => moveColumnChunk(chunk, delta));
+function moveRowGroup(
+  group: ThriftStruct,
+  columns: readonly ThriftStruct[],
+  delta: number,
+  ordinal: number,
+): ThriftStruct {
   return withFields(group, {
     [ROW_GROUP.COLUMNS]: list(WIRE.STRUCT, columns),
     [ROW_GROUP.FILE_OFFSET]: movedOffset(group, ROW_GROUP.FILE_OFFSET, delta),
@@ -235,9 +248,9 @@ function checkChunk(chunk: ThriftStruct): void {
   if (!structField(chunk, COLUMN_CHUNK.META_DATA)) throw unsuitable('its footer lacks the metadata of a column chunk');
 }
 
-function decodeFooter(bytes: Uint8Array): ThriftStruct {
+function decodeFooter(bytes: Uint8Array): { readonly struct: ThriftStruct; readonly byteLength: number } {
   try {
-    return decodeStruct(bytes).struct;
+    return decodeStruct(bytes);
   } catch (error) {
     throw unsuitable(`its footer is damaged: ${error instanceof Error ? error.message : String(error)}`, {
       footerBytes: bytes.length,

@@ -63,12 +63,29 @@ export const COLUMN_META_DATA = {
 } as const;
 
 export const STATISTICS = {
+  /** Of old readers; some writers still give them beside the others. */
+  OLD_MAX: 1,
+  OLD_MIN: 2,
   NULL_COUNT: 3,
   MAX_VALUE: 5,
   MIN_VALUE: 6,
   IS_MAX_VALUE_EXACT: 7,
   IS_MIN_VALUE_EXACT: 8,
 } as const;
+
+export const COLUMN_INDEX = {
+  NULL_PAGES: 1,
+  MIN_VALUES: 2,
+  MAX_VALUES: 3,
+  BOUNDARY_ORDER: 4,
+  NULL_COUNTS: 5,
+} as const;
+
+export const OFFSET_INDEX = { PAGE_LOCATIONS: 1 } as const;
+export const PAGE_LOCATION = { OFFSET: 1, COMPRESSED_PAGE_SIZE: 2, FIRST_ROW_INDEX: 3 } as const;
+
+/** How the bounds of the pages that have values follow one another. */
+export const BOUNDARY_ORDER = { UNORDERED: 0, ASCENDING: 1, DESCENDING: 2 } as const;
 
 export const PAGE_ENCODING_STATS = { PAGE_TYPE: 1, ENCODING: 2, COUNT: 3 } as const;
 

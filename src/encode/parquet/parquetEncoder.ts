@@ -8,6 +8,7 @@ import { OffloadError } from '../../errors.ts';
 import type { BatchEncoder, EncodedRows } from '../encoder.ts';
 import { BodyBlocks } from '../output/bodyBlocks.ts';
 import { columnChunk } from './columnChunk.ts';
+import { type ChunkIndex, encodePart } from './fileEnd.ts';
 import { PAGE_CODECS } from './flat/codecs.ts';
 import { encodeFlatColumn } from './flat/column.ts';
 import { PageWriter } from './flat/pages.ts';
@@ -24,6 +25,8 @@ const CREATED_BY = 'kafkaload version 0.1.0 (build parquet-wasm 0.8.0)';
 interface EncodedColumn {
   /** A ColumnChunk for each leaf. */
   readonly columnChunks: readonly ThriftStruct[];
+  /** Its page index; empty where there is none. */
+  readonly indexes: readonly ChunkIndex[];
   readonly uncompressedBytes: number;
 }
 
@@ -48,6 +51,7 @@ export class ParquetEncoder implements BatchEncoder {
     if (rows === 0) throw new OffloadError('INTERNAL', 'cannot encode a row group without rows');
     this.#body.clear();
     const columnChunks: ThriftStruct[] = [];
+    const indexes: ChunkIndex[] = [];
     let uncompressedBytes = 0;
     for (const [index, given] of batch.schema.fields.entries()) {
       const field = storedField(given);
@@ -57,6 +61,7 @@ export class ParquetEncoder implements BatchEncoder {
       });
       const column = await this.#encodeColumn(field, chunks);
       columnChunks.push(...column.columnChunks);
+      indexes.push(...column.indexes);
       uncompressedBytes += column.uncompressedBytes;
     }
     const bodyBytes = this.#body.length;
@@ -72,7 +77,7 @@ export class ParquetEncoder implements BatchEncoder {
       [FILE_META_DATA.NUM_ROWS]: integer(WIRE.I64, rows),
       [FILE_META_DATA.ROW_GROUPS]: list(WIRE.STRUCT, [rowGroup]),
     });
-    return { body: this.#body.pieces(), bodyBytes, footer: encodeStruct(footer), rows };
+    return { body: this.#body.pieces(), bodyBytes, footer: encodePart(footer, indexes), rows };
   }
 
   /** A file of no rows: an empty body, and a footer that has the schema and no row group. */
@@ -94,7 +99,8 @@ export class ParquetEncoder implements BatchEncoder {
     if (flatPhysicalType(field.type) !== undefined) {
       this.#used.add('flat');
       const column = await encodeFlatColumn(field, chunks, this.#pages);
-      return { columnChunks: [column.columnChunk], uncompressedBytes: column.uncompressedBytes };
+      const { columnChunk: chunk, index, uncompressedBytes } = column;
+      return { columnChunks: [chunk], indexes: [index], uncompressedBytes };
     }
     this.#used.add('parquet-wasm');
     const { leaves, uncompressedBytes } = this.#wasm.encode(field, chunks);
@@ -103,7 +109,7 @@ export class ParquetEncoder implements BatchEncoder {
       for (const piece of leaf.pieces) this.#body.append(piece.pages);
       return columnChunk(leaf, position);
     });
-    return { columnChunks, uncompressedBytes };
+    return { columnChunks, indexes: [], uncompressedBytes };
   }
 
   #emptyFooter(given: Schema): ThriftStruct {

@@ -3,16 +3,8 @@ import type { ParquetOutput } from '../../config/writerOptions.ts';
 import { OffloadError } from '../../errors.ts';
 import { cannotHold } from '../arrow/access.ts';
 import { type FileFormat, NOTHING, type ReadableFile } from '../fileFormat.ts';
-import {
-  columnNames,
-  fileTail,
-  joinFooters,
-  type ParsedFooter,
-  parseFooter,
-  readTail,
-  schemaBytes,
-  TAIL_BYTES,
-} from './footer.ts';
+import { endOfFile } from './fileEnd.ts';
+import { columnNames, type ParsedFooter, parseFooter, readTail, schemaBytes, TAIL_BYTES } from './footer.ts';
 import { MAGIC } from './format.ts';
 import { checkOldFooter } from './oldFooter.ts';
 import { ParquetEncoder } from './parquetEncoder.ts';
@@ -32,8 +24,11 @@ export function parquetFiles({ compression }: ParquetOutput): FileFormat {
       const { rows } = footer;
       return { keptBytes: footerStart, joint: NOTHING, mark: NOTHING, footer: footerBytes, rows };
     },
-    tail: (parts) =>
-      fileTail(joinFooters(parts.map(({ footer, position }) => ({ footer, delta: position - MAGIC.length })))),
+    tail: (parts, position) =>
+      endOfFile(
+        parts.map((part) => ({ footer: part.footer, delta: part.position - MAGIC.length })),
+        position,
+      ),
     createEncoder: () => new ParquetEncoder(compression),
   };
 }
@@ -59,7 +54,8 @@ async function readFooter(
     const bytes = await file.read(footerStart, footerBytes);
     const footer = parseFooter(bytes);
     checkOldFooter(footer, footerStart);
-    return { footer, footerStart, footerBytes: bytes };
+    // Whatever follows the FileMetaData is no page index of ours.
+    return { footer, footerStart, footerBytes: bytes.subarray(0, footer.byteLength) };
   } catch (error) {
     if (!(error instanceof OffloadError) || error.code !== 'TARGET_UNSUITABLE') throw error;
     throw new OffloadError('TARGET_UNSUITABLE', `cannot append to ${file.path}: ${error.message}`, { cause: error });

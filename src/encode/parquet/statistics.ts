@@ -26,7 +26,12 @@ const OTHER_ORDER = new Set([5, 11, 12, 13, 14]);
 export function comparatorOf(element: ThriftStruct): Comparator | undefined {
   const convertedType = numberField(element, SCHEMA_ELEMENT.CONVERTED_TYPE);
   if (convertedType !== undefined && OTHER_ORDER.has(convertedType)) return undefined;
-  switch (numberField(element, SCHEMA_ELEMENT.TYPE)) {
+  return physicalOrder(numberField(element, SCHEMA_ELEMENT.TYPE));
+}
+
+/** The order of a physical type as such; undefined where it has none. */
+export function physicalOrder(physicalType: number | undefined): Comparator | undefined {
+  switch (physicalType) {
     case PHYSICAL_TYPE.BOOLEAN:
     case PHYSICAL_TYPE.BYTE_ARRAY:
       return (a, b) => a.compare(b);

@@ -15,6 +15,7 @@ function result(partition: number, counts: Partial<TaskResult>): TaskResult {
     ok: true,
     worker: 0,
     range: range(partition, 0, 0),
+    startedAtMs: 0,
     segments: [],
     folders: [],
     rest: null,

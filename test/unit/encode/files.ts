@@ -6,7 +6,8 @@ import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { type FileMetaData, parquetMetadata, parquetReadObjects } from 'hyparquet';
 import { afterAll } from 'vitest';
 import type { EncodedRows } from '../../../src/encode/encoder.ts';
-import { fileTail, joinFooters, parseFooter, readTail } from '../../../src/encode/parquet/footer.ts';
+import { endOfFile } from '../../../src/encode/parquet/fileEnd.ts';
+import { parseFooter, readTail } from '../../../src/encode/parquet/footer.ts';
 import { MAGIC } from '../../../src/encode/parquet/format.ts';
 import type { Row } from './rows.ts';
 
@@ -18,10 +19,11 @@ export function joinedFile(parts: readonly EncodedRows[], footerOrder = parts.ma
     deltas.push(position);
     position += bodyBytes;
   }
-  const footer = joinFooters(
+  const end = endOfFile(
     footerOrder.map((index) => ({ footer: parts[index]?.footer as Uint8Array, delta: deltas[index] as number })),
+    MAGIC.length + position,
   );
-  return Buffer.concat([MAGIC, ...parts.flatMap((part) => part.body), fileTail(footer)]);
+  return Buffer.concat([MAGIC, ...parts.flatMap((part) => part.body), end]);
 }
 
 /** A row group that outlasts the next one of its encoder. */

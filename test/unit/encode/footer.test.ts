@@ -25,7 +25,7 @@ import {
   WIRE,
   withFields,
 } from '../../../src/encode/parquet/thrift.ts';
-import { hyparquetMetadata, joinedFile } from './files.ts';
+import { hyparquetMetadata, joinedFile, partOf } from './files.ts';
 import { makeRows, schema, toBatch } from './rows.ts';
 
 const i32 = (value: number) => integer(WIRE.I32, value);
@@ -123,7 +123,7 @@ test('keeps schema, metadata and name of the first part', () => {
 });
 
 test('a footer joined alone and not moved stays the same to the byte', async () => {
-  const { footer: part } = await new ParquetEncoder('snappy').encode(toBatch(makeRows(500, 0)));
+  const { footer: part } = partOf(joinedFile([await new ParquetEncoder('snappy').encode(toBatch(makeRows(500, 0)))]));
   expect(joinFooters([{ footer: part, delta: 0 }])).toEqual(Buffer.from(part));
 });
 

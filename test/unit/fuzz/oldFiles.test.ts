@@ -35,7 +35,7 @@ async function parquetOf(...batches: readonly (typeof table)[]): Promise<Buffer>
     pieces.push(...body.map((piece) => Buffer.from(piece)));
   }
   encoder.free();
-  return Buffer.concat([...pieces, files.tail(parts)]);
+  return Buffer.concat([...pieces, files.tail(parts, Buffer.concat(pieces).length)]);
 }
 
 function readable(file: Buffer): ReadableFile {
@@ -121,7 +121,7 @@ describe('a Parquet footer', async () => {
           accepted += 1;
           const { footer: theirs, keptBytes, rows: oldRows } = outcome.value as OldContent;
           expect(keptBytes).toBe(footerStart);
-          const tail = Buffer.from(files.tail([{ footer: theirs, position: 4 }, ours]));
+          const tail = Buffer.from(files.tail([{ footer: theirs, position: 4 }, ours], 2 * file.length));
           const joined = parseFooter(tail.subarray(0, -TAIL_BYTES));
           expect(joined.rows).toBe((oldRows ?? 0) + rows);
           expect(joined.rowGroups.reduce((sum, group) => sum + group.rows, 0)).toBe(joined.rows);

@@ -111,6 +111,13 @@ export class ByteBounds {
     this.#common = common;
   }
 
+  /** Takes in all that another has taken in. */
+  include(page: ByteBounds): void {
+    for (const value of [page.#min, page.#max]) {
+      if (value) this.add(value.values, Int32Array.of(value.start), Int32Array.of(value.length), 1);
+    }
+  }
+
   bounds(): Bounds {
     return this.#min && this.#max ? { min: this.#lower(this.#min), max: this.#upper(this.#max) } : NO_BOUNDS;
   }

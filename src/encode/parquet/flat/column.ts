@@ -1,9 +1,11 @@
 /** One flat column of a batch as one column chunk: pages, statistics, metadata. */
 import type { Data, Field } from 'apache-arrow';
 import { OffloadError } from '../../../errors.ts';
+import { type ChunkIndex, indexLengths } from '../fileEnd.ts';
 import { COLUMN_CHUNK, COLUMN_META_DATA, ENCODING } from '../format.ts';
+import { columnIndex, offsetIndex, type PageSummary } from '../pageIndex.ts';
 import { binary, integer, list, struct, type ThriftStruct, WIRE } from '../thrift.ts';
-import { toStatistics } from './bounds.ts';
+import { NO_BOUNDS, toStatistics } from './bounds.ts';
 import { levelsBytes, putLevels } from './levels.ts';
 import type { PageWriter } from './pages.ts';
 import { type FlatValues, flatPhysicalType, flatValues } from './values.ts';
@@ -11,6 +13,7 @@ import { type FlatValues, flatPhysicalType, flatValues } from './values.ts';
 export interface FlatColumn {
   /** The ColumnChunk for the footer. */
   readonly columnChunk: ThriftStruct;
+  readonly index: ChunkIndex;
   /** Bytes of its pages before compression. */
   readonly uncompressedBytes: number;
 }
@@ -46,8 +49,8 @@ export async function encodeFlatColumn(field: Field, chunks: readonly Data[], pa
     let from = 0;
     while (from < data.length) {
       const to = values.endOfPage(data, from);
-      const { page, encoding } = makePage(values, field.nullable, data, from, to, pages);
-      await pages.writeDataPage(page, to - from, encoding);
+      const { page, encoding, summary } = makePage(values, field.nullable, data, from, to, pages);
+      await pages.writeDataPage(page, encoding, summary);
       from = to;
     }
   }
@@ -70,12 +73,18 @@ export async function encodeFlatColumn(field: Field, chunks: readonly Data[], pa
     [COLUMN_META_DATA.STATISTICS]: toStatistics(values.bounds(), nulls),
     [COLUMN_META_DATA.ENCODING_STATS]: list(WIRE.STRUCT, chunk.encodingStats),
   });
+  const index: ChunkIndex = {
+    columnIndex: columnIndex(chunk.pages, physicalType),
+    offsetIndex: offsetIndex(chunk.pages),
+  };
   return {
     // The position is deprecated, and required: 0 since parquet-format 2.11.
     columnChunk: struct({
       [COLUMN_CHUNK.FILE_OFFSET]: integer(WIRE.I64, 0),
       [COLUMN_CHUNK.META_DATA]: metaData,
+      ...indexLengths(index),
     }),
+    index,
     uncompressedBytes: chunk.uncompressedBytes,
   };
 }
@@ -88,11 +97,14 @@ function makePage(
   from: number,
   to: number,
   pages: PageWriter,
-): { page: Buffer; encoding: number } {
+): { page: Buffer; encoding: number; summary: PageSummary } {
   const scratch = pages.scratch(levelsBytes(to - from) + values.pageBytes(data, from, to));
   const { end, nulls } = nullable ? putLevels(scratch, data, from, to) : { end: 0, nulls: 0 };
   // Without a value PLAIN is no bytes at all; readers have stumbled over delta blocks and dictionaries of nothing.
-  if (nulls === to - from) return { page: scratch.subarray(0, end), encoding: ENCODING.PLAIN };
-  const written = values.put(scratch, end, { data, from, to, nulls });
-  return { page: scratch.subarray(0, written.end), encoding: written.encoding };
+  if (nulls === to - from) {
+    const summary = { rows: to - from, nulls, bounds: NO_BOUNDS };
+    return { page: scratch.subarray(0, end), encoding: ENCODING.PLAIN, summary };
+  }
+  const { end: pageEnd, encoding, bounds } = values.put(scratch, end, { data, from, to, nulls });
+  return { page: scratch.subarray(0, pageEnd), encoding, summary: { rows: to - from, nulls, bounds } };
 }

@@ -2,6 +2,7 @@
 import type { Data } from 'apache-arrow';
 import { type Bounds, ByteBounds } from './bounds.ts';
 import { isPresent } from './levels.ts';
+import { UsedEntries } from './usedEntries.ts';
 import { putVarint } from './varint.ts';
 
 /** Beyond either a dictionary no longer pays, and readers hold it in memory. */
@@ -24,6 +25,8 @@ export interface Dictionary {
   /** An index for each row that is not null, in order; null: all are 0. */
   readonly indexes: Int32Array | null;
   readonly bounds: Bounds;
+  /** Bounds of the values that the indexes `[from, to)` stand for. */
+  boundsOf(from: number, to: number): Bounds;
 }
 
 /** Whether a dictionary pays: at most half of a sample of the values that are not null is distinct. */
@@ -134,7 +137,10 @@ class DictionaryBuilder {
     const bytes = this.#bytes.subarray(0, this.#used);
     const bounds = new ByteBounds(isText);
     bounds.add(bytes, this.#starts, this.#lengths, this.#entries);
-    return { bytes, entries: this.#entries, indexes, bounds: bounds.bounds() };
+    const [starts, lengths, entries] = [this.#starts, this.#lengths, this.#entries];
+    const used = new UsedEntries({ bytes, starts, lengths, entries }, isText);
+    const boundsOf = (from: number, to: number) => used.boundsOf(indexes, from, to);
+    return { bytes, entries, indexes, bounds: bounds.bounds(), boundsOf };
   }
 
   #equals(index: number, values: Uint8Array, start: number, length: number): boolean {

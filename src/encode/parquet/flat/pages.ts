@@ -11,6 +11,7 @@ import {
   PAGE_HEADER,
   PAGE_TYPE,
 } from '../format.ts';
+import type { PageSummary, PlacedPage } from '../pageIndex.ts';
 import { encodeStruct, integer, struct, type ThriftStruct, WIRE } from '../thrift.ts';
 import type { PageCodec } from './codecs.ts';
 
@@ -32,6 +33,8 @@ export interface ChunkPages {
   readonly dictionaryPageOffset: number | undefined;
   readonly encodingStats: readonly ThriftStruct[];
   readonly encodings: readonly number[];
+  /** The data pages, in order. */
+  readonly pages: readonly PlacedPage[];
 }
 
 export class PageWriter {
@@ -43,6 +46,7 @@ export class PageWriter {
   #uncompressedBytes = 0;
   #dataPageOffset: number | undefined;
   #dictionaryPageOffset: number | undefined;
+  #pages: PlacedPage[] = [];
   /** Number of pages by type and encoding. */
   #counts = new Map<string, { readonly type: number; readonly encoding: number; readonly pages: number }>();
 
@@ -61,6 +65,7 @@ export class PageWriter {
     this.#dataPageOffset = undefined;
     this.#dictionaryPageOffset = undefined;
     this.#counts = new Map();
+    this.#pages = [];
   }
 
   /** The buffer to make the next page in; what it held before is lost. */
@@ -70,16 +75,17 @@ export class PageWriter {
     return this.#scratch;
   }
 
-  /** @param values Number of rows, nulls included. */
-  async writeDataPage(page: Buffer, values: number, encoding: number): Promise<void> {
-    this.#dataPageOffset ??= this.#body.length + MAGIC.length;
+  async writeDataPage(page: Buffer, encoding: number, summary: PageSummary): Promise<void> {
+    const position = this.#body.length + MAGIC.length;
+    this.#dataPageOffset ??= position;
     const header = struct({
-      [DATA_PAGE_HEADER.NUM_VALUES]: integer(WIRE.I32, values),
+      [DATA_PAGE_HEADER.NUM_VALUES]: integer(WIRE.I32, summary.rows),
       [DATA_PAGE_HEADER.ENCODING]: integer(WIRE.I32, encoding),
       [DATA_PAGE_HEADER.DEFINITION_LEVELS]: integer(WIRE.I32, ENCODING.RLE),
       [DATA_PAGE_HEADER.REPETITION_LEVELS]: integer(WIRE.I32, ENCODING.RLE),
     });
     await this.#write(page, PAGE_TYPE.DATA, encoding, { [PAGE_HEADER.DATA_PAGE_HEADER]: header });
+    this.#pages.push({ ...summary, position, bytes: this.#body.length + MAGIC.length - position });
   }
 
   /** Comes before the data pages of its chunk. */
@@ -99,6 +105,7 @@ export class PageWriter {
       compressedBytes: this.#body.length - this.#start,
       dataPageOffset: this.#dataPageOffset ?? 0,
       dictionaryPageOffset: this.#dictionaryPageOffset,
+      pages: this.#pages,
       // RLE is how definition levels are written, whatever the values are.
       encodings: [...new Set([ENCODING.RLE, ...counts.map(({ encoding }) => encoding)])],
       encodingStats: counts.map(({ type, encoding, pages }) =>

@@ -2,9 +2,11 @@
 import { type Data, type DataType, Type } from 'apache-arrow';
 import { ENCODING, PHYSICAL_TYPE } from '../format.ts';
 import { type Bounds, ByteBounds, exactBounds, NO_BOUNDS } from './bounds.ts';
-import { DELTA_INT64_LIMIT, deltaBytes, putDeltaInt32, putDeltaInt64 } from './delta.ts';
+import { deltaBytes, putDeltaInt32, putDeltaInt64 } from './delta.ts';
 import { buildDictionary, type Dictionary, hasRepeats, indexesBytes, putIndexes } from './dictionary.ts';
+import { type IntRange, isLess, isNarrow, rangeOfInt32, rangeOfInt64, wholeRange, wordsOf } from './intRange.ts';
 import { isPresent, putBits } from './levels.ts';
+import { booleanBounds, DoubleBounds } from './numberBounds.ts';
 import { plainBytes, putPlainBytes, sliceBytes } from './plain.ts';
 
 /** Rows of a page, also where they take less than PAGE_BYTES. */
@@ -21,14 +23,21 @@ export interface PageRows {
   readonly nulls: number;
 }
 
+interface WrittenPage {
+  readonly end: number;
+  readonly encoding: number;
+  /** Of the values of the page. */
+  readonly bounds: Bounds;
+}
+
 export interface FlatValues {
   readonly dictionary: Dictionary | undefined;
   /** Where the page that begins with row `from` ends: one row at least. */
   endOfPage(data: Data, from: number): number;
   /** Most bytes that `put` touches. */
   pageBytes(data: Data, from: number, to: number): number;
-  /** Writes the values that are not null; there is at least one. */
-  put(page: Buffer, position: number, rows: PageRows): { readonly end: number; readonly encoding: number };
+  /** Writes the values that are not null; there is at least one. Pages are written in order. */
+  put(page: Buffer, position: number, rows: PageRows): WrittenPage;
   /** Of all values, once every page is written. */
   bounds(): Bounds;
 }
@@ -84,9 +93,11 @@ const FIXED_TYPES: ReadonlyMap<string, number> = new Map([
 
 class ByteValues implements FlatValues {
   readonly dictionary = undefined;
+  readonly #isText: boolean;
   readonly #bounds: ByteBounds;
 
   constructor(isText: boolean) {
+    this.#isText = isText;
     this.#bounds = new ByteBounds(isText);
   }
 
@@ -107,10 +118,12 @@ class ByteValues implements FlatValues {
     return plainBytes(to - from, valueOffsets[to] - valueOffsets[from]);
   }
 
-  put(page: Buffer, position: number, { data, from, to, nulls }: PageRows) {
+  put(page: Buffer, position: number, { data, from, to, nulls }: PageRows): WrittenPage {
     const slice = sliceBytes(data, from, to, nulls, starts, lengths);
-    this.#bounds.add(slice.values, slice.starts, slice.lengths, slice.count);
-    return { end: putPlainBytes(page, position, slice), encoding: ENCODING.PLAIN };
+    const bounds = new ByteBounds(this.#isText);
+    bounds.add(slice.values, slice.starts, slice.lengths, slice.count);
+    this.#bounds.include(bounds);
+    return { end: putPlainBytes(page, position, slice), encoding: ENCODING.PLAIN, bounds: bounds.bounds() };
   }
 
   bounds(): Bounds {
@@ -118,7 +131,7 @@ class ByteValues implements FlatValues {
   }
 }
 
-/** Values that stand in a dictionary. Pages must be written in order. */
+/** Values that stand in a dictionary. */
 class IndexValues implements FlatValues {
   readonly dictionary: Dictionary;
   #next = 0;
@@ -135,13 +148,14 @@ class IndexValues implements FlatValues {
     return indexesBytes(to - from);
   }
 
-  put(page: Buffer, position: number, { from, to, nulls }: PageRows) {
+  put(page: Buffer, position: number, { from, to, nulls }: PageRows): WrittenPage {
     const first = this.#next;
     this.#next += to - from - nulls;
     const { indexes, entries } = this.dictionary;
     return {
       end: putIndexes(page, position, indexes, first, this.#next, entries),
       encoding: ENCODING.RLE_DICTIONARY,
+      bounds: this.dictionary.boundsOf(first, this.#next),
     };
   }
 
@@ -152,34 +166,44 @@ class IndexValues implements FlatValues {
 
 /** @param words Int32 words of a value: 1 or 2. */
 function intValues(chunks: readonly Data[], words: 1 | 2): FlatValues {
-  const range = words === 1 ? rangeOfInt32(chunks) : rangeOfInt64(chunks);
-  if (range === undefined) return new IntValues(words, NO_BOUNDS, true);
+  const pages = chunks.flatMap((data) => rangesOfPages(data, words));
+  const range = wholeRange(pages);
+  if (range === undefined) return new IntValues(words, [], NO_BOUNDS);
   const bounds = exactBounds(range.min, range.max);
   const bytes = bounds.min?.bytes;
   // A column of one value (partition, timestampType) is its dictionary and runs of 0.
-  if (range.isConstant && bytes) return new IndexValues({ bytes, entries: 1, indexes: null, bounds });
-  return new IntValues(words, bounds, range.isNarrow);
+  if (!isLess(range.min, range.max) && bytes) {
+    return new IndexValues({ bytes, entries: 1, indexes: null, bounds, boundsOf: () => bounds });
+  }
+  return new IntValues(words, pages, bounds);
 }
 
-interface IntRange {
-  readonly min: Int32Array;
-  readonly max: Int32Array;
-  readonly isConstant: boolean;
-  /** Whether differences are exact as numbers. */
-  readonly isNarrow: boolean;
+/** The ranges of all pages that have values: a page ends after PAGE_ROWS, or with its chunk. */
+function rangesOfPages(data: Data, words: 1 | 2): IntRange[] {
+  const ranges: IntRange[] = [];
+  for (let from = 0; from < data.length; from += PAGE_ROWS) {
+    const to = Math.min(data.length, from + PAGE_ROWS);
+    const range = words === 1 ? rangeOfInt32(data, from, to) : rangeOfInt64(data, from, to);
+    if (range) ranges.push(range);
+  }
+  return ranges;
 }
 
 /** Integers: their differences, or as they are where differences would not be exact as numbers. */
 class IntValues implements FlatValues {
   readonly dictionary = undefined;
   readonly #words: 1 | 2;
+  readonly #pages: readonly IntRange[];
   readonly #bounds: Bounds;
   readonly #isNarrow: boolean;
+  #next = 0;
 
-  constructor(words: 1 | 2, bounds: Bounds, isNarrow: boolean) {
+  /** @param pages Ranges of the pages that will be put, in order. */
+  constructor(words: 1 | 2, pages: readonly IntRange[], bounds: Bounds) {
     this.#words = words;
+    this.#pages = pages;
     this.#bounds = bounds;
-    this.#isNarrow = isNarrow;
+    this.#isNarrow = pages.every(isNarrow);
   }
 
   endOfPage(data: Data, from: number): number {
@@ -190,12 +214,14 @@ class IntValues implements FlatValues {
     return deltaBytes(to - from);
   }
 
-  put(page: Buffer, position: number, rows: PageRows) {
+  put(page: Buffer, position: number, rows: PageRows): WrittenPage {
     const count = rows.to - rows.from - rows.nulls;
+    const range = this.#pages[this.#next++];
+    const bounds = range ? exactBounds(range.min, range.max) : NO_BOUNDS;
     const values = presentValues(wordsOf(rows.data), rows, this.#words);
-    if (!this.#isNarrow) return { end: putWords(page, position, values), encoding: ENCODING.PLAIN };
+    if (!this.#isNarrow) return { end: putWords(page, position, values), encoding: ENCODING.PLAIN, bounds };
     const putDelta = this.#words === 1 ? putDeltaInt32 : putDeltaInt64;
-    return { end: putDelta(page, position, values, count), encoding: ENCODING.DELTA_BINARY_PACKED };
+    return { end: putDelta(page, position, values, count), encoding: ENCODING.DELTA_BINARY_PACKED, bounds };
   }
 
   bounds(): Bounds {
@@ -205,8 +231,7 @@ class IntValues implements FlatValues {
 
 class DoubleValues implements FlatValues {
   readonly dictionary = undefined;
-  #min = Number.POSITIVE_INFINITY;
-  #max = Number.NEGATIVE_INFINITY;
+  readonly #bounds = new DoubleBounds();
 
   endOfPage(data: Data, from: number): number {
     return Math.min(data.length, from + PAGE_ROWS);
@@ -216,26 +241,17 @@ class DoubleValues implements FlatValues {
     return (to - from) * 8;
   }
 
-  put(page: Buffer, position: number, rows: PageRows) {
+  put(page: Buffer, position: number, rows: PageRows): WrittenPage {
     const { data, from, to, nulls } = rows;
-    const values: Float64Array = data.values;
-    for (let row = from; row < to; row++) {
-      if (nulls > 0 && !isPresent(data, row)) continue;
-      // False for NaN, which has no place in the order and stands in no bound.
-      const value = values[row] as number;
-      if (value < this.#min) this.#min = value;
-      if (value > this.#max) this.#max = value;
-    }
-    return { end: putWords(page, position, presentValues(wordsOf(data), rows, 2)), encoding: ENCODING.PLAIN };
+    const bounds = new DoubleBounds();
+    bounds.add(data, from, to, nulls);
+    this.#bounds.include(bounds);
+    const end = putWords(page, position, presentValues(wordsOf(data), rows, 2));
+    return { end, encoding: ENCODING.PLAIN, bounds: bounds.bounds() };
   }
 
   bounds(): Bounds {
-    if (this.#min > this.#max) return NO_BOUNDS;
-    // The format wants both zeros within the bounds, since readers may tell them apart.
-    return exactBounds(
-      Float64Array.of(this.#min === 0 ? -0 : this.#min),
-      Float64Array.of(this.#max === 0 ? 0 : this.#max),
-    );
+    return this.#bounds.bounds();
   }
 }
 
@@ -252,7 +268,7 @@ class BooleanValues implements FlatValues {
     return Math.ceil((to - from) / 8);
   }
 
-  put(page: Buffer, position: number, { data, from, to, nulls }: PageRows) {
+  put(page: Buffer, position: number, { data, from, to, nulls }: PageRows): WrittenPage {
     const bits: Uint8Array = data.values;
     const count = to - from - nulls;
     const end = position + Math.ceil(count / 8);
@@ -270,17 +286,12 @@ class BooleanValues implements FlatValues {
     }
     this.#values += count;
     this.#trues += trues;
-    return { end, encoding: ENCODING.PLAIN };
+    return { end, encoding: ENCODING.PLAIN, bounds: booleanBounds(count, trues) };
   }
 
   bounds(): Bounds {
-    if (this.#values === 0) return NO_BOUNDS;
-    return exactBounds(Uint8Array.of(this.#trues < this.#values ? 0 : 1), Uint8Array.of(this.#trues > 0 ? 1 : 0));
+    return booleanBounds(this.#values, this.#trues);
   }
-}
-
-function wordsOf({ values }: Data): Int32Array {
-  return new Int32Array(values.buffer, values.byteOffset, values.byteLength / Int32Array.BYTES_PER_ELEMENT);
 }
 
 /** The values that are not null, as words: a view of the column, or of an array that the next call overwrites. */
@@ -297,50 +308,4 @@ function presentValues(values: Int32Array, { data, from, to, nulls }: PageRows, 
 function putWords(page: Buffer, position: number, words: Int32Array): number {
   page.set(new Uint8Array(words.buffer, words.byteOffset, words.byteLength), position);
   return position + words.byteLength;
-}
-
-function rangeOfInt32(chunks: readonly Data[]): IntRange | undefined {
-  let min = Number.POSITIVE_INFINITY;
-  let max = Number.NEGATIVE_INFINITY;
-  for (const data of chunks) {
-    const values: Int32Array = data.values;
-    const hasNulls = data.nullCount > 0;
-    for (let row = 0; row < data.length; row++) {
-      if (hasNulls && !isPresent(data, row)) continue;
-      const value = values[row] as number;
-      if (value < min) min = value;
-      if (value > max) max = value;
-    }
-  }
-  if (min > max) return undefined;
-  return { min: Int32Array.of(min), max: Int32Array.of(max), isConstant: min === max, isNarrow: true };
-}
-
-function rangeOfInt64(chunks: readonly Data[]): IntRange | undefined {
-  let [minHigh, minLow, maxHigh, maxLow] = [2 ** 31, 0, -(2 ** 31) - 1, 0];
-  for (const data of chunks) {
-    const words = wordsOf(data);
-    const hasNulls = data.nullCount > 0;
-    for (let row = 0; row < data.length; row++) {
-      if (hasNulls && !isPresent(data, row)) continue;
-      const low = (words[row * 2] as number) >>> 0;
-      const high = words[row * 2 + 1] as number;
-      if (high < minHigh || (high === minHigh && low < minLow)) {
-        minHigh = high;
-        minLow = low;
-      }
-      if (high > maxHigh || (high === maxHigh && low > maxLow)) {
-        maxHigh = high;
-        maxLow = low;
-      }
-    }
-  }
-  if (minHigh > maxHigh) return undefined;
-  const limit = DELTA_INT64_LIMIT / 2 ** 32;
-  return {
-    min: Int32Array.of(minLow, minHigh),
-    max: Int32Array.of(maxLow, maxHigh),
-    isConstant: minHigh === maxHigh && minLow === maxLow,
-    isNarrow: minHigh >= -limit && maxHigh < limit,
-  };
 }

@@ -1,11 +1,13 @@
 /** Arrow batches to the bytes of each format: one thread, batches of 16 MiB of ~180-byte messages. */
 import { Field, Int32, Int64, makeData, RecordBatch, Schema, Struct, TimestampMillisecond, Utf8 } from 'apache-arrow';
 import { Bench } from 'tinybench';
-import type { FileFormat } from '../src/config/formats.ts';
-import { parseWriterOptions } from '../src/config/writerOptions.ts';
-import type { BatchEncoder } from '../src/encode/encoder.ts';
-import { loadFileFormat } from '../src/encode/fileFormat.ts';
-import { wasmBytes } from '../src/encode/parquet/wasm.ts';
+import type { FileFormat } from '../../src/config/formats.ts';
+import { parseWriterOptions } from '../../src/config/writerOptions.ts';
+import type { BatchEncoder } from '../../src/encode/encoder.ts';
+import { loadFileFormat } from '../../src/encode/fileFormat.ts';
+import { wasmBytes } from '../../src/encode/parquet/wasm.ts';
+import type { Series } from '../core/results.ts';
+import { seriesOf } from './series.ts';
 
 const ROWS = 88_000;
 const MEBIBYTE = 1024 ** 2;
@@ -18,15 +20,15 @@ const CONTENDERS: readonly (readonly [FileFormat, string])[] = [
   ['msgpack', 'none'],
 ];
 
-/** Runs the bench and prints a line for each format and codec: rows/s, MiB/s of message bytes, size of the output. */
-export async function run(): Promise<void> {
-  await runWith('messages of JSON', jsonValue);
-  await runWith('messages of plain text', textValue);
+/** A result for each format and codec, for JSON and for plain text. */
+export async function benchEncode(): Promise<Series[]> {
+  const series = [await benchValues('encode JSON', jsonValue), await benchValues('encode plain text', textValue)];
   const { rss } = process.memoryUsage();
-  console.log(`  WASM memory ${(wasmBytes() / MEBIBYTE).toFixed(0)} MiB, RSS ${(rss / MEBIBYTE).toFixed(0)} MiB`);
+  console.log(`WASM memory ${(wasmBytes() / MEBIBYTE).toFixed(0)} MiB, RSS ${(rss / MEBIBYTE).toFixed(0)} MiB`);
+  return series;
 }
 
-async function runWith(what: string, makeValue: MakeValue): Promise<void> {
+async function benchValues(what: string, makeValue: MakeValue): Promise<Series> {
   const { batch, messageBytes } = makeBatch(makeValue);
   const bench = new Bench({ time: 1000, iterations: 3, warmupIterations: 1, warmupTime: 0 });
   const outputBytes = new Map<string, number>();
@@ -40,15 +42,7 @@ async function runWith(what: string, makeValue: MakeValue): Promise<void> {
     });
   }
   await bench.run();
-  console.log(`encode: ${ROWS} rows, ${(messageBytes / MEBIBYTE).toFixed(1)} MiB of ${what} in one batch`);
-  for (const { name, result } of bench.tasks) {
-    if (!('latency' in result)) throw new Error(`encode ${name}: ${result.state}`);
-    const seconds = result.latency.p50 / 1000;
-    const rate = `${Math.round(ROWS / seconds).toLocaleString('en')} rows/s`;
-    const throughput = `${(messageBytes / MEBIBYTE / seconds).toFixed(0)} MiB/s`;
-    const size = `${(((outputBytes.get(name) ?? 0) / messageBytes) * 100).toFixed(0)}% of the size`;
-    console.log(`  ${name.padEnd(16)} ${rate.padStart(18)} ${throughput.padStart(10)}   ${size}`);
-  }
+  return seriesOf(what, bench, { rows: ROWS, messageBytes }, outputBytes);
 }
 
 /** Encoded bytes of all rows. */

@@ -1,11 +1,12 @@
 /** Decoding of record batches, codec by codec, and the way from there to an Arrow batch; one thread, no broker. */
-import { availableParallelism } from 'node:os';
 import { Bench } from 'tinybench';
-import type { Field } from '../src/config/fields.ts';
-import { MessageColumns } from '../src/decode/columns.ts';
-import { RecordSet } from '../src/decode/recordSet.ts';
-import { toArrowBatch } from '../src/transform/toArrow.ts';
-import { type CodecName, type RecordInput, writeBatch } from '../test/unit/decode/batchWriter.ts';
+import type { Field } from '../../src/config/fields.ts';
+import { MessageColumns } from '../../src/decode/columns.ts';
+import { RecordSet } from '../../src/decode/recordSet.ts';
+import { toArrowBatch } from '../../src/transform/toArrow.ts';
+import { type CodecName, type RecordInput, writeBatch } from '../../test/unit/decode/batchWriter.ts';
+import type { Series } from '../core/results.ts';
+import { seriesOf } from './series.ts';
 
 const ROWS = 100_000;
 /** About 16 KiB, what producers collect by default. */
@@ -21,7 +22,7 @@ const FIELDS: readonly Field[] = [
 ];
 const CONTEXT = { topic: 'bench', partition: 0, invalidUtf8: 'fail' } as const;
 
-export async function run(): Promise<void> {
+export async function benchDecode(): Promise<Series> {
   const columns = new MessageColumns(FIELDS.map((field) => field.column));
   const bench = new Bench({ time: TIME_MS, warmupTime: TIME_MS / 4 });
   for (const codec of CODECS) {
@@ -38,7 +39,7 @@ export async function run(): Promise<void> {
     if (batch.numRows !== ROWS) throw new Error(`${batch.numRows} rows came out of ${ROWS}`);
   });
   await bench.run();
-  print(bench, filled.rawBytes);
+  return seriesOf('decode', bench, { rows: ROWS, messageBytes: filled.rawBytes });
 }
 
 async function decode(records: Buffer, into: MessageColumns): Promise<void> {
@@ -84,19 +85,4 @@ function messageAt(index: number): RecordInput {
     value: Buffer.from(JSON.stringify(order)),
     timestamp: BigInt(1_700_000_000_000 + index * 13),
   };
-}
-
-function print(bench: Bench, rawBytes: number): void {
-  const lines = bench.tasks.map(({ name, result }) => {
-    if (result.state !== 'completed') throw new Error(`the bench "${name}" did not complete: ${result.state}`);
-    const seconds = result.latency.p50 / 1000;
-    const [rows, mib] = [ROWS / seconds, rawBytes / seconds / 1024 ** 2].map((rate) => Math.round(rate));
-    return { bench: name, 'rows/s': rows, 'MiB/s': mib, 'spread %': Number(result.latency.rme.toFixed(1)) };
-  });
-  console.table(lines);
-  const rssMib = Math.round(process.resourceUsage().maxRSS / 1024);
-  console.log(
-    `${ROWS} rows of ${Math.round(rawBytes / ROWS)} bytes, ${ROWS_PER_BATCH} a batch, median; one of ${availableParallelism()} cores, ` +
-      `Node ${process.version}, peak RSS ${rssMib} MiB`,
-  );
 }

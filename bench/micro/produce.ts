@@ -3,60 +3,48 @@
  * writes them to a broker started for it.
  */
 import { randomBytes } from 'node:crypto';
-import { availableParallelism } from 'node:os';
 import { Field, makeData, RecordBatch, Schema, Struct, Utf8 } from 'apache-arrow';
 import rdkafka from 'node-rdkafka';
-import type { ConnectionSettings } from '../src/config/job.ts';
-import { RECORD_COMPRESSIONS, type RecordCompression } from '../src/encode/records/compress.ts';
-import { stampBatch } from '../src/encode/records/recordBatch.ts';
-import { DEFAULT_MAX_BATCH_BYTES, RecordEncoder } from '../src/encode/records/recordEncoder.ts';
-import { Cluster } from '../src/kafka/cluster.ts';
-import { LATEST_TIMESTAMP } from '../src/kafka/protocol.ts';
-import { TransactionalProducer } from '../src/kafka/transactionalProducer.ts';
-import { startKafka } from '../test/helpers/broker.ts';
-import { waitFor } from '../test/helpers/wait.ts';
+import type { ConnectionSettings } from '../../src/config/job.ts';
+import { RECORD_COMPRESSIONS, type RecordCompression } from '../../src/encode/records/compress.ts';
+import { stampBatch } from '../../src/encode/records/recordBatch.ts';
+import { DEFAULT_MAX_BATCH_BYTES, RecordEncoder } from '../../src/encode/records/recordEncoder.ts';
+import { Cluster } from '../../src/kafka/cluster.ts';
+import { LATEST_TIMESTAMP } from '../../src/kafka/protocol.ts';
+import { TransactionalProducer } from '../../src/kafka/transactionalProducer.ts';
+import { startKafka } from '../../test/helpers/broker.ts';
+import { waitFor } from '../../test/helpers/wait.ts';
+import { median } from '../core/medians.ts';
+import type { Input, Result, Series } from '../core/results.ts';
+import { microResult } from './series.ts';
 
 const ROWS = 100_000;
 const PARTITIONS = 12;
 const TOPIC = 'bench-produce';
 const TRANSACTIONS = 20;
 const ENCODE_MS = 2_000;
-const MEBIBYTE = 1024 ** 2;
 const OPTIONS = { defaultTimestampMs: Date.now(), rowName: (row: number): string => `row ${row}` };
 
-interface Line {
-  readonly bench: string;
-  readonly 'rows/s': number;
-  readonly 'MiB/s': number;
-  readonly 'size %': number;
-}
-
-/** Prints records/s, MiB/s of keys and values, and the size of the batches. */
-export async function run(): Promise<void> {
-  const input = makeInput();
-  const lines: Line[] = [];
-  for (const compression of RECORD_COMPRESSIONS) lines.push(await benchEncoder(input, compression));
+/** Placing, encoding and compressing by codec, then the same with sending and committing. */
+export async function benchProduce(): Promise<Series> {
+  const rows = makeRows();
+  const results: Result[] = [];
+  for (const compression of RECORD_COMPRESSIONS) results.push(await benchEncoder(rows, compression));
   const servers = process.env.KAFKA_BOOTSTRAP_SERVERS;
-  const broker = servers === undefined ? await startKafka() : null;
+  const broker = servers ? null : await startKafka();
   try {
     const bootstrapServers = broker?.bootstrapServers ?? servers ?? '';
     for (const compression of ['lz4', 'snappy', 'none'] as const)
-      lines.push(await benchSend(input, compression, bootstrapServers));
+      results.push(await benchSend(rows, compression, bootstrapServers));
   } finally {
     await broker?.stop();
   }
-  console.table(lines);
-  const rssMib = Math.round(process.resourceUsage().maxRSS / 1024);
-  console.log(
-    `${ROWS} rows of ${Math.round(input.bytes / ROWS)} bytes to ${PARTITIONS} partitions, ${TRANSACTIONS} transactions; ` +
-      `${availableParallelism()} cores, Node ${process.version}, peak RSS ${rssMib} MiB`,
-  );
+  return { name: `produce, transactions ${TRANSACTIONS}`, input: rows.input, rounds: 1, results };
 }
 
-interface Input {
+interface Rows {
   readonly batch: RecordBatch;
-  /** Of keys and values. */
-  readonly bytes: number;
+  readonly input: Input;
 }
 
 function makeEncoder(topic: string, compression: RecordCompression): RecordEncoder {
@@ -70,11 +58,11 @@ function makeEncoder(topic: string, compression: RecordCompression): RecordEncod
 }
 
 /** Placing, encoding, compressing, and the checksum that the producer adds. */
-async function benchEncoder(input: Input, compression: RecordCompression): Promise<Line> {
+async function benchEncoder({ batch, input }: Rows, compression: RecordCompression): Promise<Result> {
   const encoder = makeEncoder(TOPIC, compression);
   let outputBytes = 0;
   const encode = async (): Promise<void> => {
-    const batches = await encoder.encode(input.batch, OPTIONS);
+    const batches = await encoder.encode(batch, OPTIONS);
     for (const { bytes } of batches) stampBatch(bytes, { producerId: 1, producerEpoch: 0, baseSequence: 0 });
     outputBytes = batches.reduce((sum, { bytes }) => sum + bytes.length, 0);
     const rows = batches.reduce((sum, batch) => sum + batch.rows, 0);
@@ -87,13 +75,15 @@ async function benchEncoder(input: Input, compression: RecordCompression): Promi
     await encode();
     times.push(performance.now() - startedAtMs);
   }
-  times.sort((a, b) => a - b);
-  const seconds = (times[times.length >> 1] ?? 0) / 1000;
-  return line(`encode ${compression}`, ROWS / seconds, input, outputBytes);
+  return microResult(`encode ${compression}`, input, median(times) / 1000, outputBytes);
 }
 
 /** One thread encodes and sends in turn: nothing overlaps but what the broker does by itself. */
-async function benchSend(input: Input, compression: RecordCompression, bootstrapServers: string): Promise<Line> {
+async function benchSend(
+  { batch, input }: Rows,
+  compression: RecordCompression,
+  bootstrapServers: string,
+): Promise<Result> {
   const topic = `${TOPIC}-${randomBytes(6).toString('hex')}`;
   const admin = rdkafka.AdminClient.create({ 'bootstrap.servers': bootstrapServers });
   const cluster = new Cluster(connectionSettings(bootstrapServers));
@@ -109,7 +99,7 @@ async function benchSend(input: Input, compression: RecordCompression, bootstrap
     let outputBytes = 0;
     const transact = async (): Promise<void> => {
       await producer.begin();
-      const batches = await encoder.encode(input.batch, OPTIONS);
+      const batches = await encoder.encode(batch, OPTIONS);
       outputBytes = batches.reduce((sum, { bytes }) => sum + bytes.length, 0);
       await producer.send(batches);
       await producer.commit();
@@ -117,11 +107,11 @@ async function benchSend(input: Input, compression: RecordCompression, bootstrap
     for (let warmUp = 0; warmUp < 3; warmUp++) await transact();
     const startedAtMs = performance.now();
     for (let count = 0; count < TRANSACTIONS; count++) await transact();
-    const seconds = (performance.now() - startedAtMs) / 1000;
+    const seconds = (performance.now() - startedAtMs) / 1000 / TRANSACTIONS;
     await producer.close();
     await checkEnds(cluster, topic, TRANSACTIONS + 3);
     await new Promise<void>((resolve) => admin.deleteTopic(topic, () => resolve()));
-    return line(`encode ${compression}, send, commit`, (ROWS * TRANSACTIONS) / seconds, input, outputBytes);
+    return microResult(`encode ${compression}, send, commit`, input, seconds, outputBytes);
   } finally {
     admin.disconnect();
     cluster.close();
@@ -138,17 +128,8 @@ async function checkEnds(cluster: Cluster, topic: string, transactions: number):
   });
 }
 
-function line(bench: string, rowsPerSecond: number, input: Input, outputBytes: number): Line {
-  return {
-    bench,
-    'rows/s': Math.round(rowsPerSecond),
-    'MiB/s': Math.round(((input.bytes / ROWS) * rowsPerSecond) / MEBIBYTE),
-    'size %': Math.round((outputBytes / input.bytes) * 100),
-  };
-}
-
 /** JSON events of about 200 bytes, a quarter of which does not compress, with a key of a user. */
-function makeInput(): Input {
+function makeRows(): Rows {
   const keys: string[] = [];
   const values: string[] = [];
   for (let row = 0; row < ROWS; row++) {
@@ -169,7 +150,8 @@ function makeInput(): Input {
   const [key, value] = [strings(keys), strings(values)];
   const fields = [new Field('key', new Utf8(), true), new Field('value', new Utf8(), true)];
   const data = makeData({ type: new Struct(fields), length: ROWS, nullCount: 0, children: [key.data, value.data] });
-  return { batch: new RecordBatch(new Schema(fields), data), bytes: key.bytes + value.bytes };
+  const input = { rows: ROWS, messageBytes: key.bytes + value.bytes };
+  return { batch: new RecordBatch(new Schema(fields), data), input };
 }
 
 function strings(values: readonly string[]) {

@@ -1,0 +1,69 @@
+/** What a bench says at its end: tables on stdout, a file of results, the report. */
+import { relative } from 'node:path';
+import { writeReport } from '../report/write.ts';
+import { describeMachine, formatMachine, ownVersions } from './machine.ts';
+import { spread } from './medians.ts';
+import { RESULTS_FOLDER, ROOT } from './paths.ts';
+import { type Input, type Result, type Results, type Series, writeResults } from './results.ts';
+import { formatTable } from './table.ts';
+
+/** Prints the series of a bench, stores them and brings the report up to date. */
+export function finishBench(
+  bench: string,
+  startedAt: Date,
+  series: readonly Series[],
+  versions: Readonly<Record<string, string>> = {},
+): void {
+  const made: Omit<Results, 'schemaVersion'> = {
+    bench,
+    startedAt: startedAt.toISOString(),
+    machine: describeMachine(),
+    versions: { ...ownVersions(ROOT), ...versions },
+    series,
+  };
+  for (const one of series) printSeries(one);
+  console.log(`\n${formatMachine(made.machine)}`);
+  console.log(
+    Object.entries(made.versions)
+      .map(([name, version]) => `${name} ${version}`)
+      .join('; '),
+  );
+  const file = writeResults(RESULTS_FOLDER, made);
+  const report = writeReport();
+  console.log(`written to ${relative(process.cwd(), file)} and ${relative(process.cwd(), report)}`);
+}
+
+/** Columns that no contender has are left out. */
+function printSeries({ name, input, rounds, results }: Series): void {
+  const isSweep = results.some((result) => result.input !== undefined);
+  console.log(`\n${name}${isSweep ? '' : `: ${describeInput(input)}`}; medians, rounds: ${rounds}`);
+  const own = isSweep ? undefined : results.find(({ isOurs }) => isOurs)?.seconds;
+  console.log(formatTable(results.map((result) => lineOf(result, result.input ?? input, own))));
+}
+
+function describeInput({ rows, messageBytes, partitions, codec }: Input): string {
+  const shape = partitions === undefined ? '' : `, partitions ${partitions}, ${codec}`;
+  return `${rows.toLocaleString('en-US')} rows of ${Math.round(messageBytes / rows)} bytes${shape}`;
+}
+
+/** @param own Seconds of the first contender of ours; undefined where the lines are of different inputs. */
+function lineOf(result: Result, input: Input, own: number | undefined): Record<string, string> {
+  const { contender, seconds, cpuSeconds, peakRssBytes, dataSeconds, outputShare, runs } = result;
+  const whole = (value: number): string => Math.round(value).toLocaleString('en-US');
+  return {
+    contender,
+    ...(result.input && { rows: whole(input.rows) }),
+    ...(seconds !== undefined && { 'wall s': seconds.toFixed(2) }),
+    ...(seconds !== undefined && own !== undefined && { 'x ours': (seconds / own).toFixed(2) }),
+    'rows/s': whole(result.rowsPerSecond),
+    'MiB/s': result.mebibytesPerSecond.toFixed(1),
+    ...(dataSeconds !== undefined && {
+      'data s': dataSeconds.toFixed(2),
+      'data rows/s': whole(input.rows / dataSeconds),
+    }),
+    ...(outputShare !== undefined && { 'output %': whole(outputShare * 100) }),
+    ...(cpuSeconds !== undefined && { 'CPU s': cpuSeconds.toFixed(1) }),
+    ...(peakRssBytes !== undefined && { 'peak RSS MiB': whole(peakRssBytes / 1024 ** 2) }),
+    ...(runs && runs.length > 1 && { 'spread %': whole(spread(runs.map((run) => run.seconds)) * 100) }),
+  };
+}
