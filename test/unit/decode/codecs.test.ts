@@ -191,11 +191,11 @@ describe('sections within the limit', () => {
 });
 
 it('collects what the native codecs have returned, long before V8 would', async () => {
-  const section = snappy.compressSync(Buffer.alloc(MIB));
+  const section = zlib.gzipSync(Buffer.alloc(MIB));
   const before = process.memoryUsage().external;
   const most: number[] = [];
   for (let i = 0; i < 64; i++) {
-    await inflate(SNAPPY, section, 4 * MIB);
+    await inflate(GZIP, section, 4 * MIB);
     most.push(process.memoryUsage().external - before);
   }
   expect(Math.max(...most)).toBeLessThan(24 * MIB);
