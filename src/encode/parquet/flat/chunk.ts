@@ -30,7 +30,7 @@ export async function startColumn({ dictionary }: FlatValues, pages: PageWriter)
   pages.startChunk();
   if (!dictionary) return;
   const { bytes, entries } = dictionary;
-  await pages.writeDictionaryPage(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), entries);
+  await pages.writeDictionaryPage(bytes, entries);
 }
 
 export function finishColumn(column: WrittenColumn, pages: PageWriter): FlatColumn {

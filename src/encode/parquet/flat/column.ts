@@ -18,7 +18,7 @@ import { type FlatValues, flatPhysicalType, flatValues } from './values.ts';
  */
 export async function encodeFlatColumn(field: Field, chunks: readonly Data[], pages: PageWriter): Promise<FlatColumn> {
   const filled = chunks.filter((chunk) => chunk.length > 0);
-  const values = flatValues(field.type, filled);
+  const values = flatValues(field.type, filled, pages.kernel);
   const physicalType = flatPhysicalType(field.type);
   if (!values || physicalType === undefined) {
     throw new OffloadError('INTERNAL', `cannot encode column ${field.name}: ${field.type} is not a flat type`);

@@ -100,6 +100,7 @@ async function encodeLeaf(
   const values = flatValues(
     leafField.type,
     leaves.map(({ leaf }) => leaf).filter(({ length }) => length > 0),
+    pages.kernel,
   );
   if (!values)
     throw new OffloadError('INTERNAL', `cannot encode column ${field.name}: ${field.type} is no list of bytes`);
