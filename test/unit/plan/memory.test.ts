@@ -30,6 +30,12 @@ describe('planMemory', () => {
     }
   });
 
+  it('makes do with 64 MiB a worker where SQL runs', () => {
+    const settings = { kind: 'sql', statement: '', where: '', invalidUtf8: 'fail', order: null } as const;
+    const demand = { maxMemoryBytes: 128 * MIB, workers: 2, rowGroupBytes: 64 * MIB, fetchBytes: 8 * MIB, encoder };
+    expect(planMemory({ ...demand, transform: transformMemory(settings) }).rowGroupBytes).toBeGreaterThan(MIB);
+  });
+
   it('sets aside what a transform takes', () => {
     const settings = { kind: 'sql', statement: '', where: '', invalidUtf8: 'fail', order: null } as const;
     const demand = { maxMemoryBytes: 320 * MIB, workers: 2, rowGroupBytes: 64 * MIB, fetchBytes: 8 * MIB, encoder };
