@@ -18,10 +18,11 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { basename, dirname, join, relative } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { buildAssembly } from './buildAssembly.mjs';
 import { BUNDLES, bundlePackages } from './bundlePackages.mjs';
+import { isSource, orphansOf, outputOf } from './outputs.mjs';
 import { acquireLock } from './setupLock.mjs';
 import { compilerProblem, nodeHeadersFolder, nodeProblem, optionalHeaderNotes } from './toolchain.mjs';
 
@@ -33,8 +34,6 @@ const BUILD_STAMP = join(DIST, '.build.json');
 const SOURCE_FOLDERS = ['src', 'workers', 'bench'];
 /** Outside node_modules, which `npm ci` deletes. */
 const WORK_FOLDER = join(ROOT, '.setup');
-/** Endings of what compilers write for a source. */
-const OUTPUT = /\.(js|js\.map|d\.ts|wasm)$/;
 const SAY_EVERY_MS = 15_000;
 
 export class SetupError extends Error {}
@@ -188,7 +187,8 @@ function progressLine(elapsedMs) {
 function buildReason() {
   if (!existsSync(BUILD_STAMP)) return 'the build is missing';
   if (readIfThere(BUILD_STAMP) !== buildStamp()) return 'the build is older than its sources';
-  const gone = [...sources().map(outputOf), ...BUNDLES].find((path) => !existsSync(path));
+  const outputs = sources().map((path) => join(DIST, outputOf(relative(ROOT, path))));
+  const gone = [...outputs, ...BUNDLES].find((path) => !existsSync(path));
   return gone === undefined ? null : `the build lacks ${relative(ROOT, gone)}`;
 }
 
@@ -224,23 +224,13 @@ async function build(reason) {
 
 /** Output whose source was deleted or renamed would still be found by an import. */
 function removeOrphans() {
-  const wanted = new Set(sources().map((path) => outputOf(path).replace(OUTPUT, '')));
-  for (const folder of SOURCE_FOLDERS) {
-    for (const path of filesBelow(join(DIST, folder))) {
-      if (!wanted.has(path.replace(OUTPUT, ''))) rmSync(path);
-    }
-  }
+  const wanted = sources().map((path) => relative(ROOT, path));
+  const files = SOURCE_FOLDERS.flatMap((folder) => filesBelow(join(DIST, folder))).map((path) => relative(DIST, path));
+  for (const path of orphansOf(wanted, files)) rmSync(join(DIST, path));
 }
 
 function sources() {
-  return SOURCE_FOLDERS.flatMap((folder) => filesBelow(join(ROOT, folder))).filter((path) => path.endsWith('.ts'));
-}
-
-/** Of a folder `assembly` only the entry has an output: a module of all. */
-function outputOf(source) {
-  const isAssembly = basename(dirname(source)) === 'assembly';
-  const path = isAssembly ? join(dirname(source), 'index.wasm') : source.replace(/\.ts$/, '.js');
-  return join(DIST, relative(ROOT, path));
+  return SOURCE_FOLDERS.flatMap((folder) => filesBelow(join(ROOT, folder))).filter(isSource);
 }
 
 /** Sorted, so that a hash over them is stable; empty for a folder that is not there. */

@@ -2,6 +2,8 @@ import { element, escapeText, linearScale, logScale, shortNumber, textAt, ticksT
 
 export interface Line {
   readonly label: string;
+  /** Number of a colour of the page; that of its place where it is left out. */
+  readonly colour?: number;
   readonly points: readonly (readonly [x: number, y: number])[];
 }
 
@@ -18,8 +20,8 @@ export interface LineChart {
 const WIDTH = 640;
 const HEIGHT = 320;
 const PLOT = { left: 66, right: WIDTH - 20, top: 34, bottom: HEIGHT - 48 };
-/** Colours of the page; more lines than these would not be told apart. */
-export const MOST_LINES = 7;
+/** Of the page. */
+const COLOURS = 7;
 const MARKERS_UP_TO = 12;
 const LETTER = 6.8;
 
@@ -45,11 +47,15 @@ export function drawLineChart({ title, xAxis, yAxis, xScale, lines }: LineChart)
     ),
     ...xTicks.map((tick) => textAt(x(tick), bottom + 18, shortNumber(tick), { 'text-anchor': 'middle' })),
     element('line', { class: 'base', x1: left, x2: right, y1: bottom, y2: bottom }),
-    ...lines.map((line, index) => drawLine(line, `c${index % MOST_LINES}`, x, y)),
+    ...lines.map((line, index) => drawLine(line, colourOf(line, index), x, y)),
     textAt((left + right) / 2, HEIGHT - 8, xAxis, { 'text-anchor': 'middle', class: 'axis' }),
     textAt(16, middle, yAxis, { 'text-anchor': 'middle', class: 'axis', transform: `rotate(-90 16 ${middle})` }),
-    lines.length > 1 ? drawLegend(lines.map(({ label }) => label)) : '',
+    lines.length > 1 ? drawLegend(lines) : '',
   );
+}
+
+function colourOf({ colour }: Line, index: number): string {
+  return `c${(colour ?? index) % COLOURS}`;
 }
 
 function drawLine({ label, points }: Line, colour: string, x: (x: number) => number, y: (y: number) => number): string {
@@ -67,10 +73,11 @@ function drawLine({ label, points }: Line, colour: string, x: (x: number) => num
 }
 
 /** In rows above the plot; they grow into it only with more names than charts here have. */
-function drawLegend(labels: readonly string[]): string {
+function drawLegend(lines: readonly Line[]): string {
   let left = PLOT.left;
   let row = 12;
-  const entries = labels.map((label, index) => {
+  const entries = lines.map((line, index) => {
+    const { label } = line;
     const width = 22 + label.length * LETTER + 16;
     if (left + width > WIDTH && left > PLOT.left) {
       left = PLOT.left;
@@ -78,7 +85,7 @@ function drawLegend(labels: readonly string[]): string {
     }
     const at = left;
     left += width;
-    const swatch = { class: `swatch c${index % MOST_LINES}`, x: at, y: row - 8, width: 14, height: 8, rx: 2 };
+    const swatch = { class: `swatch ${colourOf(line, index)}`, x: at, y: row - 8, width: 14, height: 8, rx: 2 };
     return element('rect', swatch) + textAt(at + 20, row, label);
   });
   return entries.join('');

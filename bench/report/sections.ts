@@ -1,10 +1,11 @@
 /** Which charts the report has, made of results. */
 import { formatMachine } from '../core/machine.ts';
-import type { Result, Results, Series } from '../core/results.ts';
+import { CONTENDERS } from '../core/names.ts';
+import type { MemorySample, Result, Results, Series } from '../core/results.ts';
 import { dataRate, type Goal } from '../goals/goals.ts';
 import { verdictOf } from '../goals/print.ts';
 import { drawBarChart } from './barChart.ts';
-import { drawLineChart, type Line, MOST_LINES } from './lineChart.ts';
+import { drawLineChart, type Line } from './lineChart.ts';
 import { drawTable, type Figure, type Section } from './page.ts';
 
 const MEBIBYTE = 1024 ** 2;
@@ -26,9 +27,9 @@ export function contendersSection(results: Results, series: Series): Section {
   const shape = input.partitions === undefined ? '' : `, partitions: ${input.partitions}, ${input.codec}`;
   const figures: Figure[] = [rateFigure(series)];
   const lines = series.results.flatMap(({ contender, memory }): Line[] =>
-    memory ? [{ label: contender, points: memory.map(([seconds, size]) => [seconds, size / MEBIBYTE]) }] : [],
+    memory ? [{ label: contender, ...colourOf(contender), points: pointsOf(memory) }] : [],
   );
-  if (lines.length > 0) figures.push(memoryFigure(lines.slice(0, MOST_LINES)));
+  if (lines.length > 0) figures.push(memoryFigure(lines));
   figures.push(tableFigure(series));
   return {
     title: `${results.bench}: ${name}`,
@@ -68,12 +69,22 @@ const SWEEP_FIGURES: Readonly<Record<string, (series: Series) => Figure[]>> = {
     const lines = series.results.map(({ contender, memory = [] }): Line => {
       return {
         label: `--max-memory ${contender}`,
-        points: memory.map(([seconds, size]) => [seconds, size / MEBIBYTE]),
+        points: pointsOf(memory),
       };
     });
     return [memoryFigure(lines), sweepBars('By --max-memory', series)];
   },
 };
+
+/** A contender has the same colour in every chart. */
+function colourOf(contender: string): { colour?: number } {
+  const colour = Object.values<string>(CONTENDERS).indexOf(contender);
+  return colour === -1 ? {} : { colour };
+}
+
+function pointsOf(memory: readonly MemorySample[]): Line['points'] {
+  return memory.map(([seconds, bytes]) => [seconds, bytes / MEBIBYTE]);
+}
 
 function rateFigure({ results }: Series): Figure {
   const bars = results.map(({ contender, isOurs, rowsPerSecond }) => {

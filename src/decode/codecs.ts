@@ -1,7 +1,7 @@
-import { setImmediate } from 'node:timers/promises';
 import zlib from 'node:zlib';
 import snappy from 'snappy';
 import { messageOf, OffloadError } from '../errors.ts';
+import { countNativeBytes } from '../nativeBuffers.ts';
 import { type Frame, snappyBound, zstdFrames } from './bounds.ts';
 import { type BatchPlace, batchCorrupt, batchTooLarge } from './errors.ts';
 import type { DecodeKernel } from './kernel.ts';
@@ -18,9 +18,6 @@ const XERIAL_HEADER_BYTES = 16;
 /** Gzip output is collected in chunks; one chunk that fits avoids joining, but is allocated before the first byte. */
 const GZIP_MIN_CHUNK_BYTES = 4 * 1024;
 const GZIP_MAX_CHUNK_BYTES = 1024 * 1024;
-
-/** Inflated bytes that may pile up before the event loop turns; a turn costs microseconds. */
-const RELEASE_EVERY_BYTES = 4 * 1024 * 1024;
 
 type SyncInflate = (section: Buffer, options: { maxOutputLength: number }) => Buffer;
 /** Node has it from 22.15 on; the types are those of Node 20. */
@@ -67,9 +64,12 @@ export function inflate(
   try {
     const inflated = inflateBy[name](section, maxBytes, allow, kernel);
     return inflated instanceof Promise
-      ? inflated.catch((error: unknown) => {
-          throw failed(error);
-        })
+      ? inflated.then(
+          (bytes) => released(bytes, section),
+          (error: unknown) => {
+            throw failed(error);
+          },
+        )
       : codec === LZ4
         ? inflated
         : released(inflated, section);
@@ -83,18 +83,14 @@ export function inflatesAside(codec: number): boolean {
   return CODEC_NAMES[codec] === 'zstd' && zstdDecompressSync === undefined;
 }
 
-let unreleasedBytes = 0;
-
 /**
- * Lets the event loop turn once in a while. The buffers of the native codecs are freed there and nowhere else, however often
- * the garbage collector runs: a loop over batches that are all at hand kept every byte it inflated (1.1 GB after 800 MB).
+ * Lets garbage go once in a while. The buffers of the native codecs are freed when the event loop turns and nowhere else: a
+ * loop over batches that are all at hand kept every byte it inflated (1.1 GB after 800 MB).
  */
 function released(inflated: Buffer, section: Buffer): Buffer | Promise<Buffer> {
   if (inflated === section) return inflated;
-  unreleasedBytes += inflated.length;
-  if (unreleasedBytes < RELEASE_EVERY_BYTES) return inflated;
-  unreleasedBytes = 0;
-  return setImmediate(inflated);
+  const release = countNativeBytes(inflated.length);
+  return release === undefined ? inflated : release.then(() => inflated);
 }
 
 /** `allow` throws if its argument is beyond the limit; it is called before anything of that size is allocated. */

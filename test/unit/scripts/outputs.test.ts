@@ -1,0 +1,20 @@
+import { expect, test } from 'vitest';
+import { isSource, orphansOf, outputOf } from '../../../scripts/outputs.mjs';
+
+const SOURCES = ['src/cli.ts', 'src/decode/assembly/index.ts', 'src/decode/assembly/lz4.ts', 'workers/offload.cts'];
+
+test('a source has the output that its kind of module has', () => {
+  expect(SOURCES.map(outputOf)).toEqual([
+    ...['src/cli.js', 'src/decode/assembly/index.wasm', 'src/decode/assembly/index.wasm', 'workers/offload.cjs'],
+  ]);
+  expect([...SOURCES, 'src/notes.md', 'src/cli.mjs'].filter(isSource)).toEqual(SOURCES);
+});
+
+test('output of a source stays, CommonJS and WebAssembly included; what is left of a deleted one goes', () => {
+  const kept = [
+    ...['src/cli.js', 'src/cli.js.map', 'src/cli.d.ts', 'src/decode/assembly/index.wasm'],
+    ...['workers/offload.cjs', 'workers/offload.cjs.map', 'workers/offload.d.cts'],
+  ];
+  const left = ['src/main.js', 'src/decode/assembly/other.wasm', 'workers/load.cjs'];
+  expect(orphansOf(SOURCES, [...kept, ...left])).toEqual(left);
+});
