@@ -1,5 +1,4 @@
 import zlib from 'node:zlib';
-import snappy from 'snappy';
 import { messageOf, OffloadError } from '../errors.ts';
 import { countNativeBytes } from '../nativeBuffers.ts';
 import { type Frame, snappyBound, zstdFrames } from './bounds.ts';
@@ -9,7 +8,8 @@ import { lz4Frames } from './lz4Frames.ts';
 
 /** Codecs by the number in the attributes of a record batch. */
 const CODEC_NAMES = ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const;
-const LZ4 = CODEC_NAMES.indexOf('lz4');
+/** Those that the kernel holds, which need no event loop to be freed. */
+const IN_KERNEL: readonly string[] = ['snappy', 'lz4'];
 
 /** Java frames Snappy as the xerial stream does: this mark, two versions, then blocks with their lengths in front. */
 const XERIAL_MARK = Buffer.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0x00]);
@@ -28,7 +28,7 @@ const zstdDecompressSync = (zlib as unknown as { zstdDecompressSync?: SyncInflat
  *
  * @param codec Number from the attributes of the batch.
  * @param maxBytes Limit of the inflated section.
- * @param kernel Holds what it inflates, which is LZ4, until it is used again.
+ * @param kernel Holds what it inflates, which is Snappy and LZ4, until it is used again.
  * @returns The records, as a view of `section` where they are not compressed; a promise for zstd on a Node without it, and
  *   now and then for the others, so that memory is given back.
  * @throws OffloadError BATCH_TOO_LARGE, BATCH_CORRUPT, or FORMAT_UNSUPPORTED for a codec that Kafka does not define.
@@ -70,7 +70,7 @@ export function inflate(
             throw failed(error);
           },
         )
-      : codec === LZ4
+      : IN_KERNEL.includes(name)
         ? inflated
         : released(inflated, section);
   } catch (error) {
@@ -139,10 +139,15 @@ function inflateGzip(section: Buffer, maxBytes: number, allow: (bytes: number) =
   }
 }
 
-function inflateSnappy(section: Buffer, _maxBytes: number, allow: (bytes: number) => void): Buffer {
+function inflateSnappy(
+  section: Buffer,
+  _maxBytes: number,
+  allow: (bytes: number) => void,
+  kernel: DecodeKernel,
+): Buffer {
   if (section.length < XERIAL_HEADER_BYTES || !section.subarray(0, XERIAL_MARK.length).equals(XERIAL_MARK)) {
     allow(snappyBound(section));
-    return snappy.uncompressSync(section) as Buffer;
+    return kernel.inflateSnappy([section]);
   }
   const blocks: Buffer[] = [];
   let inflatedBytes = 0;
@@ -158,7 +163,7 @@ function inflateSnappy(section: Buffer, _maxBytes: number, allow: (bytes: number
     position = start + length;
   }
   allow(inflatedBytes);
-  return join(blocks.map((block) => snappy.uncompressSync(block) as Buffer));
+  return kernel.inflateSnappy(blocks);
 }
 
 function join(parts: Buffer[]): Buffer {
