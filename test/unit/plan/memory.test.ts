@@ -8,7 +8,7 @@ const encoder = encoderMemory('parquet', false);
 const transform = transformMemory(null);
 
 describe('planMemory', () => {
-  it('gives each worker of the default memory row groups of some 40 MiB', () => {
+  it('gives each worker of the default memory row groups of some 50 MiB', () => {
     const plan = planMemory({
       maxMemoryBytes: 320 * MIB,
       workers: 2,
@@ -18,16 +18,24 @@ describe('planMemory', () => {
       transform,
     });
     expect(plan.fetchBytes).toBe(8 * MIB);
-    expect(plan.rowGroupBytes).toBeGreaterThan(35 * MIB);
-    expect(plan.rowGroupBytes).toBeLessThan(45 * MIB);
+    expect(plan.rowGroupBytes).toBeGreaterThan(45 * MIB);
+    expect(plan.rowGroupBytes).toBeLessThan(55 * MIB);
+  });
+
+  it('makes do with the least that the command line takes: 32 MiB a worker', () => {
+    const demand = { maxMemoryBytes: 64 * MIB, workers: 2, rowGroupBytes: 64 * MIB, fetchBytes: 8 * MIB };
+    for (const format of ['parquet', 'json', 'csv', 'avro', 'text', 'msgpack'] as const) {
+      const { rowGroupBytes } = planMemory({ ...demand, encoder: encoderMemory(format, true), transform });
+      expect(rowGroupBytes).toBeGreaterThan(MIB);
+    }
   });
 
   it('sets aside what a transform takes', () => {
     const settings = { kind: 'sql', statement: '', where: '', invalidUtf8: 'fail', order: null } as const;
     const demand = { maxMemoryBytes: 320 * MIB, workers: 2, rowGroupBytes: 64 * MIB, fetchBytes: 8 * MIB, encoder };
     const { rowGroupBytes } = planMemory({ ...demand, transform: transformMemory(settings) });
-    expect(rowGroupBytes).toBeGreaterThan(15 * MIB);
-    expect(rowGroupBytes).toBeLessThan(20 * MIB);
+    expect(rowGroupBytes).toBeGreaterThan(20 * MIB);
+    expect(rowGroupBytes).toBeLessThan(25 * MIB);
   });
 
   it('never exceeds what was asked for', () => {
@@ -52,7 +60,7 @@ describe('planMemory', () => {
       transform,
     };
     expect(() => planMemory(demand)).toThrow(
-      '--max-memory 32 MiB is too little for 4 workers, which need 175 MiB; give more memory or fewer --workers',
+      '--max-memory 32 MiB is too little for 4 workers, which need 110 MiB; give more memory or fewer --workers',
     );
   });
 });
