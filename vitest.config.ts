@@ -1,5 +1,7 @@
+import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { defineConfig, type Plugin } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 interface Change {
   readonly file: string;
@@ -17,6 +19,20 @@ const mutant: Plugin = {
     return own.reduce((text, { from, to }) => text.replace(from, () => to), code);
   },
 };
+
+/** Files that take minutes. In a fresh clone vitest knows no durations and would begin one of these last, alone. */
+const LONG = [
+  ...['security', 'brokers', 'offloadCodecs', 'offsetsCommand', 'anyToAny', 'offloadRuns'],
+  ...['crashSteps', 'loadCrash', 'commitCrash', 'sleepers', 'proxy', 'twoAtOnce'],
+];
+
+class LongFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const isLong = ({ moduleId }: TestSpecification): boolean => LONG.includes(basename(moduleId, '.test.ts'));
+    const sorted = await super.sort(files);
+    return [...sorted.filter(isLong), ...sorted.filter((file) => !isLong(file))];
+  }
+}
 
 /**
  * Three projects. Unit tests need no server. Integration and fault tests share one broker that the global set-up
@@ -39,6 +55,7 @@ const soak = {
 
 export default defineConfig({
   test: {
+    sequence: { sequencer: LongFirst },
     projects: [
       {
         test: {

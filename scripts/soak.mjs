@@ -1,5 +1,5 @@
 /**
- * Produces all the time and offloads again and again, with kills at random, then counts every row:
+ * Produces all the time and offloads again and again, with kills at random moments and at steps, then counts every row:
  *
  *     npm run soak                        a minute
  *     npm run soak -- --minutes 10

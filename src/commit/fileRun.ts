@@ -30,7 +30,7 @@ import { passStep } from '../steps.ts';
 import { describeFailure, fencedError, makeStaging, type RunContext, removeStaging, stageIntent } from './context.ts';
 import { commit, prepare, publishAndCommit } from './fileFinish.ts';
 import { FileProgress } from './fileProgress.ts';
-import { clean, settle } from './fileSettle.ts';
+import { clean, settle, yieldToLater } from './fileSettle.ts';
 import { makeChangeRecord } from './intent.ts';
 import { markEnded, markRunning } from './owner.ts';
 import { openSession, type RunSteps } from './runSession.ts';
@@ -82,6 +82,7 @@ class FileRun implements RunSteps {
     await step('open.stagingMade');
     markRunning(run);
     if (!(await folder.rename(progress.mine('temp'), progress.mine('run')))) {
+      await yieldToLater(progress, await folder.list());
       throw fencedError(context, 'its run record was removed');
     }
     progress.hold(progress.mine('run'));

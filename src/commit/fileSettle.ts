@@ -21,10 +21,7 @@ export async function settle(progress: FileProgress, first: boolean): Promise<re
   const mine = progress.mine('run');
   const names = await folder.list();
   await step('settle.listed');
-  const later = names.find((name) => name.kind !== 'next' && name.kind !== 'temp' && compareNames(name, mine) > 0);
-  if (first && later) {
-    throw aliveError(config, { run: later.run, owner: await folder.readOwner(later) }, 'has just been started');
-  }
+  if (first) await yieldToLater(progress, names);
   const older = names.filter((name) => isOpen(name) && compareNames(name, mine) < 0);
   // Runs first: while one of them can still prepare, the intent behind it may be any number of steps old.
   const oldest = older.find((name) => name.kind === 'run') ?? older[0];
@@ -42,6 +39,16 @@ export async function settle(progress: FileProgress, first: boolean): Promise<re
     await recover(progress, oldest);
   }
   return null;
+}
+
+/** @throws OffloadError RUN_ALIVE if there is a run with a later number. */
+export async function yieldToLater(progress: FileProgress, names: readonly StateName[]): Promise<void> {
+  const { folder, context } = progress;
+  const own = progress.mine('run');
+  const later = names.find((name) => name.kind !== 'next' && name.kind !== 'temp' && compareNames(name, own) > 0);
+  if (!later) return;
+  const other = { run: later.run, owner: await folder.readOwner(later) };
+  throw aliveError(context.config, other, 'has just been started');
 }
 
 function isOpen(name: StateName): boolean {
@@ -64,7 +71,8 @@ async function watch({ folder, context }: FileProgress, name: StateName): Promis
 
 /**
  * Removes what older runs left: staging that `fenced`, `done` and `temp` name, then those names. The highest `done`
- * stays. A run asleep before its `temp` got its name `run` finds it gone, or its staging folder, and ends.
+ * stays. A `temp` that was to be `run` becomes `fenced` first: its run may be asleep, and finds it gone when it wakes.
+ * If the run was faster it may prepare, also while this one sleeps and is fenced itself: then its staging stays.
  *
  * @param names As `settle` gave them.
  */
@@ -76,11 +84,13 @@ export async function clean(progress: FileProgress, names: readonly StateName[])
     if (compareNames(name, progress.mine('run')) >= 0) continue;
     if (name.kind === 'fenced' || name.kind === 'temp') {
       const owner = await folder.readFirstOwner(name);
+      const fenced: StateName = { ...name, kind: 'fenced' };
+      if (owner && name.kind === 'temp' && !(await folder.rename(name, fenced))) continue;
       // A fenced run may be one that was given back.
       if (owner && name.kind === 'fenced') await removeManifest(fs, { ...owner, config });
       if (owner && !(await removeStaging(context, owner.stagingPath, owner.run))) continue;
       await step('open.stagingRemoved');
-      await folder.remove(name);
+      await folder.remove(owner ? fenced : name);
       await step('open.nameRemoved');
     } else if (name.kind === 'done') {
       const record = await folder.readIntent(name);

@@ -4,7 +4,7 @@
  *     run.E      one line: who the run is. At prepare a second line is added, the intent record.
  *     intent.E   `run.E` after its rename: prepared. Or, in the name of a run that took it over, another's.
  *     done.E     `intent.E` after its rename: committed. The highest one tells topic ids and the last manifest.
- *     fenced.E   `run.E` after another run's rename.
+ *     fenced.E   `run.E`, or a `temp.E` that was to be it, after another run's rename.
  *     next.E     what `CONFIG` becomes.
  *     temp.E     one of these being written.
  *

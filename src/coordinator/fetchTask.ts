@@ -5,7 +5,7 @@
 import type { ConnectionSettings, FetchSettings, TopicSource } from '../config/job.ts';
 import type { PartitionColumn } from '../config/partitionBy.ts';
 import type { OutputFormat } from '../config/writerOptions.ts';
-import { MessageColumns } from '../decode/columns.ts';
+import { MessageColumns, roomFor } from '../decode/columns.ts';
 import { DecodeKernel } from '../decode/kernel.ts';
 import { RecordSet } from '../decode/recordSet.ts';
 import type { BatchEncoder } from '../encode/encoder.ts';
@@ -89,11 +89,16 @@ export class FetchTaskRunner {
   #encoder: BatchEncoder | undefined;
   #folders: FolderEncoder | undefined;
   readonly #counters: ReturnType<typeof joinWorker>;
+  /** Of the task before. */
+  #bytesPerOffset: number | null = null;
 
   constructor(settings: WorkerSettings) {
     this.#settings = settings;
     this.#cluster = new Cluster(settings.connection);
-    this.#columns = new MessageColumns(settings.fields.map(({ column }) => column));
+    this.#columns = new MessageColumns(
+      settings.fields.map(({ column }) => column),
+      roomFor({ rows: settings.rowGroupRows, bytes: settings.rowGroupBytes }),
+    );
     this.#transform = new RowTransform(settings.transform);
     this.#counters = joinWorker(settings.shared);
   }
@@ -114,8 +119,9 @@ export class FetchTaskRunner {
   async #read(task: FetchTask, writer: SegmentWriter): Promise<TaskResult> {
     const { fetch, failOnDataLoss, rowGroupBytes, rowGroupRows, turns } = this.#settings;
     const { topic, partition, startOffset, endOffset } = task.range;
+    const bytesPerOffset = this.#bytesPerOffset;
+    const reader = new KafkaRangeReader(this.#cluster, task.range, { fetch, failOnDataLoss, bytesPerOffset });
     const startedAtMs = performance.timeOrigin + performance.now();
-    const reader = new KafkaRangeReader(this.#cluster, task.range, { fetch, failOnDataLoss });
     const columns = this.#columns;
     const written: WrittenRows = { segments: [], folders: [] };
     const counts = { rows: 0, rowsWritten: 0, control: 0, aborted: 0, invalidUtf8: 0 };
@@ -164,6 +170,7 @@ export class FetchTaskRunner {
       counts.aborted += set.counts.aborted;
       if (fetchedBytes >= task.maxBytes && position < endOffset) break;
     }
+    this.#bytesPerOffset = reader.bytesPerOffset;
     const isWhole = fetchedBytes < task.maxBytes || position >= endOffset;
     if (isWhole) moveTo(endOffset, 0, 0);
     if (columns.rows > 0) await cut();

@@ -100,16 +100,27 @@ function zstdContentSize(section: Buffer, position: number, bytes: number): numb
   return section.readUIntLE(position, bytes) + (bytes === 2 ? 256 : 0);
 }
 
+export interface SnappyLength {
+  readonly value: number;
+  /** How many bytes say so. */
+  readonly bytes: number;
+}
+
 /** The length a raw Snappy block begins with, as a varint of at most five bytes. */
-export function snappyBound(block: Buffer): number {
-  let length = 0;
+export function snappyLength(block: Buffer): SnappyLength {
+  let value = 0;
   for (let i = 0; i < 5; i++) {
     need(block, i, 1, 'the Snappy length');
     const byte = block.readUInt8(i);
-    length += (byte & 0x7f) * 2 ** (7 * i);
-    if (byte < 0x80) return length;
+    value += (byte & 0x7f) * 2 ** (7 * i);
+    if (byte < 0x80) return { value, bytes: i + 1 };
   }
   throw new RangeError('the Snappy length is longer than five bytes');
+}
+
+/** What a raw Snappy block claims to inflate to. */
+export function snappyBound(block: Buffer): number {
+  return snappyLength(block).value;
 }
 
 /** End of the skippable frame at `position`; 0 if none begins there. */

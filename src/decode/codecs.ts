@@ -1,7 +1,6 @@
-import { setImmediate } from 'node:timers/promises';
 import zlib from 'node:zlib';
-import snappy from 'snappy';
 import { messageOf, OffloadError } from '../errors.ts';
+import { countNativeBytes } from '../nativeBuffers.ts';
 import { type Frame, snappyBound, zstdFrames } from './bounds.ts';
 import { type BatchPlace, batchCorrupt, batchTooLarge } from './errors.ts';
 import type { DecodeKernel } from './kernel.ts';
@@ -9,7 +8,8 @@ import { lz4Frames } from './lz4Frames.ts';
 
 /** Codecs by the number in the attributes of a record batch. */
 const CODEC_NAMES = ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const;
-const LZ4 = CODEC_NAMES.indexOf('lz4');
+/** Those that the kernel holds, which need no event loop to be freed. */
+const IN_KERNEL: readonly string[] = ['snappy', 'lz4'];
 
 /** Java frames Snappy as the xerial stream does: this mark, two versions, then blocks with their lengths in front. */
 const XERIAL_MARK = Buffer.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0x00]);
@@ -18,9 +18,6 @@ const XERIAL_HEADER_BYTES = 16;
 /** Gzip output is collected in chunks; one chunk that fits avoids joining, but is allocated before the first byte. */
 const GZIP_MIN_CHUNK_BYTES = 4 * 1024;
 const GZIP_MAX_CHUNK_BYTES = 1024 * 1024;
-
-/** Inflated bytes that may pile up before the event loop turns; a turn costs microseconds. */
-const RELEASE_EVERY_BYTES = 4 * 1024 * 1024;
 
 type SyncInflate = (section: Buffer, options: { maxOutputLength: number }) => Buffer;
 /** Node has it from 22.15 on; the types are those of Node 20. */
@@ -31,7 +28,7 @@ const zstdDecompressSync = (zlib as unknown as { zstdDecompressSync?: SyncInflat
  *
  * @param codec Number from the attributes of the batch.
  * @param maxBytes Limit of the inflated section.
- * @param kernel Holds what it inflates, which is LZ4, until it is used again.
+ * @param kernel Holds what it inflates, which is Snappy and LZ4, until it is used again.
  * @returns The records, as a view of `section` where they are not compressed; a promise for zstd on a Node without it, and
  *   now and then for the others, so that memory is given back.
  * @throws OffloadError BATCH_TOO_LARGE, BATCH_CORRUPT, or FORMAT_UNSUPPORTED for a codec that Kafka does not define.
@@ -67,10 +64,13 @@ export function inflate(
   try {
     const inflated = inflateBy[name](section, maxBytes, allow, kernel);
     return inflated instanceof Promise
-      ? inflated.catch((error: unknown) => {
-          throw failed(error);
-        })
-      : codec === LZ4
+      ? inflated.then(
+          (bytes) => released(bytes, section),
+          (error: unknown) => {
+            throw failed(error);
+          },
+        )
+      : IN_KERNEL.includes(name)
         ? inflated
         : released(inflated, section);
   } catch (error) {
@@ -83,18 +83,14 @@ export function inflatesAside(codec: number): boolean {
   return CODEC_NAMES[codec] === 'zstd' && zstdDecompressSync === undefined;
 }
 
-let unreleasedBytes = 0;
-
 /**
- * Lets the event loop turn once in a while. The buffers of the native codecs are freed there and nowhere else, however often
- * the garbage collector runs: a loop over batches that are all at hand kept every byte it inflated (1.1 GB after 800 MB).
+ * Lets garbage go once in a while. The buffers of the native codecs are freed when the event loop turns and nowhere else: a
+ * loop over batches that are all at hand kept every byte it inflated (1.1 GB after 800 MB).
  */
 function released(inflated: Buffer, section: Buffer): Buffer | Promise<Buffer> {
   if (inflated === section) return inflated;
-  unreleasedBytes += inflated.length;
-  if (unreleasedBytes < RELEASE_EVERY_BYTES) return inflated;
-  unreleasedBytes = 0;
-  return setImmediate(inflated);
+  const release = countNativeBytes(inflated.length);
+  return release === undefined ? inflated : release.then(() => inflated);
 }
 
 /** `allow` throws if its argument is beyond the limit; it is called before anything of that size is allocated. */
@@ -143,10 +139,15 @@ function inflateGzip(section: Buffer, maxBytes: number, allow: (bytes: number) =
   }
 }
 
-function inflateSnappy(section: Buffer, _maxBytes: number, allow: (bytes: number) => void): Buffer {
+function inflateSnappy(
+  section: Buffer,
+  _maxBytes: number,
+  allow: (bytes: number) => void,
+  kernel: DecodeKernel,
+): Buffer {
   if (section.length < XERIAL_HEADER_BYTES || !section.subarray(0, XERIAL_MARK.length).equals(XERIAL_MARK)) {
     allow(snappyBound(section));
-    return snappy.uncompressSync(section) as Buffer;
+    return kernel.inflateSnappy([section]);
   }
   const blocks: Buffer[] = [];
   let inflatedBytes = 0;
@@ -162,7 +163,7 @@ function inflateSnappy(section: Buffer, _maxBytes: number, allow: (bytes: number
     position = start + length;
   }
   allow(inflatedBytes);
-  return join(blocks.map((block) => snappy.uncompressSync(block) as Buffer));
+  return kernel.inflateSnappy(blocks);
 }
 
 function join(parts: Buffer[]): Buffer {

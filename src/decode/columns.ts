@@ -5,8 +5,13 @@ import { OffloadError } from '../errors.ts';
 const MAX_INT32 = 0x7fffffff;
 const INITIAL_ROWS = 8192;
 const INITIAL_BYTES = 256 * 1024;
+/** Room that is made before the first row: rows of this size fill their columns and the arena at once. */
+const EXPECTED_ROW_BYTES = 64;
+const MOST_ROOM_BYTES = 256 * 1024 * 1024;
 /** Growth copies the arena; 1.5 keeps what is held during the copy below three times the content. */
 const GROWTH = 1.5;
+/** What a huge batch made an arena grow to beyond this, and beyond twice its first size, is given back. */
+const MOST_KEPT_BYTES = 32 * 1024 * 1024;
 
 /**
  * Byte strings in Arrow's layout of Utf8 and Binary: row i is `data[offsets[i]] .. data[offsets[i + 1]]`.
@@ -20,8 +25,10 @@ export class BinaryColumn {
   validity: Uint8Array<ArrayBuffer>;
   nullCount = 0;
   rows = 0;
+  readonly #firstBytes: number;
 
   constructor(rows: number, bytes: number) {
+    this.#firstBytes = bytes;
     this.offsets = new Int32Array(rows + 1);
     this.data = Buffer.allocUnsafeSlow(bytes);
     this.validity = new Uint8Array((rows + 7) >>> 3).fill(0xff);
@@ -40,6 +47,9 @@ export class BinaryColumn {
     this.rows = 0;
     this.nullCount = 0;
     this.validity.fill(0xff);
+    if (this.data.length > Math.max(MOST_KEPT_BYTES, 2 * this.#firstBytes)) {
+      this.data = Buffer.allocUnsafeSlow(this.#firstBytes);
+    }
   }
 
   /** Makes room for rows up to `rows` in all. */
@@ -143,7 +153,9 @@ export class MessageColumns {
 
   /**
    * @param wanted Columns to fill; others are skipped over. Offsets are always kept: messages about a row name them.
-   * @param initial Rows and bytes (of keys and of values each) to allocate at once; both grow as needed.
+   * @param initial Rows, and bytes of values, to make room for at once; both grow as needed. Of what is never touched the
+   *   system gives no memory, while growing copies and leaves the old arena to the garbage collector: what is known to
+   *   come should have its room from the start.
    */
   constructor(wanted: Iterable<SourceColumn>, initial: { readonly rows?: number; readonly bytes?: number } = {}) {
     const columns = new Set(wanted);
@@ -217,6 +229,12 @@ export class MessageColumns {
       if (this.timestampTypes !== null) this.timestampTypes = grownInt32(this.timestampTypes, capacity);
     }
   }
+}
+
+/** What to make room for at once where so much is decoded before `clear()`. */
+export function roomFor(limits: { readonly rows: number; readonly bytes: number }): { rows: number; bytes: number } {
+  const bytes = Math.min(limits.bytes, MOST_ROOM_BYTES);
+  return { rows: Math.ceil(Math.min(limits.rows, bytes / EXPECTED_ROW_BYTES)), bytes };
 }
 
 /** The Int64 at `row` of interleaved words, as a number; exact up to 2^53. */

@@ -1,6 +1,7 @@
-/** Inflates LZ4 and takes records apart in WebAssembly, in memory that serves batch after batch. */
+/** Inflates LZ4 and Snappy and takes records apart in WebAssembly, in memory that serves batch after batch. */
 import { loadWasmModule, WasmInstance, type WasmModule } from '../wasmModule.ts';
 import type { BatchHeader } from './batchHeader.ts';
+import { type SnappyLength, snappyLength } from './bounds.ts';
 import type { MessageColumns } from './columns.ts';
 import { decodeHeaders } from './headers.ts';
 import type { Lz4Frame } from './lz4Frames.ts';
@@ -9,6 +10,7 @@ import type { WantedOffsets } from './recordWalk.ts';
 
 interface Functions {
   inflateLz4Block(block: number, blockEnd: number, output: number, limit: number, outputStart: number): number;
+  inflateSnappyBlock(block: number, blockEnd: number, output: number, outputEnd: number): number;
   decodeRecords(): number;
 }
 
@@ -27,7 +29,7 @@ const MAX_INT32 = 0x7fffffff;
 
 let compiled: WasmModule | undefined;
 
-/** Holds one inflated batch at a time: what `inflateLz4` returned is lost with the next call of either method. */
+/** Holds one inflated batch at a time: what was inflated is lost with the next call of any method. */
 export class DecodeKernel {
   #instance: WasmInstance<Functions> | undefined;
   #held: Buffer | undefined;
@@ -57,6 +59,30 @@ export class DecodeKernel {
         if (inflatedEnd === 0) throw new RangeError(`the LZ4 block at byte ${start} is malformed`);
         end = inflatedEnd;
       }
+    }
+    this.#held = Buffer.from(bytes.buffer, SECTION_AT, end - SECTION_AT);
+    return this.#held;
+  }
+
+  /**
+   * @param blocks Of a section, with the length that each begins with.
+   * @returns What they inflate to, as a view of this kernel's memory.
+   * @throws RangeError for a block that is malformed, or has not the length it claims.
+   */
+  inflateSnappy(blocks: readonly Buffer[]): Buffer {
+    const lengths = blocks.map(snappyLength);
+    const inflatedBytes = lengths.reduce((sum, { value }) => sum + value, 0);
+    const compressedAt = SECTION_AT + inflatedBytes + SLACK_BYTES;
+    const largest = blocks.reduce((most, block) => Math.max(most, block.length), 0);
+    const { bytes, functions } = this.#reserve(compressedAt + largest + SLACK_BYTES);
+    let end = SECTION_AT;
+    for (const [index, block] of blocks.entries()) {
+      const { value, bytes: lengthBytes } = lengths[index] as SnappyLength;
+      bytes.set(block, compressedAt);
+      const from = compressedAt + lengthBytes;
+      const inflatedEnd = functions.inflateSnappyBlock(from, compressedAt + block.length, end, end + value);
+      if (inflatedEnd !== end + value) throw new RangeError(`block ${index} of ${blocks.length} is malformed`);
+      end = inflatedEnd;
     }
     this.#held = Buffer.from(bytes.buffer, SECTION_AT, end - SECTION_AT);
     return this.#held;

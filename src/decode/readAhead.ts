@@ -17,10 +17,13 @@ type StartInflate = (header: BatchHeader) => Buffer | Promise<Buffer>;
 export class ReadAhead {
   private readonly started = new Map<number, Buffer | Promise<Buffer>>();
   private readonly records: Buffer;
+  private readonly endOffset: number;
   private readonly start: StartInflate;
 
-  constructor(records: Buffer, start: StartInflate) {
+  /** @param endOffset Batches that begin here or behind it are never asked for, and so not begun with. */
+  constructor(records: Buffer, endOffset: number, start: StartInflate) {
     this.records = records;
+    this.endOffset = endOffset;
     this.start = start;
   }
 
@@ -42,7 +45,7 @@ export class ReadAhead {
     try {
       for (let i = 0; i < MAX_BATCHES; i++) {
         const header = readBatchHeader(this.records, position, '', 0);
-        if (header === null || header.codec !== codec) return;
+        if (header === null || header.codec !== codec || header.baseOffset >= this.endOffset) return;
         if (header.end - header.recordsStart > MAX_COMPRESSED_BYTES) return;
         position = header.end;
         if (header.recordCount === 0 || this.started.has(header.recordsStart)) continue;

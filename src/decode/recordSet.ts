@@ -78,7 +78,7 @@ export class RecordSet {
     this.options = options;
     this.kernel = options.kernel ?? new DecodeKernel();
     this.aborted = options.isolationLevel === 'read_committed' ? new AbortedTransactions(aborted) : null;
-    this.readAhead = new ReadAhead(records, (header) => this.inflate(header));
+    this.readAhead = new ReadAhead(records, options.endOffset, (header) => this.inflate(header));
     this.nextOffset = options.startOffset;
   }
 

@@ -9,18 +9,18 @@ export interface EncoderMemory {
 }
 
 /**
- * Parquet, fixed: the page being made, and compressed pages, already copied to the body, that wait for the garbage
- * collector. Above the body 39 MiB were measured with snappy, 50 MiB with zstd, and 60 MiB (1-byte values: 95 MiB) with
- * lz4_raw, all for bytes that do not compress; JSON under snappy takes 33 MiB (November 2026). A column for parquet-wasm
- * takes at most 18.2 MiB of WASM memory; a message above 2 MiB in one adds up to 9 times its size.
+ * Parquet, fixed: the page being made, compressed pages that were copied to the body, and sections that were decoded, until
+ * they are collected (nativeBuffers.ts). Above the body 12 MiB were measured with snappy and 17 MiB with zstd, for bytes
+ * that do not compress (November 2026). A column for parquet-wasm takes at most 18.2 MiB of WASM memory on top; a message
+ * above 2 MiB in one adds up to 9 times its size.
  *
  * Per raw byte: the body, whose blocks are used again for the next row group. This is for data that does not compress;
  * JSON under snappy takes 0.4.
  */
-const PARQUET: EncoderMemory = { fixedBytes: 40 * 1024 ** 2, bytesPerRawByte: 1.1 };
+const PARQUET: EncoderMemory = { fixedBytes: 24 * 1024 ** 2, bytesPerRawByte: 1.1 };
 
-/** The others end a body at 32 MiB and leave the rest of a batch to the next; a block and its compressed form come on top. */
-const ROWS: EncoderMemory = { fixedBytes: 40 * 1024 ** 2, bytesPerRawByte: 0 };
+/** The others end a body at 16 MiB and leave the rest of a batch to the next; a block and its compressed form come on top. */
+const ROWS: EncoderMemory = { fixedBytes: 24 * 1024 ** 2, bytesPerRawByte: 0 };
 
 /** @param isDivided Rows are put in the order of their folders first, which copies them all. */
 export function encoderMemory(format: OutputFormat['format'], isDivided: boolean): EncoderMemory {

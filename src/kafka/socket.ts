@@ -19,6 +19,14 @@ const MAX_FRAME_BYTES = 1024 ** 3;
 const MIN_RECYCLED_BYTES = 64 * 1024;
 const MAX_SPARES = 2;
 const MAX_SPARE_BYTES = 64 * 1024 ** 2;
+/** Answers to one request differ by a few bytes: memory for one shall do for the next. */
+const FRAME_STEP_BYTES = 64 * 1024;
+
+/**
+ * New memory for every answer costs page faults, and collections that external memory brings on. Shared by all connections
+ * of a thread: it reads from one broker at a time, and each would keep its own.
+ */
+const spares: ArrayBufferLike[] = [];
 
 export class FrameSocket {
   readonly #handlers: FrameHandlers;
@@ -28,8 +36,6 @@ export class FrameSocket {
   #frameRead = 0;
   #socket: Socket | null = null;
   #ended = false;
-  /** New memory for every answer costs page faults, and collections that external memory brings on. */
-  readonly #spares: ArrayBufferLike[] = [];
   #onEnd: FrameHandlers['onEnd'] | null;
 
   constructor(handlers: FrameHandlers) {
@@ -75,15 +81,19 @@ export class FrameSocket {
   /** Takes back the memory of a frame, which nobody may look at any more; `view` is any part of it. */
   recycle(view: Buffer): void {
     const { buffer } = view;
-    if (buffer.byteLength > MAX_SPARE_BYTES) return;
-    this.#spares.push(buffer);
-    if (this.#spares.length > MAX_SPARES) this.#spares.shift();
+    if (buffer.byteLength < MIN_RECYCLED_BYTES || buffer.byteLength > MAX_SPARE_BYTES) return;
+    spares.push(buffer);
+    spares.sort((a, b) => a.byteLength - b.byteLength);
+    // The smallest goes: at the end of a range an answer is short, and the next range begins with large ones.
+    if (spares.length > MAX_SPARES) spares.shift();
   }
 
   #allocate(length: number): Buffer {
-    const index = this.#spares.findIndex((spare) => spare.byteLength >= length);
-    const [spare] = index < 0 || length < MIN_RECYCLED_BYTES ? [] : this.#spares.splice(index, 1);
-    return spare ? Buffer.from(spare, 0, length) : Buffer.allocUnsafeSlow(length);
+    if (length < MIN_RECYCLED_BYTES) return Buffer.allocUnsafeSlow(length);
+    const index = spares.findIndex((spare) => spare.byteLength >= length);
+    const [spare] = index < 0 ? [] : spares.splice(index, 1);
+    if (spare) return Buffer.from(spare, 0, length);
+    return Buffer.allocUnsafeSlow(Math.ceil(length / FRAME_STEP_BYTES) * FRAME_STEP_BYTES).subarray(0, length);
   }
 
   #openPlain(host: string, port: number): Socket {

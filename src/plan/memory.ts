@@ -30,8 +30,8 @@ export const FILE_READER_BYTES = 96 * 1024 ** 2;
 
 /** One answer is decoded while the next one arrives; each is one buffer. */
 const FETCH_COPIES = 2;
-/** An arena grows by half and is copied then: what is allocated and not used, on top of the rows themselves. */
-const ARENA_BYTES_PER_RAW_BYTE = 1.5;
+/** Columns have room for a row group from the start (decode/columns.ts): a quarter is for what they keep of each row. */
+const COLUMN_BYTES_PER_RAW_BYTE = 1.25;
 const MIN_FETCH_BYTES = 512 * 1024;
 const MIN_ROW_GROUP_BYTES = 1024 * 1024;
 
@@ -40,7 +40,7 @@ const MIN_ROW_GROUP_BYTES = 1024 * 1024;
  */
 export function planMemory(demand: MemoryDemand): MemoryPlan {
   const { maxMemoryBytes, workers, encoder, transform } = demand;
-  const copies = ARENA_BYTES_PER_RAW_BYTE + encoder.bytesPerRawByte + transform.bytesPerRawByte;
+  const copies = COLUMN_BYTES_PER_RAW_BYTE + encoder.bytesPerRawByte + transform.bytesPerRawByte;
   const fixedBytes = encoder.fixedBytes + transform.fixedBytes;
   const share = maxMemoryBytes / workers - fixedBytes;
   const fetchBytes = Math.min(demand.fetchBytes, Math.max(MIN_FETCH_BYTES, share / (4 * FETCH_COPIES)));

@@ -18,6 +18,8 @@ const EMPTY_ANSWERS_ARE_A_GAP = 3;
 const OFFSET_OUT_OF_RANGE = 1;
 /** Asked again at least this often, whatever a broker says of its quota. */
 const MAX_THROTTLE_MS = 10_000;
+/** Asked for beyond what a range should still have: its last batch must be whole, or it takes another request. */
+const SPARE_BYTES = 512 * 1024;
 /** A quota that lets nothing through for so many deadlines of requests is not waited for any longer. */
 const THROTTLED_DEADLINES = 10;
 
@@ -25,6 +27,8 @@ export interface KafkaRangeOptions {
   readonly fetch: FetchSettings;
   /** False: offsets that are gone are skipped and counted in `lostOffsets`. */
   readonly failOnDataLoss: boolean;
+  /** As fetched, from a range that was read before; null: nothing is known. */
+  readonly bytesPerOffset?: number | null;
 }
 
 /**
@@ -55,6 +59,7 @@ export class KafkaRangeReader {
   /** Since when answers only throttled, or sent the reader to another replica; null: the last one had batches. */
   #heldSinceMs: number | null = null;
   #lostOffsets = 0;
+  #bytesPerOffset: number | null;
   #underWay: Promise<Fetched> | null = null;
   /** What the caller was given last. */
   #lent: Fetched | null = null;
@@ -65,11 +70,17 @@ export class KafkaRangeReader {
     this.#options = options;
     this.#position = range.startOffset;
     this.#maxBytes = options.fetch.maxBytes;
+    this.#bytesPerOffset = options.bytesPerOffset ?? null;
   }
 
   /** Offsets of the range that were gone before they could be read. */
   get lostOffsets(): number {
     return this.#lostOffsets;
+  }
+
+  /** Of the last answer, or what was given; null: unknown. */
+  get bytesPerOffset(): number | null {
+    return this.#bytesPerOffset;
   }
 
   /**
@@ -79,8 +90,7 @@ export class KafkaRangeReader {
    *   deadline.
    */
   async next(): Promise<FetchedRecords | null> {
-    // The last answer of a range is not used again: it may hold batches behind the end that still inflate ahead.
-    if (this.#position < this.#range.endOffset) this.#lent?.connection.recycle(this.#lent.response.records);
+    this.#lent?.connection.recycle(this.#lent.response.records);
     this.#lent = null;
     while (this.#position < this.#range.endOffset) {
       const startOffset = this.#position;
@@ -101,6 +111,7 @@ export class KafkaRangeReader {
       this.#emptyAnswers = 0;
       this.#heldSinceMs = null;
       this.#advance(nextOffset, response.records);
+      this.#bytesPerOffset = end / (nextOffset - startOffset);
       if (this.#position < this.#range.endOffset) this.#prefetch();
       this.#lent = fetched;
       return { records: response.records.subarray(0, end), aborted: response.aborted, startOffset, nextOffset };
@@ -137,7 +148,7 @@ export class KafkaRangeReader {
         partition,
         fetchOffset,
         leaderEpoch,
-        maxBytes: this.#maxBytes,
+        maxBytes: this.#bytesToAsk(fetchOffset),
         maxWaitMs: fetch.maxWaitMs,
         isolationLevel: fetch.isolationLevel === 'read_committed' ? 1 : 0,
         clientRack: fetch.clientRack,
@@ -156,6 +167,13 @@ export class KafkaRangeReader {
       this.#cluster.forget(topic);
     };
     return this.#cluster.retry(attempt, onFailure);
+  }
+
+  /** A broker fills an answer with what lies behind the range as well: sent, received and held for nothing. */
+  #bytesToAsk(fetchOffset: number): number {
+    if (this.#bytesPerOffset === null) return this.#maxBytes;
+    const expected = (this.#range.endOffset - fetchOffset) * this.#bytesPerOffset;
+    return Math.min(this.#maxBytes, Math.ceil(expected) + SPARE_BYTES);
   }
 
   async #source(): Promise<Leader> {
@@ -219,6 +237,7 @@ export class KafkaRangeReader {
       );
     }
     this.#maxBytes = Math.min(limit, this.#maxBytes * 2);
+    this.#bytesPerOffset = null;
   }
 
   async #skipLost(): Promise<void> {

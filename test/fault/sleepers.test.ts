@@ -211,6 +211,7 @@ async function play(
     const child = start({ ...options, highWatermark: 6 + index }, sleeper);
     started.push(child);
     const state = await settled(child, what);
+    if (play.isExact && state === 'ended') expect(await child.ended, `${what}: process ${index}`).toBeNull();
     if (play.isExact)
       expect(state, `${what}: process ${index} at ${sleeper.stops[0]}`).toBe(sleeper.dies ? 'ended' : 'asleep');
     if (index === 0 && byHand !== undefined) {

@@ -16,15 +16,15 @@ import { countStoredCodecs } from '../helpers/segments.ts';
 import { TestTopics } from '../helpers/topics.ts';
 import { waitFor } from '../helpers/wait.ts';
 import { MIXED_PARTITIONS, writeCompactedScript, writeMixedScript } from '../helpers/workload.ts';
-import { sorted } from '../helpers/workspace.ts';
+import { OFFSETS_MODES, type OffsetsMode, sorted } from '../helpers/workspace.ts';
 
 /**
  * Every codec by each of two clients, with everything a topic can hold, offloaded by the real command in both offset
  * modes and compared row by row with what the producing side recorded.
  */
 
-const CREATE_TIME_MESSAGES = 180_000;
-const LOG_APPEND_TIME_MESSAGES = 20_000;
+const CREATE_TIME_MESSAGES = 60_000;
+const LOG_APPEND_TIME_MESSAGES = 10_000;
 const COMPACTED_MESSAGES = 24_000;
 const FIELDS = [
   'key',
@@ -142,7 +142,7 @@ async function expectCodecOnDisk(topic: string, codec: Codec): Promise<void> {
 
 async function expectOffloaded(topic: string, rows: number): Promise<void> {
   const ends = await topics.endOffsets(topic);
-  for (const mode of ['STREAM', 'FILE'] as const) {
+  const offload = async (mode: OffsetsMode): Promise<void> => {
     const work = join(folder.path, `${topic}.${mode}`);
     const offsets = mode === 'FILE' ? join(work, 'offsets') : topics.reserve('offsets');
     const config: ConfigFile = {
@@ -161,11 +161,12 @@ async function expectOffloaded(topic: string, rows: number): Promise<void> {
       ...{ missing: 0, unexpected: 0, examples: [] },
     });
     expect(await savedOffsets(mode, offsets)).toEqual(ends.map((end, partition) => `${partition},${end}`));
-  }
+  };
+  await Promise.all(OFFSETS_MODES.map(offload));
 }
 
 /** Saved offsets as other tools read them, "PARTITION,OFFSET" each, in partition order. */
-async function savedOffsets(mode: 'STREAM' | 'FILE', offsets: string): Promise<string[]> {
+async function savedOffsets(mode: OffsetsMode, offsets: string): Promise<string[]> {
   if (mode === 'FILE') {
     const text = await readFile(join(offsets, 'all'), 'utf8');
     return text

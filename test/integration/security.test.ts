@@ -18,10 +18,13 @@ import {
   unsecuredToken,
 } from '../helpers/secureBroker.ts';
 import { randomName, TestTopics } from '../helpers/topics.ts';
+import { OFFSETS_MODES, type OffsetsMode } from '../helpers/workspace.ts';
 
 /** TLS, logins and permissions: what the command does on listeners and with users of every kind, on a real broker. */
 
-const MESSAGES = 60_000;
+const MESSAGES = 4_000;
+/** Of the topic that runs take long for. */
+const MANY_MESSAGES = 60_000;
 const PARTITIONS = 4;
 const FIELDS = [
   'key',
@@ -32,8 +35,10 @@ const FIELDS = [
   'timestampType',
   'headers',
 ];
-/** The messages of the topic take about 3 MB in its log. */
+/** The messages of the larger topic take about 3 MB in its log. */
 const SLOW_BYTES_PER_SECOND = 400_000;
+/** Of tokens that runs outlive: long enough for a machine that is busy to use one in time. */
+const TOKEN_SECONDS = 5;
 /** A wrong setting must be told long before the deadline of 60 s that retries have. */
 const QUICK_SECONDS = 15;
 
@@ -42,7 +47,9 @@ type Options = Readonly<Record<string, string | number>>;
 interface Attempt {
   readonly listener: string;
   readonly options: Options;
-  readonly mode?: 'FILE' | 'STREAM';
+  /** Default: the one with few messages. */
+  readonly from?: Filled;
+  readonly mode?: OffsetsMode;
   /** Keeps offsets from attempt to attempt. */
   readonly offsets?: string;
   readonly args?: readonly string[];
@@ -52,8 +59,14 @@ const cleanUps: (() => Promise<void> | void)[] = [];
 let folder: { path: string; remove: () => Promise<void> };
 let kafka: SecureKafka;
 let topics: TestTopics;
-let oracle: Oracle;
-let topic: string;
+/** A topic with what it holds. */
+interface Filled {
+  readonly topic: string;
+  readonly messages: number;
+  readonly oracle: Oracle;
+}
+let few: Filled;
+let many: Filled;
 const tokens = { valid: unsecuredToken('loader', 3_600), expired: unsecuredToken('loader', -600) };
 
 beforeAll(async () => {
@@ -64,14 +77,24 @@ beforeAll(async () => {
   const { bootstrapServers } = kafka.cluster;
   topics = new TestTopics(bootstrapServers);
   cleanUps.push(() => topics.cleanUp());
-  oracle = await Oracle.open();
+  few = await fill('secured', MESSAGES);
+  many = await fill('secured-many', MANY_MESSAGES);
+});
+
+afterAll(async () => {
+  for (const cleanUp of cleanUps.reverse()) await cleanUp();
+});
+
+async function fill(name: string, messages: number): Promise<Filled> {
+  const { bootstrapServers } = kafka.cluster;
+  const oracle = await Oracle.open();
   cleanUps.push(() => oracle.close());
-  topic = await topics.create('secured', { partitions: PARTITIONS });
-  const scriptPath = join(folder.path, 'messages.jsonl');
-  const recordPath = join(folder.path, 'messages.csv');
+  const topic = await topics.create(name, { partitions: PARTITIONS });
+  const scriptPath = join(folder.path, `${name}.jsonl`);
+  const recordPath = join(folder.path, `${name}.csv`);
   const script = new ScriptWriter(scriptPath);
   script.open('plain', false, 2_000);
-  while (script.nextNumber < MESSAGES) {
+  while (script.nextNumber < messages) {
     const number = script.nextNumber;
     const text = { key: toHex(`key-${number}`), value: toHex(`value ${number}`) };
     script.send('plain', {
@@ -86,11 +109,8 @@ beforeAll(async () => {
   await produce('librdkafka', { bootstrapServers, topic, codec: 'none', scriptPath, recordPath });
   await oracle.addScript(scriptPath);
   await oracle.expect([recordPath]);
-});
-
-afterAll(async () => {
-  for (const cleanUp of cleanUps.reverse()) await cleanUp();
-});
+  return { topic, messages, oracle };
+}
 
 describe('TLS', () => {
   test('reads through it with the authority named, in both offset modes', async () => {
@@ -215,21 +235,47 @@ describe('SASL', () => {
 
   test('a run that is longer than a session logs in again and goes on', async () => {
     // Small answers and a quota make the run last several sessions, however fast the machine is.
-    const options = { ...login('SCRAM-SHA-512'), 'client.id': 'slow', 'fetch.max.bytes': 1_024 };
-    await topics.limitFetch('slow', SLOW_BYTES_PER_SECOND);
-    for (const mode of ['FILE', 'STREAM'] as const) {
-      const { seconds, stderr } = await expectOffloaded({ listener: 'SHORT', options, mode, args: ['--verbose'] });
+    const options = { ...login('SCRAM-SHA-512'), 'fetch.max.bytes': 1_024 };
+    const outlast = async (mode: OffsetsMode): Promise<void> => {
+      await topics.limitFetch(`slow-${mode}`, SLOW_BYTES_PER_SECOND);
+      const own = { ...options, 'client.id': `slow-${mode}` };
+      const attempt = { listener: 'SHORT', options: own, mode, from: many, args: ['--verbose'] };
+      const { seconds, stderr } = await expectOffloaded(attempt);
       expect(seconds).toBeGreaterThan((2 * SESSION_MS) / 1_000);
       expect(stderr).not.toMatch(/warn|failed|closed/i);
-    }
+    };
+    await Promise.all(OFFSETS_MODES.map(outlast));
+  });
+});
+
+describe('OAUTHBEARER in the middle of a run', () => {
+  test('a run that is longer than a session and a token logs in with another token and goes on', async () => {
+    const { 'sasl.oauthbearer.token': _, ...others } = bearer('');
+    const outlive = async (mode: OffsetsMode): Promise<void> => {
+      const counted = join(folder.path, `counted-${mode}`);
+      const options = {
+        ...others,
+        'sasl.oauthbearer.token.command': shortToken(counted),
+        'client.id': `token-${mode}`,
+        'fetch.max.bytes': 1_024,
+      };
+      await topics.limitFetch(`token-${mode}`, SLOW_BYTES_PER_SECOND);
+      const attempt = { listener: 'SHORT', options, mode, from: many, args: ['--verbose'] };
+      const { seconds, stderr } = await expectOffloaded(attempt);
+      expect(seconds).toBeGreaterThan(TOKEN_SECONDS);
+      expect(stderr).not.toMatch(/warn|failed|closed/i);
+      expect((await readFile(counted, 'utf8')).length).toBeGreaterThan(2);
+    };
+    // Both wait for the broker most of the time.
+    await Promise.all(OFFSETS_MODES.map(outlive));
   });
 });
 
 describe('permissions', () => {
   test('none to read the topic: named', async () => {
     const options = login('PLAIN', 'noRead');
-    await grant(kafka.cluster.bootstrapServers, [{ user: 'noRead', on: 'TOPIC', name: topic, may: 'DESCRIBE' }]);
-    await expectRefused({ listener: 'LOGIN', options }, new RegExp(`Read .*topic ${topic}`, 'i'));
+    await grant(kafka.cluster.bootstrapServers, [{ user: 'noRead', on: 'TOPIC', name: few.topic, may: 'DESCRIBE' }]);
+    await expectRefused({ listener: 'LOGIN', options }, new RegExp(`Read .*topic ${few.topic}`, 'i'));
   });
 
   test('none to see the topic: named, or not found', async () => {
@@ -240,7 +286,7 @@ describe('permissions', () => {
   });
 
   test('none on the cluster: sizes are estimated from a sample', async () => {
-    await grant(kafka.cluster.bootstrapServers, [{ user: 'reader', on: 'TOPIC', name: topic, may: 'READ' }]);
+    await grant(kafka.cluster.bootstrapServers, [{ user: 'reader', on: 'TOPIC', name: few.topic, may: 'READ' }]);
     await expectOffloaded({ listener: 'LOGIN', options: login('PLAIN', 'reader'), mode: 'FILE' });
   });
 
@@ -342,6 +388,13 @@ function login(mechanism: string, user: User = 'loader'): Options {
   };
 }
 
+/** A command of the shell that prints a token of TOKEN_SECONDS, as `unsecuredToken`, and leaves a mark each time. */
+function shortToken(counted: string): string {
+  const part = `part() { printf %s "$1" | base64 -w0 | tr +/ -_ | tr -d =; }`;
+  const claims = `{\\"sub\\":\\"loader\\",\\"iat\\":$now,\\"exp\\":$((now + ${TOKEN_SECONDS}))}`;
+  return `${part}; now=$(date +%s); printf x >> '${counted}'; echo "$(part '{"alg":"none"}').$(part "${claims}")."`;
+}
+
 function bearer(token: string): Options {
   return {
     'security.protocol': 'SASL_PLAINTEXT',
@@ -351,8 +404,8 @@ function bearer(token: string): Options {
 }
 
 async function attemptRun(
-  { listener, options, mode = 'FILE', offsets, args = [] }: Attempt,
-  from = topic,
+  { listener, options, mode = 'FILE', offsets, args = [], from = few }: Attempt,
+  topic = from.topic,
 ): Promise<ProgramResult & { work: string; seconds: number }> {
   const work = join(folder.path, randomName('work'));
   const { bootstrapServers } = kafka.cluster;
@@ -362,7 +415,7 @@ async function attemptRun(
     bootstrapServers: servers,
     mode,
     offsets: offsets ?? (mode === 'FILE' ? join(work, 'offsets') : topics.reserve('offsets')),
-    topics: { one: { topicName: from, fields: FIELDS } },
+    topics: { one: { topicName: topic, fields: FIELDS } },
     more: { serverOptions: { 'bootstrap.servers': servers, ...options } },
   });
   const began = performance.now();
@@ -377,17 +430,18 @@ async function attemptRun(
 
 /** With the saved offsets in a topic the login is librdkafka's too. */
 async function expectInBothModes(attempt: Attempt): Promise<void> {
-  for (const mode of ['FILE', 'STREAM'] as const) await expectOffloaded({ ...attempt, mode });
+  await Promise.all(OFFSETS_MODES.map((mode) => expectOffloaded({ ...attempt, mode })));
 }
 
 /** Every message is in the files once. */
 async function expectOffloaded(attempt: Attempt): Promise<{ seconds: number; stderr: string }> {
+  const { messages, oracle } = attempt.from ?? few;
   const { work, ...result } = await attemptRun(attempt);
   expect(result, result.stderr).toMatchObject({ code: 0 });
-  expect((JSON.parse(result.stdout) as JsonReport).rows).toBe(MESSAGES);
+  expect((JSON.parse(result.stdout) as JsonReport).rows).toBe(messages);
   expect(await oracle.compare([join(work, 'out', '*.parquet')])).toEqual({
-    produced: MESSAGES,
-    found: MESSAGES,
+    produced: messages,
+    found: messages,
     missing: 0,
     unexpected: 0,
     examples: [],
@@ -407,10 +461,10 @@ async function expectRefused(
     readonly logged?: RegExp;
   } = {},
 ): Promise<void> {
-  const { secrets = [], topic: from = topic, code = 1, logged = /^$/ } = more;
+  const { secrets = [], topic, code = 1, logged = /^$/ } = more;
   // Where there is a secret to tell, once more with all there is to say.
   for (const args of secrets.length > 0 ? [[], ['--verbose']] : [[]]) {
-    const result = await attemptRun({ ...attempt, args }, from);
+    const result = await attemptRun({ ...attempt, args }, topic);
     expect(result.code, result.stderr).toBe(code);
     expect(result.stdout).toBe('');
     const lines = result.stderr.trimEnd().split('\n');

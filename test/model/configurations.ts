@@ -31,6 +31,19 @@ export const PAIRS: readonly (readonly Command[])[] = [
   ['recover', 'discard'],
 ];
 
+/** Pairs that meet a prepared run whose process is gone: what takes three runs otherwise, in far fewer states. */
+export const AFTER_KILLED: readonly (readonly Command[])[] = [
+  ['load', 'load'],
+  ['load', 'recover'],
+  ['load', 'discard'],
+  ['discard', 'load'],
+  ['discard', 'discard'],
+  ['takeOver', 'discard'],
+  ['load', 'set'],
+  ['set', 'load'],
+  ['freeLoad', 'load'],
+];
+
 /** Three runs: the one that sleeps, the one that takes over and sleeps, the one that finishes. */
 export const TRIPLES: readonly (readonly Command[])[] = [
   ['load', 'load', 'load'],
@@ -63,11 +76,11 @@ function withRuns(
   correction: Correction,
   mode: Rules['mode'],
   commands: readonly Command[],
-  changed: Partial<Rules> & { readonly hands?: number } = {},
+  changed: Partial<Rules & Pick<Exploration, 'hands' | 'killed'>> = {},
 ): Mutant {
-  const { hands = 0, ...others } = changed;
+  const { hands = 0, killed = null, ...others } = changed;
   const rules = rulesOf(mode, { target: 'folder', writeMode: 'Append' }, { without: correction, ...others });
-  return { correction, kind: 'runs', exploration: { rules, commands, order: 'rising', hands } };
+  return { correction, kind: 'runs', exploration: { rules, commands, order: 'rising', hands, killed } };
 }
 
 function withPower(correction: Correction, mode: Rules['mode']): Mutant {
@@ -78,25 +91,29 @@ function withPower(correction: Correction, mode: Rules['mode']): Mutant {
 /** One at least for each correction. */
 export const MUTANTS: readonly Mutant[] = [
   withRuns('runInNames', 'FILE', ['load', 'load', 'load']),
-  withRuns('listAgain', 'FILE', ['load', 'load', 'load']),
+  withRuns('listAgain', 'FILE', ['load', 'gapLoad'], { killed: 'gapLoad' }),
   withRuns('listAgreed', 'FILE', ['load', 'load'], { atomicListing: false }),
   withRuns('settleAll', 'FILE', ['load', 'load']),
-  withRuns('runsFirst', 'FILE', ['load', 'load', 'load']),
-  withRuns('nextFirst', 'FILE', ['load', 'load', 'load']),
+  withRuns('runsFirst', 'FILE', ['gapLoad', 'recover'], { killed: 'gapLoad' }),
+  withRuns('nextFirst', 'FILE', ['gapLoad', 'gapLoad']),
   withRuns('ownNext', 'FILE', ['load', 'load'], { hands: 1 }),
   withRuns('mergeByHand', 'FILE', ['load', 'load'], { hands: 1 }),
   withRuns('doneRemoves', 'FILE', ['load', 'load']),
+  withRuns('claimRecord', 'FILE', ['gapLoad', 'recover', 'recover'], { maxHighWatermark: 1 }),
   withRuns('setAside', 'FILE', ['load', 'discard']),
   withRuns('setAside', 'STREAM', ['load', 'discard']),
   withRuns('putBack', 'FILE', ['load', 'discard']),
   withRuns('putBack', 'STREAM', ['load', 'discard']),
-  withRuns('oneVerdict', 'STREAM', ['load', 'discard', 'load']),
+  withRuns('oneVerdict', 'STREAM', ['discard', 'load'], { killed: 'load' }),
   withRuns('nextBeforeLook', 'FILE', ['gapLoad', 'discard']),
   withRuns('manifestGoes', 'FILE', ['gapLoad', 'discard']),
-  withRuns('manifestLast', 'FILE', ['gapLoad', 'discard', 'recover']),
-  withRuns('manifestLast', 'STREAM', ['gapLoad', 'discard', 'recover']),
+  withRuns('manifestLast', 'FILE', ['discard', 'recover'], { killed: 'gapLoad' }),
+  withRuns('manifestLast', 'STREAM', ['discard', 'recover'], { killed: 'gapLoad' }),
   withRuns('lookAtSaved', 'FILE', ['gapLoad', 'discard']),
   withRuns('readAfterFencing', 'STREAM', ['load', 'load']),
+  withRuns('recordFirst', 'STREAM', ['load', 'load']),
+  withRuns('lookAtRecord', 'STREAM', ['load', 'load']),
+  withRuns('lookAgain', 'STREAM', ['load', 'load']),
   withRuns('quietIfUnknown', 'STREAM', ['load', 'load']),
   withRuns('recordLast', 'STREAM', ['load', 'load']),
   withRuns('recordHeirs', 'STREAM', ['load', 'load']),

@@ -5,7 +5,7 @@
  */
 import { setByHand } from './ideal.ts';
 import { judge } from './judge.ts';
-import { Machine, violationOf } from './machine.ts';
+import { Machine, runAlone, type Step, violationOf } from './machine.ts';
 import type { Operation } from './operations.ts';
 import type { Actor, Command, Rules } from './rules.ts';
 import { StateTable } from './stateTable.ts';
@@ -18,6 +18,8 @@ export interface Exploration {
   readonly order: 'rising' | 'falling';
   /** How often a person edits the saved offset of partition 0. */
   readonly hands: number;
+  /** A run before all these, which was killed when it had just prepared; null: the world is new. */
+  readonly killed: Command | null;
 }
 
 export interface Result {
@@ -37,10 +39,13 @@ export interface Limits {
 }
 
 const NOT_STARTED = -1;
+/** Run id of a run that was killed before all others. */
+const KILLED = 1;
 const PROGRESS_STATES = 2 ** 20;
 
-export function explore({ rules, commands, order, hands }: Exploration, limits: Limits): Result {
-  const runOf = (index: number): number => (order === 'rising' ? index + 1 : commands.length - index);
+export function explore({ rules, commands, order, hands, killed }: Exploration, limits: Limits): Result {
+  const first = killed === null ? 1 : KILLED + 1;
+  const runOf = (index: number): number => first + (order === 'rising' ? index : commands.length - 1 - index);
   const actors = commands.map((command, index): Actor => ({ run: runOf(index), command, rules, isJudge: false }));
   const machine = new Machine(actors);
   const table = new StateTable(1 + actors.length);
@@ -112,7 +117,7 @@ export function explore({ rules, commands, order, hands }: Exploration, limits: 
   };
 
   state.fill(NOT_STARTED);
-  state[0] = machine.numberOfWorld(EMPTY_WORLD);
+  state[0] = machine.numberOfWorld(killed === null ? EMPTY_WORLD : preparedWorld(rules, killed));
   table.add(state, -1);
   let at = 0;
   const result = (reached: Result['reached'], trace: readonly string[] = []): Result => ({
@@ -137,6 +142,14 @@ export function explore({ rules, commands, order, hands }: Exploration, limits: 
     if (table.count > limits.states || (at % 1024 === 0 && Date.now() > limits.untilMs)) return result('limit');
   }
   return result('all');
+}
+
+function preparedWorld(rules: Rules, command: Command): World {
+  const log: Step[] = [];
+  runAlone({ run: KILLED, command, rules, isJudge: false }, EMPTY_WORLD, log);
+  const prepared = log.find(({ world }) => world.ideal.runs.includes(KILLED));
+  if (!prepared) throw new RangeError(`a run of ${command} prepares nothing`);
+  return prepared.world;
 }
 
 function stateWithWorld(table: StateTable, scratch: Int32Array, world: number): number {

@@ -210,6 +210,10 @@ function* fileClean(actor: Actor, number: number, names: readonly Name[], saved:
   for (const name of names) {
     if (compareNames(name, mine(actor, 'run', number)) >= 0) continue;
     if (name.kind === 'run' || name.kind === 'intent') continue;
+    if (name.kind === 'temp' && keeps(actor, 'claimRecord')) {
+      yield* cleanTemp(name);
+      continue;
+    }
     if (name.kind !== 'next') {
       const file = yield* ask('read', name);
       const run = name.kind === 'done' && file ? intentOf(file.intent).run : (file?.owner ?? 0);
@@ -219,6 +223,19 @@ function* fileClean(actor: Actor, number: number, names: readonly Name[], saved:
     if (name !== top) yield* ask('remove', name);
   }
   return ['fileWork', number, saved, last];
+}
+
+function* cleanTemp(name: Name): Part<void> {
+  const file = yield* ask('read', name);
+  const owner = file?.owner ?? 0;
+  if (owner === 0) {
+    yield* ask('remove', name);
+    return;
+  }
+  const fenced: Name = { ...name, kind: 'fenced' };
+  if (!(yield* ask('rename', name, fenced))) return;
+  yield* removeStaging(owner);
+  yield* ask('remove', fenced);
 }
 
 /** What the command is for, up to its point of no return. */

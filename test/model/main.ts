@@ -5,7 +5,7 @@
  * time that is left, which the configurations share. Prints a line for each, and the trace of whatever is found.
  */
 import { parseArgs } from 'node:util';
-import { MODES, MUTANTS, PAIRS, POWER_LOSSES, rulesOf, TARGETS, TRIPLES } from './configurations.ts';
+import { AFTER_KILLED, MODES, MUTANTS, PAIRS, POWER_LOSSES, rulesOf, TARGETS, TRIPLES } from './configurations.ts';
 import { type Exploration, explore, type Limits, type Result } from './explore.ts';
 import { losePower } from './powerLoss.ts';
 import { CORRECTIONS, type Rules } from './rules.ts';
@@ -41,10 +41,11 @@ function labelOf({ mode, target, writeMode }: Rules, commands: readonly string[]
   return `${mode} ${target} ${writeMode}: ${commands.join(', ')}${more}`;
 }
 
-function labelOfExploration({ rules, commands, order, hands }: Exploration): string {
+function labelOfExploration({ rules, commands, order, hands, killed }: Exploration): string {
+  const before = killed === null ? '' : `, after a killed ${killed}`;
   const falling = order === 'falling' ? ', run ids falling' : '';
   const listing = rules.atomicListing ? '' : ', listings that miss renames';
-  return labelOf(rules, commands, `${falling}${hands > 0 ? ', set by hand' : ''}${listing}`);
+  return labelOf(rules, commands, `${before}${falling}${hands > 0 ? ', set by hand' : ''}${listing}`);
 }
 
 function exploreAndReport(exploration: Exploration, untilMs: number): void {
@@ -58,8 +59,16 @@ for (const rules of kinds) {
   for (const commands of PAIRS) {
     for (const hands of [0, 1]) {
       for (const order of rules.mode === 'FILE' ? (['rising', 'falling'] as const) : (['rising'] as const)) {
-        exploreAndReport({ rules, commands, order, hands }, endsAtMs);
+        exploreAndReport({ rules, commands, order, hands, killed: null }, endsAtMs);
       }
+    }
+  }
+}
+process.stdout.write('--- two runs after one that was killed when it had prepared\n');
+for (const rules of kinds) {
+  for (const commands of AFTER_KILLED) {
+    for (const killed of ['load', 'gapLoad'] as const) {
+      exploreAndReport({ rules, commands, order: 'rising', hands: 0, killed }, endsAtMs);
     }
   }
 }
@@ -80,12 +89,13 @@ for (const mutant of MUTANTS) {
 }
 process.stdout.write('--- three runs\n');
 const triples = TRIPLES.flatMap((commands) =>
-  kinds.map((rules): Exploration => ({ rules, commands, order: 'rising', hands: 0 })),
+  kinds.map((rules): Exploration => ({ rules, commands, order: 'rising', hands: 0, killed: null })),
 );
 const slow = rulesOf('FILE', { target: 'folder', writeMode: 'Append' }, { atomicListing: false });
-const last: Exploration = { rules: slow, commands: ['load', 'load'], order: 'rising', hands: 0 };
-for (const [index, exploration] of [...triples, last].entries()) {
-  const share = (endsAtMs - Date.now()) / (triples.length + 1 - index);
+const last: Exploration = { rules: slow, commands: ['load', 'load'], order: 'rising', hands: 0, killed: null };
+const chosen = [...triples, last].filter((exploration) => labelOfExploration(exploration).includes(values.only));
+for (const [index, exploration] of chosen.entries()) {
+  const share = (endsAtMs - Date.now()) / (chosen.length - index);
   exploreAndReport(exploration, Date.now() + Math.max(0, share));
 }
 const minutes = ((Date.now() - began) / 60_000).toFixed(1);

@@ -158,6 +158,13 @@ export const operations = {
       ['unknown', w],
     ];
   },
+  /** Whether a heartbeat before this point was refused, or nobody knows what became of it. `unsent`: nor can it be asked. */
+  isInDoubt: (w: World): Outcomes<'no' | 'yes' | 'unsent'> => [
+    ['no', w],
+    ['yes', w],
+    ['unsent', w],
+  ],
+  holdsRecord: (w: World, run: number): Outcomes<boolean> => only(w.record?.run === run, w),
   /** A heartbeat, which may come at this point or not. */
   beat: (w: World, record: RunRecord): Outcomes<true> => {
     if (w.producer !== record.run) return only(true, w);

@@ -1,6 +1,6 @@
 /** A run of STREAM mode, as src/commit/streamRun.ts and its neighbours have it, in phases (fileRun.ts says why). */
 import { end, type Next } from './fileRun.ts';
-import { ask, type SavedRead } from './operations.ts';
+import { ask, type SavedRead, type Writes } from './operations.ts';
 import {
   changeIntent,
   isGivenBack,
@@ -31,8 +31,10 @@ function* streamOpen(actor: Actor): Part<Next> {
   const state = keeps(actor, 'readAfterFencing') ? yield* ask('readState') : before;
   const { record, intent, saved } = state;
   const left: Runs = record ? [record.run, ...without(record.takenOver, record.run)] : [];
-  const recorded = yield* ask('transact', run, { record: recordOf(actor, left) });
-  if (recorded !== 'ok') return ['streamClose', left, recorded === 'fenced' ? 'fenced' : 'unknown'];
+  if (left.length === 0 || keeps(actor, 'recordFirst')) {
+    const recorded = yield* ask('transact', run, { record: recordOf(actor, left) });
+    if (recorded !== 'ok') return ['streamClose', left, recorded];
+  }
   if (intent === NO_INTENT) return ['streamClean', saved, state.lastManifest, left];
   const givesBack = command === 'discard' || (yield* isGivenBack(actor, intentOf(intent), null));
   return givesBack ? ['streamDiscard', intent, left] : ['streamPublish', intent, saved, left];
@@ -53,24 +55,48 @@ function isHeld(run: number): Part<boolean> {
   })();
 }
 
+type Written = 'ok' | 'fenced' | 'unknown' | 'unsent';
+
+/**
+ * What src/commit/runProducer.ts does once a heartbeat has gone wrong: before the next write, or at the next heartbeat.
+ *
+ * @returns `ok`: there is nothing to be made good, or it is.
+ */
+function* renew(actor: Actor): Part<Exclude<Written, 'unknown'>> {
+  const doubt = yield* ask('isInDoubt');
+  if (doubt !== 'yes') return doubt === 'no' ? 'ok' : 'unsent';
+  if (keeps(actor, 'lookAtRecord') && !(yield* ask('holdsRecord', actor.run))) return 'fenced';
+  yield* ask('fenceOthers', actor.run);
+  if (!(keeps(actor, 'lookAtRecord') && keeps(actor, 'lookAgain'))) return 'ok';
+  return (yield* ask('holdsRecord', actor.run)) ? 'ok' : 'fenced';
+}
+
+/** @param heartbeat How a heartbeat before ended: a run that has lost its record never gets it back. */
+function* write(actor: Actor, writes: Writes, heartbeat: Written = 'ok'): Part<Written> {
+  const renewed = heartbeat === 'fenced' ? heartbeat : yield* renew(actor);
+  return renewed === 'ok' ? yield* ask('transact', actor.run, writes) : renewed;
+}
+
 function* streamPublish(actor: Actor, intentNumber: number, saved: SavedRead, left: Runs): Part<Next> {
   const intent = intentOf(intentNumber);
   const isOwn = intent.run === actor.run;
   if (!isOwn && !(yield* loadIntent(actor, intent))) {
     return (yield* isHeld(intent.run)) ? end('blocked: staging is gone') : end('fenced');
   }
+  const heartbeat = yield* renew(actor);
   if (!(yield* publish(actor, intent))) {
     return (yield* isHeld(intent.run))
       ? end('blocked: a staged file is gone or the target has changed')
       : end('fenced');
   }
   const rest = without(left, intent.run);
-  const committed = yield* ask('transact', actor.run, {
+  const writes: Writes = {
     saved: { from: saved, to: mergeOffsets(saved.offsets, intent) },
     intent: NO_INTENT,
     lastManifest: intent.run,
     record: isOwn && !keeps(actor, 'recordLast') ? null : recordOf(actor, isOwn ? rest : [...rest, intent.run]),
-  });
+  };
+  const committed = yield* write(actor, writes, heartbeat);
   if (committed !== 'ok' && keeps(actor, 'quietIfUnknown')) return end(`${committed} at commit`);
   yield* removeStaging(intent.run);
   if (committed !== 'ok') return end(`${committed} at commit`);
@@ -84,7 +110,7 @@ function* streamDiscard(actor: Actor, intentNumber: number, left: Runs): Part<Ne
   if (!(yield* withdrawStaging(actor, intent))) return end('refused: published already');
   const rest = without(left, intent.run);
   const record = recordOf(actor, [...rest, -intent.run]);
-  const withdrawn = yield* ask('transact', actor.run, { intent: NO_INTENT, withdraw: intentNumber, record });
+  const withdrawn = yield* write(actor, { intent: NO_INTENT, withdraw: intentNumber, record });
   if (withdrawn !== 'ok') return end(`${withdrawn} at withdrawal`);
   yield* removeManifest(actor, intent.run);
   yield* removeStaging(intent.run);
@@ -98,20 +124,25 @@ function* streamClean(actor: Actor, saved: SavedRead, last: number, left: Runs):
     if (run < 0) yield* removeManifest(actor, -run);
     yield* removeStaging(Math.abs(run));
   }
+  if (!keeps(actor, 'recordFirst')) {
+    const recorded = yield* write(actor, { record: recordOf(actor, []) });
+    if (recorded !== 'ok') return end(recorded);
+  }
   if (left.length > 0) yield* ask('beat', recordOf(actor, []));
   if (hasStaging(actor) && !(yield* ask('hasStaging', actor.run))) return ['streamClose', [], 'fenced'];
   return ['streamWork', saved, last];
 }
 
 function* streamWork(actor: Actor, saved: SavedRead, last: number): Part<Next> {
-  const { command, run } = actor;
+  const { command } = actor;
   if (command === 'recover' || command === 'discard') return ['streamClose', [], 'ok'];
   if (command === 'set') return ['streamSet', saved, last];
   const planned = yield* planAndStage(actor, saved, last);
   if (typeof planned === 'string') return ['streamClose', [], planned];
   if (planned === NO_INTENT) return ['streamClose', [], 'ok'];
   // Unknown counts as prepared: nothing is removed.
-  const prepared = yield* ask('transact', run, { intent: planned });
+  const prepared = yield* write(actor, { intent: planned });
+  if (prepared === 'unsent') return ['streamClose', [], 'unsent at prepare'];
   if (prepared !== 'ok') return end(`${prepared} at prepare`);
   return ['streamPublish', planned, saved, []];
 }
@@ -119,7 +150,7 @@ function* streamWork(actor: Actor, saved: SavedRead, last: number): Part<Next> {
 function* streamSet(actor: Actor, saved: SavedRead, last: number): Part<Next> {
   const change = changeIntent(actor, saved, last);
   const intent: Intent = intentOf(change);
-  const changed = yield* ask('transact', actor.run, { change, saved: { from: saved, to: intent.next } });
+  const changed = yield* write(actor, { change, saved: { from: saved, to: intent.next } });
   return changed === 'ok' ? ['streamEnd', 'ok'] : end(`${changed} at commit`);
 }
 
@@ -131,7 +162,7 @@ function* streamClose(actor: Actor, left: Runs, why: string): Part<Next> {
 }
 
 function* streamEnd(actor: Actor, why: string): Part<Next> {
-  yield* ask('transact', actor.run, { record: null });
+  yield* write(actor, { record: null });
   return end(why);
 }
 

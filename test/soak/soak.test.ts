@@ -1,12 +1,14 @@
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
-import { type CommandRun, runCommand, startCommand } from '../helpers/command.ts';
+import { runCommand } from '../helpers/command.ts';
+import { type SteppedCommand, type StepTarget, startStepped, targetsOf } from '../helpers/steps.ts';
 import { delay } from '../helpers/wait.ts';
 import { type OffloadJob, query, Workspace } from '../helpers/workspace.ts';
-import { type Figures, formatFigures, type Verdict } from './figures.ts';
+import { type Figures, formatFigures, STRETCHES, stretchOf, type Verdict } from './figures.ts';
 
 /**
  * `npm run soak`. Messages arrive all the time; configs of every layout and offset mode take turns to offload them, half of
- * the runs are killed somewhere, some come in pairs. What is in the files at the end is compared with what was sent.
+ * the runs are killed, at a random moment or at a step between prepare and commit, which takes no time to speak of; some
+ * come in pairs. What is in the files at the end is compared with what was sent.
  */
 const MINUTES = Number(process.env.KAFKALOAD_SOAK_MINUTES ?? '1');
 const PARTITIONS = 4;
@@ -14,6 +16,8 @@ const MESSAGES_AT_ONCE = 400;
 const PADDING = 100;
 /** Of runs that are neither left alone nor alone. */
 const KILLED_SHARE = 0.5;
+/** Of those that are killed: at a step, not at a random moment. */
+const AIMED_SHARE = 0.4;
 const PAIRED_SHARE = 0.15;
 
 const LAYOUTS = [
@@ -30,10 +34,15 @@ interface SoakedJob {
   readonly glob: string;
   /** How long runs take that nobody kills, in milliseconds: what kills are spread over. */
   usualMs: number;
+  /** Steps between prepare and commit, of a run that nobody killed. */
+  targets: readonly StepTarget[];
 }
 
+/** What ends a run early: so many milliseconds, or a step. */
+type Kill = { readonly afterMs: number } | { readonly at: StepTarget };
+
 let work: Workspace;
-const running = new Set<CommandRun>();
+const running = new Set<SteppedCommand>();
 
 beforeAll(async () => {
   work = await Workspace.open(inject('bootstrapServers'));
@@ -51,27 +60,33 @@ async function makeJobs(topic: string): Promise<SoakedJob[]> {
       const job = await work.job({ topic, mode, config: `${layout.name}-${mode}` });
       const target = 'file' in layout ? `${job.out}/${layout.file}` : job.out;
       const args = job.args(['--write-path', target, '--report', 'json', ...layout.args]);
-      jobs.push({ job, args, glob: `${job.out}/**/*.parquet`, usualMs: 3_000 });
+      jobs.push({ job, args, glob: `${job.out}/**/*.parquet`, usualMs: 3_000, targets: [] });
     }
   }
   return jobs;
 }
 
-/** One run, killed after `killAfterMs` if that is before its end. */
-async function run(soaked: SoakedJob, figures: Figures, killAfterMs: number | null): Promise<void> {
+async function run(soaked: SoakedJob, figures: Figures, kill: Kill | null): Promise<void> {
   const began = performance.now();
-  const started = startCommand(soaked.args, { cwd: soaked.job.folder });
+  const stop = kill && 'at' in kill ? { ...kill.at, signal: 'SIGKILL' as const } : undefined;
+  const started = startStepped(soaked.args, soaked.job.folder, stop);
   running.add(started);
   figures.runs += 1;
-  const timer = killAfterMs === null ? undefined : setTimeout(() => started.child.kill('SIGKILL'), killAfterMs);
-  const { code, signal, stdout, stderr } = await started.result;
+  const afterMs = kill && 'afterMs' in kill ? kill.afterMs : null;
+  const timer = afterMs === null ? undefined : setTimeout(() => started.child.kill('SIGKILL'), afterMs);
+  const { result, steps } = await started.ended;
+  const { code, signal, stdout, stderr } = result;
   clearTimeout(timer);
   running.delete(started);
-  if (signal === 'SIGKILL') figures.killed += 1;
-  else if (code === 0) {
+  if (signal === 'SIGKILL') {
+    figures.killed[stretchOf(steps)] += 1;
+    if (stop) figures.killedAtStep += 1;
+  } else if (code === 0) {
     figures.finished += 1;
     figures.recovered += (JSON.parse(stdout) as { recovered: readonly unknown[] }).recovered.length;
     soaked.usualMs = (soaked.usualMs + performance.now() - began) / 2;
+    const targets = targetsBetween(steps);
+    if (targets.length > 0) soaked.targets = targets;
   } else {
     // Whatever a run was stopped by, there is no other reason to end with an error here.
     expect(stderr, `status ${code}`).toMatch(/run \S+ .*(on host|was taken over by another)/);
@@ -80,13 +95,32 @@ async function run(soaked: SoakedJob, figures: Figures, killAfterMs: number | nu
   }
 }
 
+/** Steps of a whole run between prepare and commit; none if it found nothing new. */
+function targetsBetween(steps: readonly string[]): StepTarget[] {
+  const after = 'open.cleaned';
+  return targetsOf(steps, after).filter(({ name, nth }) => {
+    const at = steps.map((step, index) => (step === name ? index : -1)).filter((index) => index > steps.indexOf(after));
+    return stretchOf(steps.slice(0, (at[nth - 1] ?? -1) + 1)) === 'between prepare and commit';
+  });
+}
+
+function anyKill({ targets, usualMs }: SoakedJob): Kill {
+  const target = targets[Math.floor(Math.random() * targets.length)];
+  if (target === undefined || Math.random() >= AIMED_SHARE) return { afterMs: Math.random() * 1.2 * usualMs };
+  const { name, nth } = target;
+  // Not only of its own: those of a run that it finishes count as well, half of the time.
+  return { at: Math.random() < 0.5 ? target : { name, nth } };
+}
+
 async function turn(soaked: SoakedJob, figures: Figures): Promise<void> {
   const chance = Math.random();
-  const moment = (): number => Math.random() * 1.2 * soaked.usualMs;
-  if (chance < KILLED_SHARE) await run(soaked, figures, moment());
+  // One that is left alone first shows which steps there are.
+  if (soaked.targets.length === 0) await run(soaked, figures, null);
+  else if (chance < KILLED_SHARE) await run(soaked, figures, anyKill(soaked));
   else if (chance < KILLED_SHARE + PAIRED_SHARE) {
     figures.pairs += 1;
-    await Promise.all([run(soaked, figures, null), run(soaked, figures, Math.random() < 0.5 ? moment() : null)]);
+    const second = Math.random() < 0.5 ? anyKill(soaked) : null;
+    await Promise.all([run(soaked, figures, null), run(soaked, figures, second)]);
   } else await run(soaked, figures, null);
 }
 
@@ -105,7 +139,8 @@ test(
   'every row is there once, whatever was killed',
   async () => {
     const began = performance.now();
-    const figures: Figures = { runs: 0, finished: 0, killed: 0, stoodBack: 0, recovered: 0, pairs: 0 };
+    const killed = Object.fromEntries(STRETCHES.map((stretch) => [stretch, 0])) as Figures['killed'];
+    const figures: Figures = { runs: 0, finished: 0, killed, killedAtStep: 0, stoodBack: 0, recovered: 0, pairs: 0 };
     const topic = await work.topics.create('soak', { partitions: PARTITIONS });
     const jobs = await makeJobs(topic);
     const isOver = (): boolean => performance.now() - began > MINUTES * 60_000;

@@ -3,7 +3,7 @@
  * encoder from unit to unit.
  */
 import type { MessagePort } from 'node:worker_threads';
-import { MessageColumns } from '../../decode/columns.ts';
+import { MessageColumns, roomFor } from '../../decode/columns.ts';
 import { Cluster } from '../../kafka/cluster.ts';
 import { RowTransform } from '../rowTransform.ts';
 import { ChunkSender } from './chunkSender.ts';
@@ -33,7 +33,10 @@ export class LoadTaskRunner {
       source.kind === 'topic'
         ? {
             cluster: new Cluster(source.connection),
-            columns: new MessageColumns(source.fields.map(({ column }) => column)),
+            columns: new MessageColumns(
+              source.fields.map(({ column }) => column),
+              roomFor({ rows: settings.chunkRows, bytes: settings.chunkBytes }),
+            ),
           }
         : null;
   }

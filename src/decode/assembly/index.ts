@@ -1,2 +1,3 @@
 export { inflateLz4Block } from './lz4';
 export { decodeRecords } from './records';
+export { inflateSnappyBlock } from './snappy';

@@ -1,7 +1,5 @@
-/**
- * One block of LZ4 (LZ4 Block Format). Copies go by 16 bytes and may touch 15 bytes behind what they copy, on both sides:
- * the host keeps that much free behind the compressed bytes and behind the output.
- */
+/** One block of LZ4 (LZ4 Block Format). */
+import { copyApart, copyMatch } from './copies';
 
 /**
  * @param outputStart How far back a match may reach: where the frame begins if its blocks build on one another.
@@ -52,43 +50,4 @@ export function inflateLz4Block(
     to += length;
   }
   return 0;
-}
-
-function copyApart(to: usize, from: usize, bytes: usize): void {
-  if (bytes > 64) {
-    memory.copy(to, from, bytes);
-    return;
-  }
-  const end = to + bytes;
-  let target = to;
-  let source = from;
-  do {
-    v128.store(target, v128.load(source));
-    target += 16;
-    source += 16;
-  } while (target < end);
-}
-
-/** What is copied may overlap what it is copied from: then it repeats. */
-function copyMatch(to: usize, distance: usize, bytes: usize): void {
-  const end = to + bytes;
-  let target = to;
-  let source = to - distance;
-  if (distance >= 16) {
-    do {
-      v128.store(target, v128.load(source));
-      target += 16;
-      source += 16;
-    } while (target < end);
-  } else if (distance >= 8) {
-    do {
-      store<u64>(target, load<u64>(source));
-      target += 8;
-      source += 8;
-    } while (target < end);
-  } else {
-    do {
-      store<u8>(target++, load<u8>(source++));
-    } while (target < end);
-  }
 }

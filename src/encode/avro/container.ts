@@ -17,6 +17,9 @@ const AVRO_MAGIC = Buffer.from('Obj\u0001');
 export const SYNC_BYTES = 16;
 const ZSTD_LEVEL = 3;
 
+/** Two varints. */
+const HEAD_BYTES = 16;
+
 /** Checksum bytes behind a Snappy block: CRC-32 of what was compressed, big-endian. */
 const SNAPPY_CRC_BYTES = 4;
 
@@ -35,7 +38,7 @@ const COMPRESS: Readonly<Record<AvroCodec, (block: Buffer) => Uint8Array | Promi
 export function sealAvroBlock(codec: AvroCodec, mark: Uint8Array): SealBlock {
   return async (block, rows) => {
     const compressed = await COMPRESS[codec](block);
-    const head = new ByteWriter();
+    const head = new ByteWriter(HEAD_BYTES);
     putInt(head, rows);
     putInt(head, compressed.length);
     return [head.written(), compressed, mark];

@@ -6,11 +6,17 @@ const MOST_KEPT_BYTES = 16 * 1024 * 1024;
 
 export class ByteWriter {
   /** Read it again after `reserve`: it may have been replaced. */
-  bytes: Buffer = Buffer.allocUnsafeSlow(START_BYTES);
+  bytes: Buffer;
   /** Of the same bytes. */
-  view: DataView = viewOf(this.bytes);
+  view: DataView;
   /** Where the next byte goes. */
   position = 0;
+
+  /** @param bytes Room to begin with. */
+  constructor(bytes = START_BYTES) {
+    this.bytes = Buffer.allocUnsafeSlow(bytes);
+    this.view = viewOf(this.bytes);
+  }
 
   /** Makes room for so many bytes at `position`. */
   reserve(bytes: number): void {

@@ -4,6 +4,7 @@
  */
 import type { RecordBatch, Table } from 'apache-arrow';
 import { OffloadError } from '../../errors.ts';
+import { countNativeBytes } from '../../nativeBuffers.ts';
 import { batchesOf } from '../arrow/access.ts';
 import type { BatchEncoder, EncodedRows } from '../encoder.ts';
 import { BodyBlocks } from './bodyBlocks.ts';
@@ -16,7 +17,7 @@ export type BindRows = (batch: RecordBatch, out: ByteWriter) => (row: number) =>
 export type SealBlock = (block: Buffer, rows: number) => readonly Uint8Array[] | Promise<readonly Uint8Array[]>;
 
 /** Encoded bytes after which the rest of a batch is left to the next call. */
-const MAX_BODY_BYTES = 32 * 1024 ** 2;
+const MAX_BODY_BYTES = 16 * 1024 ** 2;
 const NOTHING = new Uint8Array(0);
 
 export interface RowEncoderOptions {
@@ -70,7 +71,9 @@ export class RowEncoder implements BatchEncoder {
   }
 
   async #seal(out: ByteWriter, rows: number): Promise<void> {
-    for (const piece of await this.#options.seal(out.written(), rows)) this.#body.append(piece);
+    const block = out.written();
+    for (const piece of await this.#options.seal(block, rows)) this.#body.append(piece);
+    await countNativeBytes(block.length);
     out.clear();
   }
 

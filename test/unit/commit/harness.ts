@@ -3,9 +3,9 @@
  * code runs inside the tests and, compiled, in child processes that are killed or stopped at a step.
  */
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { openRun } from '../../../src/commit/session.ts';
@@ -373,6 +373,9 @@ export async function compileLoader(): Promise<{
   );
   const compiler = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc');
   await promisify(execFile)(process.execPath, [compiler, '-p', join(outDir, 'tsconfig.json')]);
+  // Modules of WebAssembly are only where the build puts them.
+  const isFolderOrModule = (path: string): boolean => !basename(path).includes('.') || path.endsWith('.wasm');
+  await cp(join(ROOT, 'dist', 'src'), join(outDir, 'src'), { recursive: true, filter: isFolderOrModule });
   const script = join(outDir, 'test', 'unit', 'commit', 'loader.js');
   const sleeper = join(dirname(script), 'sleeper.js');
   return { script, sleeper, remove: () => rm(dirname(join(outDir, 'x')), { recursive: true, force: true }) };

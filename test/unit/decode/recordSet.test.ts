@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { MessageColumns } from '../../../src/decode/columns.ts';
+import { MessageColumns, roomFor } from '../../../src/decode/columns.ts';
 import { RecordSet } from '../../../src/decode/recordSet.ts';
 import { type CodecName, type RecordInput, writeBatch, writeMarker } from './batchWriter.ts';
 import { ALL_COLUMNS, decodeAll, OPTIONS, type Row, rowsOf } from './rows.ts';
@@ -192,6 +192,24 @@ describe('columns', () => {
     expect(rowsOf(columns)).toMatchObject([{ key: text('a'), value: text('') }]);
     expect([columns.key?.nullCount, columns.value?.nullCount]).toEqual([0, 0]);
     expect(columns.allocatedBytes).toBe(allocated);
+  });
+
+  it('fill the room that was made for a row group without a copy, and give back what a huge batch took', async () => {
+    const columns = new MessageColumns(['value'], roomFor({ rows: 1_000_000, bytes: 1024 * 1024 }));
+    const buffers = () => [columns.value?.data.buffer, columns.value?.offsets.buffer, columns.offsetWords.buffer];
+    const first = buffers();
+    const options = { ...OPTIONS, maxBatchBytes: 64 * 1024 * 1024 };
+    const batch = await writeBatch(Array.from({ length: 1024 }, () => ({ key: null, value: Buffer.alloc(1024) })));
+    await new RecordSet(batch, [], options).next(columns);
+    expect(columns.rawBytes).toBe(1024 * 1024);
+    expect(buffers().every((buffer, index) => buffer === first[index])).toBe(true);
+
+    columns.clear();
+    const huge = await writeBatch([{ key: null, value: Buffer.alloc(33 * 1024 * 1024) }]);
+    await new RecordSet(huge, [], options).next(columns);
+    expect(columns.allocatedBytes).toBeGreaterThan(33 * 1024 * 1024);
+    columns.clear();
+    expect(columns.allocatedBytes).toBeLessThan(2 * 1024 * 1024);
   });
 
   it('have no room for what an Int32 offset cannot reach', () => {

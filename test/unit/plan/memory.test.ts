@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { encoderMemory } from '../../../src/encode/memory.ts';
+import { fileLoadThreads } from '../../../src/plan/loadMemory.ts';
 import { planMemory } from '../../../src/plan/memory.ts';
 import { transformMemory } from '../../../src/transform/memory.ts';
 
@@ -7,8 +8,16 @@ const MIB = 1024 ** 2;
 const encoder = encoderMemory('parquet', false);
 const transform = transformMemory(null);
 
+describe('fileLoadThreads', () => {
+  it('takes no thread whose reader has no room, and one at least', () => {
+    expect(fileLoadThreads({ workers: 2, maxMemoryBytes: 320 * MIB, transform })).toBe(2);
+    expect(fileLoadThreads({ workers: 2, maxMemoryBytes: 128 * MIB, transform })).toBe(1);
+    expect(fileLoadThreads({ workers: 2, maxMemoryBytes: 64 * MIB, transform })).toBe(1);
+  });
+});
+
 describe('planMemory', () => {
-  it('gives each worker of the default memory row groups of some 40 MiB', () => {
+  it('gives each worker of the default memory row groups of some 50 MiB', () => {
     const plan = planMemory({
       maxMemoryBytes: 320 * MIB,
       workers: 2,
@@ -18,16 +27,30 @@ describe('planMemory', () => {
       transform,
     });
     expect(plan.fetchBytes).toBe(8 * MIB);
-    expect(plan.rowGroupBytes).toBeGreaterThan(35 * MIB);
-    expect(plan.rowGroupBytes).toBeLessThan(45 * MIB);
+    expect(plan.rowGroupBytes).toBeGreaterThan(45 * MIB);
+    expect(plan.rowGroupBytes).toBeLessThan(55 * MIB);
+  });
+
+  it('makes do with the least that the command line takes: 32 MiB a worker', () => {
+    const demand = { maxMemoryBytes: 64 * MIB, workers: 2, rowGroupBytes: 64 * MIB, fetchBytes: 8 * MIB };
+    for (const format of ['parquet', 'json', 'csv', 'avro', 'text', 'msgpack'] as const) {
+      const { rowGroupBytes } = planMemory({ ...demand, encoder: encoderMemory(format, true), transform });
+      expect(rowGroupBytes).toBeGreaterThan(MIB);
+    }
+  });
+
+  it('makes do with 64 MiB a worker where SQL runs', () => {
+    const settings = { kind: 'sql', statement: '', where: '', invalidUtf8: 'fail', order: null } as const;
+    const demand = { maxMemoryBytes: 128 * MIB, workers: 2, rowGroupBytes: 64 * MIB, fetchBytes: 8 * MIB, encoder };
+    expect(planMemory({ ...demand, transform: transformMemory(settings) }).rowGroupBytes).toBeGreaterThan(MIB);
   });
 
   it('sets aside what a transform takes', () => {
     const settings = { kind: 'sql', statement: '', where: '', invalidUtf8: 'fail', order: null } as const;
     const demand = { maxMemoryBytes: 320 * MIB, workers: 2, rowGroupBytes: 64 * MIB, fetchBytes: 8 * MIB, encoder };
     const { rowGroupBytes } = planMemory({ ...demand, transform: transformMemory(settings) });
-    expect(rowGroupBytes).toBeGreaterThan(15 * MIB);
-    expect(rowGroupBytes).toBeLessThan(20 * MIB);
+    expect(rowGroupBytes).toBeGreaterThan(20 * MIB);
+    expect(rowGroupBytes).toBeLessThan(25 * MIB);
   });
 
   it('never exceeds what was asked for', () => {
@@ -52,7 +75,7 @@ describe('planMemory', () => {
       transform,
     };
     expect(() => planMemory(demand)).toThrow(
-      '--max-memory 32 MiB is too little for 4 workers, which need 175 MiB; give more memory or fewer --workers',
+      '--max-memory 32 MiB is too little for 4 workers, which need 110 MiB; give more memory or fewer --workers',
     );
   });
 });

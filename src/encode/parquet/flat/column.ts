@@ -27,7 +27,7 @@ export interface FlatColumn {
  */
 export async function encodeFlatColumn(field: Field, chunks: readonly Data[], pages: PageWriter): Promise<FlatColumn> {
   const filled = chunks.filter((chunk) => chunk.length > 0);
-  const values = flatValues(field.type, filled);
+  const values = flatValues(field.type, filled, pages.kernel);
   const physicalType = flatPhysicalType(field.type);
   if (!values || physicalType === undefined) {
     throw new OffloadError('INTERNAL', `cannot encode column ${field.name}: ${field.type} is not a flat type`);
@@ -43,7 +43,7 @@ export async function encodeFlatColumn(field: Field, chunks: readonly Data[], pa
   pages.startChunk();
   if (values.dictionary) {
     const { bytes, entries } = values.dictionary;
-    await pages.writeDictionaryPage(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), entries);
+    await pages.writeDictionaryPage(bytes, entries);
   }
   for (const data of filled) {
     let from = 0;

@@ -5,9 +5,9 @@ import { type Bounds, ByteBounds, exactBounds, NO_BOUNDS } from './bounds.ts';
 import { deltaBytes, putDeltaInt32, putDeltaInt64 } from './delta.ts';
 import { buildDictionary, type Dictionary, hasRepeats, indexesBytes, putIndexes } from './dictionary.ts';
 import { type IntRange, isLess, isNarrow, rangeOfInt32, rangeOfInt64, wholeRange, wordsOf } from './intRange.ts';
+import type { PageKernel } from './kernel.ts';
 import { isPresent, putBits } from './levels.ts';
 import { booleanBounds, DoubleBounds } from './numberBounds.ts';
-import { plainBytes, putPlainBytes, sliceBytes } from './plain.ts';
 
 /** Rows of a page, also where they take less than PAGE_BYTES. */
 const PAGE_ROWS = 65_536;
@@ -42,18 +42,16 @@ export interface FlatValues {
   bounds(): Bounds;
 }
 
-/** Pages of the same values are written one after the other and nothing waits in between: they share these. */
-const starts = new Int32Array(PAGE_ROWS);
-const lengths = new Int32Array(PAGE_ROWS);
+/** Pages of the same values are written one after the other and nothing waits in between: they share this. */
 const presentWords = new Int32Array(PAGE_ROWS * 2);
 
 /** Reads through all rows once; undefined for a type that is not flat. */
-export function flatValues(type: DataType, chunks: readonly Data[]): FlatValues | undefined {
+export function flatValues(type: DataType, chunks: readonly Data[], kernel: PageKernel): FlatValues | undefined {
   switch (flatPhysicalType(type)) {
     case PHYSICAL_TYPE.BYTE_ARRAY: {
       const isText = type.typeId === Type.Utf8;
       const dictionary = hasRepeats(chunks) ? buildDictionary(chunks, isText) : undefined;
-      return dictionary ? new IndexValues(dictionary) : new ByteValues(isText);
+      return dictionary ? new IndexValues(dictionary) : new ByteValues(isText, kernel);
     }
     case PHYSICAL_TYPE.INT32:
       return intValues(chunks, 1);
@@ -94,10 +92,12 @@ const FIXED_TYPES: ReadonlyMap<string, number> = new Map([
 class ByteValues implements FlatValues {
   readonly dictionary = undefined;
   readonly #isText: boolean;
+  readonly #kernel: PageKernel;
   readonly #bounds: ByteBounds;
 
-  constructor(isText: boolean) {
+  constructor(isText: boolean, kernel: PageKernel) {
     this.#isText = isText;
+    this.#kernel = kernel;
     this.#bounds = new ByteBounds(isText);
   }
 
@@ -115,15 +115,18 @@ class ByteValues implements FlatValues {
   }
 
   pageBytes({ valueOffsets }: Data, from: number, to: number): number {
-    return plainBytes(to - from, valueOffsets[to] - valueOffsets[from]);
+    return (to - from) * 4 + valueOffsets[to] - valueOffsets[from] + 4;
   }
 
   put(page: Buffer, position: number, { data, from, to, nulls }: PageRows): WrittenPage {
-    const slice = sliceBytes(data, from, to, nulls, starts, lengths);
+    const { end, smallest, largest } = this.#kernel.putPlain(page, position, data, from, to, nulls);
     const bounds = new ByteBounds(this.#isText);
-    bounds.add(slice.values, slice.starts, slice.lengths, slice.count);
+    for (const row of [smallest, largest]) {
+      const start = data.valueOffsets[row] as number;
+      bounds.add(data.values, Int32Array.of(start), Int32Array.of((data.valueOffsets[row + 1] as number) - start), 1);
+    }
     this.#bounds.include(bounds);
-    return { end: putPlainBytes(page, position, slice), encoding: ENCODING.PLAIN, bounds: bounds.bounds() };
+    return { end, encoding: ENCODING.PLAIN, bounds: bounds.bounds() };
   }
 
   bounds(): Bounds {

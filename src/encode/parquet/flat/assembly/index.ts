@@ -1,0 +1,2 @@
+export { putPlain } from './plain';
+export { compressSnappy } from './snappy';
