@@ -17,10 +17,12 @@ export class WorkerThreads<Task, Outcome> {
   readonly count: number;
   readonly #piscina: Piscina<Task, Outcome>;
 
-  constructor(entry: ThreadEntry, count: number) {
+  /** @param argv What the entry finds in `process.argv`, behind its own path. */
+  constructor(entry: ThreadEntry, count: number, argv: readonly string[] = []) {
     this.count = count;
     this.#piscina = new Piscina<Task, Outcome>({
       filename: new URL(`../../workers/${entry}.cjs`, import.meta.url).href,
+      argv: [...argv],
       minThreads: count,
       maxThreads: count,
       idleTimeout: Number.POSITIVE_INFINITY,
