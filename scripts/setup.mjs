@@ -21,6 +21,7 @@ import {
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { buildAssembly } from './buildAssembly.mjs';
+import { BUNDLES, bundlePackages } from './bundlePackages.mjs';
 import { isSource, orphansOf, outputOf } from './outputs.mjs';
 import { acquireLock } from './setupLock.mjs';
 import { compilerProblem, nodeHeadersFolder, nodeProblem, optionalHeaderNotes } from './toolchain.mjs';
@@ -186,9 +187,9 @@ function progressLine(elapsedMs) {
 function buildReason() {
   if (!existsSync(BUILD_STAMP)) return 'the build is missing';
   if (readIfThere(BUILD_STAMP) !== buildStamp()) return 'the build is older than its sources';
-  const outputs = sources().map((path) => outputOf(relative(ROOT, path)));
-  const gone = outputs.find((path) => !existsSync(join(DIST, path)));
-  return gone === undefined ? null : `the build lacks dist/${gone}`;
+  const outputs = sources().map((path) => join(DIST, outputOf(relative(ROOT, path))));
+  const gone = [...outputs, ...BUNDLES].find((path) => !existsSync(path));
+  return gone === undefined ? null : `the build lacks ${relative(ROOT, gone)}`;
 }
 
 function buildStamp() {
@@ -196,6 +197,7 @@ function buildStamp() {
     sources: hashOf([
       ...sources(),
       join(ROOT, 'scripts', 'buildAssembly.mjs'),
+      join(ROOT, 'scripts', 'bundlePackages.mjs'),
       join(ROOT, 'tsconfig.json'),
       join(ROOT, 'package-lock.json'),
     ]),
@@ -211,6 +213,9 @@ async function build(reason) {
   if (result.status !== 0) throw new SetupError(`the TypeScript build failed:\n${result.stdout}${result.stderr}`);
   await buildAssembly().catch((error) => {
     throw new SetupError(`the WebAssembly build failed:\n${error.message}`);
+  });
+  await bundlePackages().catch((error) => {
+    throw new SetupError(`packages could not be bundled:\n${error.message}`);
   });
   removeOrphans();
   mkdirSync(DIST, { recursive: true });

@@ -130,6 +130,11 @@ export async function withFile<T>(
   return result;
 }
 
+/** Closes a file that was only read: nothing is lost if that fails, and what failed before is what to say. */
+export async function closeRead(file: OpenFile): Promise<void> {
+  await file.close().catch(() => {});
+}
+
 function withPath(error: unknown, path: string): unknown {
   if (error instanceof Error && systemCode(error) !== '' && !('path' in error)) Object.assign(error, { path });
   return error;

@@ -103,7 +103,7 @@ async function runJob(job: Job, { stdout, stderr, signal, loadOffload }: Surroun
       import('./coordinator/report.ts'),
       loadOffload(),
     ]);
-  const log = await createLog({ verbose: job.verbose, stderr });
+  const log = createLog({ verbose: job.verbose, stderr });
   for (const note of job.notes) log.debug(note);
   const progress = job.report === 'json' || job.dryRun ? SILENT_PROGRESS : await createProgress(stderr);
   let report: OffloadReport;
@@ -122,7 +122,7 @@ async function runOffsets(job: OffsetsJob, { stdout, stderr, signal, loadOffsets
     import('./coordinator/offsetsReport.ts'),
     loadOffsets(),
   ]);
-  const log = await createLog({ verbose: job.verbose, stderr });
+  const log = createLog({ verbose: job.verbose, stderr });
   for (const note of job.notes) log.debug(note);
   signal.throwIfAborted();
   const report = await command(job, log, signal);
@@ -136,7 +136,7 @@ async function runVerify(job: VerifyJob, { stdout, stderr, signal }: Surrounding
     import('./verify/report.ts'),
     import('./verify/verify.ts'),
   ]);
-  const log = await createLog({ verbose: job.verbose, stderr });
+  const log = createLog({ verbose: job.verbose, stderr });
   for (const note of job.notes) log.debug(note);
   signal.throwIfAborted();
   const report = await verify(job, signal);
@@ -150,7 +150,7 @@ async function runSample(job: SampleJob, { stdout, stderr, signal }: Surrounding
     import('./coordinator/sampleReport.ts'),
     import('./coordinator/sample.ts'),
   ]);
-  const log = await createLog({ verbose: job.verbose, stderr });
+  const log = createLog({ verbose: job.verbose, stderr });
   for (const note of job.notes) log.debug(note);
   signal.throwIfAborted();
   const report = await sample(job, log, signal);

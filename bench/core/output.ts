@@ -2,7 +2,7 @@
 import { relative } from 'node:path';
 import { writeReport } from '../report/write.ts';
 import { describeMachine, formatMachine, ownVersions } from './machine.ts';
-import { spread } from './medians.ts';
+import { median, spread } from './medians.ts';
 import { RESULTS_FOLDER, ROOT } from './paths.ts';
 import { type Input, type Result, type Results, type Series, writeResults } from './results.ts';
 import { formatTable } from './table.ts';
@@ -28,9 +28,22 @@ export function finishBench(
       .map(([name, version]) => `${name} ${version}`)
       .join('; '),
   );
+  const warning = busyWarning(series, made.machine.cores);
+  if (warning !== null) console.log(warning);
   const file = writeResults(RESULTS_FOLDER, made);
   const report = writeReport();
   console.log(`written to ${relative(process.cwd(), file)} and ${relative(process.cwd(), report)}`);
+}
+
+/** A bench keeps two or three processes busy itself; a load well above that is of others. */
+const MOST_LOAD_A_CORE = 2.5;
+
+/** @returns A sentence where the machine had more to do than the bench, else null. */
+export function busyWarning(series: readonly Series[], cores: number): string | null {
+  const loads = series.flatMap(({ results }) => results.flatMap(({ runs = [] }) => runs.map((run) => run.loadBefore)));
+  const load = median(loads);
+  if (!(load > MOST_LOAD_A_CORE * cores)) return null;
+  return `The machine was busy with other work (load ${load.toFixed(1)} before a run, ${cores} cores): these figures say little.`;
 }
 
 /** Columns that no contender has are left out. */

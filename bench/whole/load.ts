@@ -80,7 +80,8 @@ async function writeRows(path: string, rows: number): Promise<Input> {
   return { rows, messageBytes };
 }
 
-function makeRound({ bootstrapServers, folder, offsetsTopic, topics }: Workspace): Round {
+/** Each round has a progress of its own: a file that was loaded before would write nothing. */
+function makeRound({ bootstrapServers, folder, topics }: Workspace): Round {
   const [first, second] = [topics.reserve('bench-load'), topics.reserve('bench-copy')];
   const kafka = {
     serverOptions: { 'bootstrap.servers': bootstrapServers },
@@ -88,7 +89,7 @@ function makeRound({ bootstrapServers, folder, offsetsTopic, topics }: Workspace
     topics: {
       first: { topicName: first, partitions: PARTITIONS },
       second: { topicName: second, partitions: PARTITIONS },
-      comet_offsets: { topicName: offsetsTopic },
+      comet_offsets: { topicName: topics.reserve('bench-offsets') },
     },
   };
   const conf = join(folder, `${randomName('load')}.json`);

@@ -107,12 +107,15 @@ export class FetchTaskRunner {
   async run(task: FetchTask): Promise<TaskOutcome> {
     const writer = new SegmentWriter(nodeFileSystem, this.#settings.layout);
     try {
-      return await this.#read(task, writer);
+      const result = await this.#read(task, writer);
+      await writer.close();
+      return result;
     } catch (error) {
+      // What failed first is what to say; a close after it has nothing to add.
+      await writer.close().catch(() => {});
       return { ok: false, error: toPlainError(error) };
     } finally {
       this.#columns.clear();
-      await writer.close();
     }
   }
 

@@ -1,3 +1,4 @@
+import { createRequire } from 'node:module';
 import type { ErrorContext } from '../errors.ts';
 
 /**
@@ -16,24 +17,38 @@ export interface LogOutput {
   write(text: string): unknown;
 }
 
-/** Lines for people on a terminal, JSON lines elsewhere. Written at once, so nothing is lost when the process ends. */
-export async function createLog(options: { readonly verbose: boolean; readonly stderr: LogOutput }): Promise<Log> {
-  const { stderr } = options;
-  const { pino } = await import('pino');
-  const logger = pino(
-    { level: options.verbose ? 'debug' : 'info', base: null, timestamp: pino.stdTimeFunctions.isoTime },
-    stderr.isTTY === true ? await prettyLines(stderr) : { write: (line: string) => stderr.write(line) },
-  );
-  return {
-    debug: (message, context = {}) => logger.debug(context, message),
-    info: (message, context = {}) => logger.info(context, message),
-    warn: (message, context = {}) => logger.warn(context, message),
-    error: (message, context = {}) => logger.error(context, message),
-  };
+const load = createRequire(import.meta.url);
+
+type Level = keyof Log;
+type Logger = { readonly [level in Level]: (context: ErrorContext, message: string) => void };
+
+/**
+ * Lines for people on a terminal, JSON lines elsewhere. Written at once, so nothing is lost when the process ends. What
+ * writes them is loaded for the first one: most runs have nothing to say.
+ */
+export function createLog(options: { readonly verbose: boolean; readonly stderr: LogOutput }): Log {
+  let logger: Logger | undefined;
+  const at =
+    (level: Level) =>
+    (message: string, context: ErrorContext = {}) => {
+      if (level === 'debug' && !options.verbose) return;
+      logger ??= openLogger(options.stderr);
+      logger[level](context, message);
+    };
+  return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
 }
 
-async function prettyLines(stderr: LogOutput): Promise<{ write(line: string): void }> {
-  const { prettyFactory } = await import('pino-pretty');
+function openLogger(stderr: LogOutput): Logger {
+  // Not import(): a line is written before the call returns.
+  const { pino } = load('pino') as typeof import('pino');
+  return pino(
+    { level: 'debug', base: null, timestamp: pino.stdTimeFunctions.isoTime },
+    stderr.isTTY === true ? prettyLines(stderr) : { write: (line: string) => stderr.write(line) },
+  );
+}
+
+function prettyLines(stderr: LogOutput): { write(line: string): void } {
+  const { prettyFactory } = load('pino-pretty') as typeof import('pino-pretty');
   const pretty = prettyFactory({ colorize: !process.env.NO_COLOR, singleLine: true, translateTime: 'SYS:HH:MM:ss' });
   // Back to the first column and clear: a progress bar may stand there, which draws itself again.
   return { write: (line) => void stderr.write(`\r\u001b[K${pretty(line)}`) };

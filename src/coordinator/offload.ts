@@ -5,6 +5,7 @@
 import { openRun, readSavedState } from '../commit/session.ts';
 import type { Intent, RunSession } from '../commit/types.ts';
 import { namedTopics } from '../config/topicSelection.ts';
+import { loadFileFormat } from '../encode/fileFormat.ts';
 import { OffloadError } from '../errors.ts';
 import { nodeFileSystem as fs, unlessAbsent } from '../io.ts';
 import { Cluster } from '../kafka/cluster.ts';
@@ -52,8 +53,8 @@ export async function offload(job: OffloadJob, ui: RunUi, signal: AbortSignal): 
   const seconds = (): number => (performance.now() - startedAtMs) / 1000;
   if ((await checkTarget(fs, job.sink.target)) === 'skip') return { ...nothingDone(job), seconds: seconds() };
   if (!isUnsettled(job.transform)) await checkFolders(job.sink.target, () => loadSchema(job));
-  // Threads take half a second to load: they do it while the run is opened and planned.
-  const pool = job.dryRun ? null : new WorkerPool<FetchTask, WorkerSettings, TaskResult>('offload', job.workers);
+  // Threads, Arrow and encoders take a while to load: that is done while the run is opened and planned.
+  const pool = job.dryRun ? null : startThreads(job);
   const cluster = new Cluster(job.source.kafka.connection, signal);
   const offsetsCluster = job.offsets.kafka ? new Cluster(job.offsets.kafka.connection, signal) : cluster;
   try {
@@ -66,6 +67,13 @@ export async function offload(job: OffloadJob, ui: RunUi, signal: AbortSignal): 
     cluster.close();
     offsetsCluster.close();
   }
+}
+
+function startThreads(job: OffloadJob): FetchPool {
+  const { output } = job.sink.target;
+  // What cannot be loaded is told where it is used.
+  Promise.all([loadFileFormat(output), loadSchema(job)]).catch(() => {});
+  return new WorkerPool<FetchTask, WorkerSettings, TaskResult>('offload', job.workers, [JSON.stringify(output)]);
 }
 
 async function dryRun(context: RunContext): Promise<OffloadReport> {

@@ -33,8 +33,9 @@ export interface PoolRun<Task, Settings, Result> {
 export class WorkerPool<Task, Settings extends WithShared, Result> {
   readonly #threads: WorkerThreads<{ readonly task: Task; readonly settings: Settings }, Outcome<Result>>;
 
-  constructor(entry: ThreadEntry, threads: number) {
-    this.#threads = new WorkerThreads(entry, threads);
+  /** @param argv As for `WorkerThreads`. */
+  constructor(entry: ThreadEntry, threads: number, argv: readonly string[] = []) {
+    this.#threads = new WorkerThreads(entry, threads, argv);
   }
 
   /**

@@ -36,3 +36,14 @@ export function planLoadMemory(demand: {
   const chunkBytes = Math.max(MIN_CHUNK_BYTES, Math.floor((share - reserved) / (CHUNK_COPIES + bytesPerRawByte)));
   return { fetchBytes, readerBytes: FILE_READER_BYTES, chunkBytes };
 }
+
+/** Threads that memory has room for where files are read: each holds a reader. At least one. */
+export function fileLoadThreads(demand: {
+  readonly workers: number;
+  readonly maxMemoryBytes: number;
+  readonly transform: TransformMemory;
+}): number {
+  const { fixedBytes, bytesPerRawByte } = demand.transform;
+  const threadBytes = FILE_READER_BYTES + fixedBytes + MIN_CHUNK_BYTES * (CHUNK_COPIES + bytesPerRawByte);
+  return Math.max(1, Math.min(demand.workers, Math.floor(demand.maxMemoryBytes / threadBytes)));
+}

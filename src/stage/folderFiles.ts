@@ -12,7 +12,7 @@ import { crc32c } from '@node-rs/crc32';
 import { combineCrc32c } from '../encode/crc32c.ts';
 import type { FileFormat } from '../encode/fileFormat.ts';
 import { ioError, OffloadError } from '../errors.ts';
-import { type FileSystem, type OpenFile, syncFolder, writeFully } from '../io.ts';
+import { closeRead, type FileSystem, type OpenFile, syncFolder, writeFully } from '../io.ts';
 import { comparePlaces } from '../plan/places.ts';
 import { passStep } from '../steps.ts';
 import type { OffsetRange, StagedFile } from '../tasks.ts';
@@ -183,7 +183,7 @@ class SpoolReader {
       try {
         handles.push(await fs.open(path, 'r'));
       } catch (error) {
-        for (const handle of handles) await handle.close();
+        for (const handle of handles) await closeRead(handle);
         throw ioError('read', path, error);
       }
     }
@@ -206,7 +206,7 @@ class SpoolReader {
   }
 
   async close(): Promise<void> {
-    for (const handle of this.#handles) await handle.close();
+    for (const handle of this.#handles) await closeRead(handle);
   }
 
   async #fill({ file, position }: Spooled, from: number, bytes: Buffer): Promise<void> {

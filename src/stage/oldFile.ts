@@ -4,7 +4,7 @@ import type { Schema } from 'apache-arrow';
 import type { FileState } from '../commit/types.ts';
 import type { FileFormat, OldContent } from '../encode/fileFormat.ts';
 import { ioError, OffloadError } from '../errors.ts';
-import { type FileSystem, type OpenFile, unlessAbsent, writeFullyAt } from '../io.ts';
+import { closeRead, type FileSystem, type OpenFile, unlessAbsent, writeFullyAt } from '../io.ts';
 import { passStep } from '../steps.ts';
 
 const COPY_BYTES = 4 * 1024 ** 2;
@@ -50,7 +50,7 @@ export async function readOldStart(
   } catch (error) {
     throw ioError('read', path, error);
   } finally {
-    await handle.close();
+    await closeRead(handle);
   }
 }
 
@@ -85,7 +85,7 @@ export async function copyOldFile(fs: FileSystem, old: OldStart, stagedPath: str
   } catch (error) {
     throw ioError(`copy ${old.path} to`, stagedPath, error);
   } finally {
-    await from.close();
+    await closeRead(from);
   }
   passStep('stage.oldCopied');
   return { ...old, whole, copied };

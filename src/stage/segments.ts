@@ -95,10 +95,19 @@ export class SegmentWriter {
     }
   }
 
+  /**
+   * Closes all that is open, whatever fails.
+   *
+   * @throws OffloadError IO_FAILED naming the path: some file systems tell only now that a write failed.
+   */
   async close(): Promise<void> {
-    const handles = [...this.#open.values()];
+    const handles = [...this.#open];
     this.#open.clear();
-    for (const handle of handles) await handle.close();
+    const closed = await Promise.allSettled(handles.map(([, handle]) => handle.close()));
+    for (const [at, result] of closed.entries()) {
+      const path = this.#layout.paths[handles[at]?.[0] ?? 0] ?? '';
+      if (result.status === 'rejected') throw ioError('write', path, result.reason);
+    }
   }
 
   #smallest(): number {

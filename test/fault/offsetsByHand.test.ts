@@ -95,8 +95,11 @@ const BY_HAND: readonly ByHand[] = [
   },
 ];
 
+/** What `npm test` leaves out is in test/integration/offsetsCommand.test.ts, with a smaller loader. */
+const WAYS = IS_WHOLE ? BY_HAND : BY_HAND.filter(({ finishes, saved }) => !finishes || 0 in saved);
+
 describe.each(OFFSETS_MODES)('offsets in mode %s', (mode) => {
-  test.each(BY_HAND)(
+  test.each(WAYS)(
     'set by $name while a killed run is prepared: its rows are there once, and the value stays',
     async ({ act, saved, finishes, from }) => {
       const topic = await work.topics.create('byhand', { partitions: 2 });

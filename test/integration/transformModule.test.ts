@@ -107,6 +107,24 @@ test('rows that a module leaves out or adds are what is written, and all offsets
   expect(found).toEqual({ texts: ROWS });
 });
 
+test('a module that imports the apache-arrow of the same installation can put columns of both together', async () => {
+  const job = await jobWith(
+    json,
+    `import { Bool, Table, vectorFromArray } from 'apache-arrow';
+    export default (table, { arrow }) => {
+      if (arrow.Table !== Table || table.constructor !== Table) throw new Error('another copy');
+      const paid = [...table.getChild('value')].map((text) => JSON.parse(text).paid);
+      return new Table({ value: table.getChild('value'), offset: table.getChild('offset'), paid: vectorFromArray(paid, new Bool()) });
+    };`,
+  );
+  await mkdir(join(job.folder, 'node_modules'));
+  await symlink(join(process.cwd(), 'node_modules/apache-arrow'), join(job.folder, 'node_modules/apache-arrow'));
+  const target = join(job.folder, 'out');
+  expect((await job.report('--transform', './rows.mjs', '--write-path', target)).rows).toBe(ROWS);
+  const rows = await query(`SELECT value, "offset"::INT AS o, paid FROM '${target}/*.parquet' ORDER BY o`);
+  expect(rows).toEqual(orders.map((order) => ({ value: JSON.stringify(order), o: order.id, paid: order.paid })));
+});
+
 describe('customDeserializers', () => {
   const DECODE = `import { unpack } from 'msgpackr';
     export default (bytes) => (bytes === null ? null : unpack(bytes));`;

@@ -76,11 +76,13 @@ export class ConvertTaskRunner {
   async run(task: ConvertTask): Promise<ConvertOutcome> {
     const writer = new SegmentWriter(nodeFileSystem, this.#settings.layout);
     try {
-      return await this.#convert(task, writer);
-    } catch (error) {
-      return { ok: false, error: toPlainError(error) };
-    } finally {
+      const result = await this.#convert(task, writer);
       await writer.close();
+      return result;
+    } catch (error) {
+      // What failed first is what to say; a close after it has nothing to add.
+      await writer.close().catch(() => {});
+      return { ok: false, error: toPlainError(error) };
     }
   }
 

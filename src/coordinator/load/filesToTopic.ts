@@ -17,7 +17,7 @@ import { systemClock } from '../../io.ts';
 import { LOAD_TRANSACTION_TIMEOUT_MS } from '../../kafka/client.ts';
 import { Cluster } from '../../kafka/cluster.ts';
 import { TransactionalProducer } from '../../kafka/transactionalProducer.ts';
-import { planLoadMemory } from '../../plan/loadMemory.ts';
+import { fileLoadThreads, planLoadMemory } from '../../plan/loadMemory.ts';
 import { readSchema, toArrowSchema } from '../../sources/files/fileReader.ts';
 import { passStep } from '../../steps.ts';
 import { transformMemory } from '../../transform/memory.ts';
@@ -52,7 +52,7 @@ interface LoadContext {
 /** As `runJob`. @throws OffloadError RUN_ALIVE; SOURCE_UNSUITABLE; ROW_INVALID naming file and row; FENCED. */
 export async function loadFiles(job: FileLoadJob, ui: RunUi, signal: AbortSignal): Promise<OffloadReport> {
   const startedAtMs = performance.now();
-  const threads = job.dryRun ? null : new WorkerThreads<LoadTask, void>('load', job.workers);
+  const threads = job.dryRun ? null : new WorkerThreads<LoadTask, void>('load', threadsFor(job));
   const target = new Cluster(job.sink.kafka.connection, signal);
   try {
     const report = await load({ job, ui, target, signal }, threads);
@@ -61,6 +61,10 @@ export async function loadFiles(job: FileLoadJob, ui: RunUi, signal: AbortSignal
     await threads?.close();
     target.close();
   }
+}
+
+function threadsFor({ workers, maxMemoryBytes, transform }: FileLoadJob): number {
+  return fileLoadThreads({ workers, maxMemoryBytes, transform: transformMemory(transform) });
 }
 
 async function load(given: LoadContext, threads: WorkerThreads<LoadTask, void> | null): Promise<OffloadReport> {
@@ -166,7 +170,7 @@ async function writeFiles(context: LoadContext, opened: Opened, choice: FileChoi
   const memory = planLoadMemory({
     source: 'files',
     maxMemoryBytes: job.maxMemoryBytes,
-    workers: job.workers,
+    workers: threadsFor(job),
     fetchBytes: sink.kafka.fetch.maxBytes,
     transform: transformMemory(job.transform),
   });

@@ -2,7 +2,7 @@
 import * as arrow from 'apache-arrow';
 import { type Data, Field, makeData, RecordBatch, Schema, Struct, Table, Type, Utf8 } from 'apache-arrow';
 import { messageOf, OffloadError } from '../../errors.ts';
-import { adoptData, adoptType } from '../arrow/adopt.ts';
+import { type ArrowLibrary, adoptData, adoptType, tableFor } from '../arrow/adopt.ts';
 import { concatData } from '../arrow/concat.ts';
 import { NO_ROW, takeRows } from '../arrow/take.ts';
 import type { BatchTransform, ModuleSettings, RowPlace } from '../batchTransform.ts';
@@ -52,17 +52,21 @@ class ModuleCaller {
   readonly #run: TransformFunction;
   readonly #settings: ModuleSettings;
   readonly #isSample: boolean;
+  readonly #arrow: ArrowLibrary;
 
-  private constructor(settings: ModuleSettings, run: TransformFunction, isSample: boolean) {
+  private constructor(settings: ModuleSettings, run: TransformFunction, isSample: boolean, library: ArrowLibrary) {
     this.where = settings.where;
     this.#settings = settings;
     this.#run = run;
     this.#isSample = isSample;
+    this.#arrow = library;
   }
 
   static async load(settings: ModuleSettings, isSample: boolean): Promise<ModuleCaller> {
     const { run } = await loadUserModule(settings.url, settings.where);
-    return new ModuleCaller(settings, run as unknown as TransformFunction, isSample);
+    // The copy that a module beside kafkaload imports, which the build's own is not: see scripts/bundlePackages.mjs.
+    const library = await import('apache-arrow');
+    return new ModuleCaller(settings, run as unknown as TransformFunction, isSample, library);
   }
 
   /** @param place Null: there are no rows. */
@@ -70,7 +74,7 @@ class ModuleCaller {
     const rows = describeRows(place, batch.numRows);
     let result: unknown;
     try {
-      result = await this.#run(new Table(batch), this.#context(place));
+      result = await this.#run(tableFor(this.#arrow, batch), this.#context(place));
     } catch (error) {
       throw new OffloadError('TRANSFORM_FAILED', `${this.where} failed on ${rows}: ${messageOf(error)}`, {
         cause: error,
@@ -85,7 +89,7 @@ class ModuleCaller {
       ...userContext(this.#settings.config, origin, this.#isSample),
       startOffset: origin && 'offset' in origin ? origin.offset : null,
       startRow: origin && 'row' in origin ? origin.row : null,
-      arrow,
+      arrow: this.#arrow,
     };
   }
 }

@@ -22,7 +22,7 @@ export interface TransformContext extends UserContext {
   readonly startOffset: number | null;
   /** Number of the first row in its file, from 0; null where rows come from a topic. */
   readonly startRow: number | null;
-  /** kafkaload's own `apache-arrow`, for modules that have none. */
+  /** The `apache-arrow` that kafkaload was installed with, of which the table is; for modules that have none. */
   readonly arrow: typeof import('apache-arrow');
 }
 

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { thinOut } from '../../../bench/core/measure.ts';
 import { median, spread } from '../../../bench/core/medians.ts';
+import { busyWarning } from '../../../bench/core/output.ts';
 import { listResults, readResults, summarize, writeResults } from '../../../bench/core/results.ts';
 import { INPUT, resultOf, resultsOf, seriesOf } from './samples.ts';
 
@@ -47,6 +48,20 @@ describe('results', () => {
       dataSeconds: 2,
       runs,
     });
+  });
+});
+
+describe('a busy machine', () => {
+  const withLoad = (...loads: number[]) =>
+    loads.map((loadBefore) => {
+      const runs = [{ seconds: 1, cpuSeconds: 1, peakRssBytes: 1, loadBefore }];
+      return seriesOf('e2e', [resultOf('kafkaload', 5, { runs })]);
+    });
+
+  it('is told when the load before most runs was not of the bench', () => {
+    expect(busyWarning(withLoad(3, 9, 4), 2)).toBeNull();
+    expect(busyWarning(withLoad(12, 9, 4), 2)).toContain('load 9.0 before a run, 2 cores');
+    expect(busyWarning([seriesOf('decode', [])], 2)).toBeNull();
   });
 });
 

@@ -49,8 +49,8 @@ describe('log', () => {
   it('writes JSON lines where no terminal is, debug with --verbose only', async () => {
     const lines: string[] = [];
     const stderr = { write: (text: string) => lines.push(text) };
-    (await createLog({ verbose: false, stderr })).debug('hidden');
-    const log = await createLog({ verbose: true, stderr });
+    createLog({ verbose: false, stderr }).debug('hidden');
+    const log = createLog({ verbose: true, stderr });
     log.debug('seen', { partition: 3 });
     log.warn('recovered');
     expect(lines.map((line) => JSON.parse(line))).toMatchObject([
@@ -61,7 +61,7 @@ describe('log', () => {
 
   it('writes lines for people on a terminal, over the bar', async () => {
     let text = '';
-    const log = await createLog({ verbose: false, stderr: { isTTY: true, write: (line) => (text += line) } });
+    const log = createLog({ verbose: false, stderr: { isTTY: true, write: (line) => (text += line) } });
     log.warn('leader moved', { partition: 3 });
     const plain = stripVTControlCharacters(text);
     expect(text.startsWith('\r\u001b[K')).toBe(true);

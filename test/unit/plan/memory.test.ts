@@ -1,11 +1,20 @@
 import { describe, expect, it } from 'vitest';
 import { encoderMemory } from '../../../src/encode/memory.ts';
+import { fileLoadThreads } from '../../../src/plan/loadMemory.ts';
 import { planMemory } from '../../../src/plan/memory.ts';
 import { transformMemory } from '../../../src/transform/memory.ts';
 
 const MIB = 1024 ** 2;
 const encoder = encoderMemory('parquet', false);
 const transform = transformMemory(null);
+
+describe('fileLoadThreads', () => {
+  it('takes no thread whose reader has no room, and one at least', () => {
+    expect(fileLoadThreads({ workers: 2, maxMemoryBytes: 320 * MIB, transform })).toBe(2);
+    expect(fileLoadThreads({ workers: 2, maxMemoryBytes: 128 * MIB, transform })).toBe(1);
+    expect(fileLoadThreads({ workers: 2, maxMemoryBytes: 64 * MIB, transform })).toBe(1);
+  });
+});
 
 describe('planMemory', () => {
   it('gives each worker of the default memory row groups of some 50 MiB', () => {
@@ -28,6 +37,12 @@ describe('planMemory', () => {
       const { rowGroupBytes } = planMemory({ ...demand, encoder: encoderMemory(format, true), transform });
       expect(rowGroupBytes).toBeGreaterThan(MIB);
     }
+  });
+
+  it('makes do with 64 MiB a worker where SQL runs', () => {
+    const settings = { kind: 'sql', statement: '', where: '', invalidUtf8: 'fail', order: null } as const;
+    const demand = { maxMemoryBytes: 128 * MIB, workers: 2, rowGroupBytes: 64 * MIB, fetchBytes: 8 * MIB, encoder };
+    expect(planMemory({ ...demand, transform: transformMemory(settings) }).rowGroupBytes).toBeGreaterThan(MIB);
   });
 
   it('sets aside what a transform takes', () => {
