@@ -5,7 +5,7 @@ import type { FileFormat } from '../../src/config/formats.ts';
 import { parseWriterOptions } from '../../src/config/writerOptions.ts';
 import type { BatchEncoder } from '../../src/encode/encoder.ts';
 import { loadFileFormat } from '../../src/encode/fileFormat.ts';
-import { wasmBytes } from '../../src/encode/parquet/wasm.ts';
+import { WasmColumns, wasmBytes } from '../../src/encode/parquet/wasm.ts';
 import type { Series } from '../core/results.ts';
 import { seriesOf } from './series.ts';
 
@@ -41,6 +41,13 @@ async function benchValues(what: string, makeValue: MakeValue): Promise<Series> 
       await encodeAll(encoder, batch);
     });
   }
+  // What flat columns would be written by, had they no encoder of their own.
+  const name = 'parquet snappy, parquet-wasm';
+  const wasm = new WasmColumns('snappy');
+  outputBytes.set(name, encodeByWasm(wasm, batch));
+  bench.add(name, () => {
+    encodeByWasm(wasm, batch);
+  });
   await bench.run();
   return seriesOf(what, bench, { rows: ROWS, messageBytes }, outputBytes);
 }
@@ -52,6 +59,18 @@ async function encodeAll(encoder: BatchEncoder, batch: RecordBatch): Promise<num
     const encoded = await encoder.encode(row === 0 ? batch : batch.slice(row));
     row += encoded.rows;
     bytes += encoded.bodyBytes;
+  }
+  return bytes;
+}
+
+/** Encoded bytes of all rows, column by column as the encoder does it. */
+function encodeByWasm(wasm: WasmColumns, batch: RecordBatch): number {
+  let bytes = 0;
+  for (const [index, field] of batch.schema.fields.entries()) {
+    const data = batch.data.children[index];
+    if (!data) continue;
+    const pieces = wasm.encode(field, [data]).leaves.flatMap((leaf) => leaf.pieces);
+    bytes += pieces.reduce((sum, { pages }) => sum + pages.length, 0);
   }
   return bytes;
 }

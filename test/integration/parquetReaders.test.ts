@@ -17,7 +17,7 @@ import { hyparquetMetadata, joinedFile, kept, testFolder } from '../unit/encode/
 import { makeRows, toBatch } from '../unit/encode/rows.ts';
 
 const IS_LONG = process.env.KAFKALOAD_FAULTS === 'all';
-const RUNS = IS_LONG ? 150 : 4;
+const RUNS = IS_LONG ? 60 : 4;
 const CODECS: Readonly<Record<ParquetCompression, string>> = {
   snappy: 'SNAPPY',
   zstd: 'ZSTD',
