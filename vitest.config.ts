@@ -20,17 +20,19 @@ const mutant: Plugin = {
   },
 };
 
-/** Files that take minutes. In a fresh clone vitest knows no durations and would begin one of these last, alone. */
+/** Files that take minutes, the longest first. In a fresh clone vitest knows no durations and would begin one of these last, alone. */
 const LONG = [
   ...['security', 'brokers', 'offloadCodecs', 'offsetsCommand', 'anyToAny', 'offloadRuns'],
-  ...['crashSteps', 'loadCrash', 'commitCrash', 'sleepers', 'proxy', 'twoAtOnce'],
+  ...['crashSteps', 'ioFaultsCommand', 'sleepers', 'proxy', 'loadCrash', 'crashOthers', 'leadership', 'twoAtOnce'],
 ];
 
 class LongFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
-    const isLong = ({ moduleId }: TestSpecification): boolean => LONG.includes(basename(moduleId, '.test.ts'));
-    const sorted = await super.sort(files);
-    return [...sorted.filter(isLong), ...sorted.filter((file) => !isLong(file))];
+    const rank = ({ moduleId }: TestSpecification): number => {
+      const at = LONG.indexOf(basename(moduleId, '.test.ts'));
+      return at < 0 ? LONG.length : at;
+    };
+    return (await super.sort(files)).toSorted((a, b) => rank(a) - rank(b));
   }
 }
 

@@ -53,8 +53,6 @@ const KINDS = [
 /** What a run that waits for one that ended waits at least. */
 const TAKE_OVER_MS = 60_000;
 
-/** Without `KAFKALOAD_FAULTS=all` only what crashSteps.test.ts does not show on the whole command is done for each kind. */
-const IS_WHOLE = process.env.KAFKALOAD_FAULTS === 'all';
 const bootstrapServers = inject('bootstrapServers');
 const topics = new TestTopics(bootstrapServers);
 
@@ -141,8 +139,9 @@ async function judge(options: LoadOptions, what: string, fault: string): Promise
 
 describe.each(KINDS)('$mode $target $writeMode', (kind) => {
   const label = `${kind.mode}-${kind.target}-${kind.writeMode}`;
-  const isKilled = IS_WHOLE || (kind.mode === 'FILE' && kind.target === 'file');
-  const isPutToSleep = IS_WHOLE || kind.writeMode === 'Append';
+  // What crashSteps.test.ts shows on the whole command is not done again.
+  const isKilled = kind.mode === 'FILE' && kind.target === 'file';
+  const isPutToSleep = kind.writeMode === 'Append';
 
   /** A run that ended between prepare and publish, in this process. */
   const crashed = async (name: string): Promise<LoadOptions> => {

@@ -10,6 +10,8 @@ import { type OffloadJob, query, Workspace } from '../helpers/workspace.ts';
  * without the operation; the next one finishes, and DuckDB finds each offset once.
  */
 const ALL = process.env.KAFKALOAD_FAULTS === 'all';
+/** Layouts share most of their operations: what one leaves is tried in the next. */
+const MOST_BY_LAYOUT = 16;
 const CAUSES = /disk is full|no space left|permission denied|i\/o error/i;
 const CODES = ['ENOSPC', 'EIO', 'EACCES'] as const;
 const MESSAGES = 6_000;
@@ -121,7 +123,7 @@ describe.each(CASES)('the command, $layout $writeMode $mode', ({ index, ...layou
       // Those of the state and the manifests are failed one by one in ioFaults.test.ts.
       const staging = all.filter((signature) => /\.staged|^(link|rename|unlink) .*staging/.test(signature));
       expect(staging.length).toBeGreaterThan(4);
-      const untried = all.filter((signature) => !tried.has(signature));
+      const untried = all.filter((signature) => !tried.has(signature)).slice(0, MOST_BY_LAYOUT);
       for (const signature of untried) tried.add(signature);
       const chosen = ALL ? untried : [0, 1].map((part) => staging[(index * 3 + part * 4) % staging.length] as string);
       let rows = 0;

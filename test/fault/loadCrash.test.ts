@@ -9,7 +9,7 @@ import { OFFSETS_MODES, query, sorted, Workspace } from '../helpers/workspace.ts
  * Loads are killed with SIGKILL at random moments and started again, until one comes to its end. The oracle: under
  * `read_committed` each row is in the topic exactly once.
  */
-const KILLS = process.env.KAFKALOAD_FAULTS === 'all' ? 10 : 3;
+const KILLS = process.env.KAFKALOAD_FAULTS === 'all' ? 5 : 3;
 const FILE_ROWS = 60_000;
 const TOPIC_ROWS = 30_000;
 const PARTITIONS = 3;

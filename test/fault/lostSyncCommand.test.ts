@@ -21,7 +21,7 @@ import {
  * (memoryDisk.ts), and the power goes after each. Then a run opens there, as the next one would: it must find the files
  * of what is saved, whole, and nothing else.
  */
-const STATES = process.env.KAFKALOAD_FAULTS === 'all' ? 24 : 4;
+const STATES = process.env.KAFKALOAD_FAULTS === 'all' ? 12 : 4;
 const SEED = Number(process.env.KAFKALOAD_SEED ?? 1);
 const MESSAGES = 2_000;
 /** Of one run. */

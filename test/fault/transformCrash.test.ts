@@ -11,7 +11,7 @@ import { query, Workspace } from '../helpers/workspace.ts';
  * runs SQL and a module on either source.
  */
 const isAll = process.env.KAFKALOAD_FAULTS === 'all';
-const KILLS = isAll ? 10 : 3;
+const KILLS = isAll ? 5 : 3;
 const ROWS = isAll ? 60_000 : 30_000;
 /** Long stretches of which no row is left, longer than a transaction. */
 const STRETCH = 2_000;
