@@ -3,9 +3,12 @@
  * compressed bytes and behind the output.
  */
 
+/** Longer copies are left to the engine. */
+const MAX_LOOPED_BYTES: usize = 512;
+
 /** Of bytes that lie apart. */
 export function copyApart(to: usize, from: usize, bytes: usize): void {
-  if (bytes > 64) {
+  if (bytes > MAX_LOOPED_BYTES) {
     memory.copy(to, from, bytes);
     return;
   }

@@ -7,8 +7,9 @@
  * Whatever the lengths say, nothing outside the section is taken: a varint ends where the section does, and a length is
  * held against what is left of its record before a byte is copied.
  */
+import { copyApart } from './copies';
 
-/** Call: words at addresses 0, 4, 8 ... that the host fills in, in the order of `DecodeCall` in kernel.ts. */
+/** Call: words at addresses 0, 4, 8 ... that the host fills in, in the order of `decode` in kernel.ts. */
 const SECTION: usize = 0;
 const SECTION_END: usize = 4;
 const RECORD_COUNT: usize = 8;
@@ -46,7 +47,7 @@ const WANTS_HEADERS: u32 = 16;
 
 const MIN_RECORD_BYTES: i32 = 7;
 
-/** Outcomes, as kernel.ts numbers them. */
+/** Outcomes, as `malformed` in recordChecks.ts numbers them. */
 const FINE: i32 = 0;
 const OVERLONG_LENGTH: i32 = 1;
 const OVERLONG_TIMESTAMP: i32 = 2;
@@ -102,22 +103,6 @@ function readInt64(): i64 {
   }
   position = at;
   return <i64>(word >>> 1) ^ -(<i64>(word & 1));
-}
-
-/** Copies by 16 bytes; up to 15 bytes behind both are touched. */
-function copy(to: usize, from: usize, bytes: usize): void {
-  if (bytes > 512) {
-    memory.copy(to, from, bytes);
-    return;
-  }
-  const end = to + bytes;
-  let target = to;
-  let source = from;
-  do {
-    v128.store(target, v128.load(source));
-    target += 16;
-    source += 16;
-  } while (target < end);
 }
 
 function wrong(outcome: i32, record: i32, first: i32, second: i32): i32 {
@@ -190,7 +175,7 @@ export function decodeRecords(): i32 {
     if (wantsKeys) store<u8>(keyNullsAt++, keyLength < 0 ? 1 : 0);
     if (keyLength > 0) {
       if (wantsKeys) {
-        copy(keyEnd, position, keyLength);
+        copyApart(keyEnd, position, keyLength);
         keyEnd += keyLength;
       }
       position += keyLength;
@@ -206,7 +191,7 @@ export function decodeRecords(): i32 {
     if (wantsValues) store<u8>(valueNullsAt++, valueLength < 0 ? 1 : 0);
     if (valueLength > 0) {
       if (wantsValues) {
-        copy(valueEnd, position, valueLength);
+        copyApart(valueEnd, position, valueLength);
         valueEnd += valueLength;
       }
       position += valueLength;
