@@ -183,6 +183,60 @@ export interface ConsoleSink {
   readonly truncate: number | null;
 }
 
+/** A table of a database that a stream appends to. */
+export interface TableSink {
+  readonly kind: 'table';
+  readonly database: DatabaseSettings;
+  /** Null: the default schema of the connection (`public`, `main`). */
+  readonly schema: string | null;
+  readonly table: string;
+  /** Format of the staged files that are copied into the table. */
+  readonly output: OutputFormat;
+}
+
+export type DatabaseSettings =
+  /** A database file; absolute. */
+  | { readonly kind: 'duckdb'; readonly path: string }
+  /** Settings of a connection of `pg`; secrets among them. `where` is the key that gave them, for messages. */
+  | { readonly kind: 'postgresql'; readonly where: string; readonly options: Readonly<Record<string, string>> };
+
+/** When a micro-batch begins. */
+export type StreamTrigger =
+  /** `Once` and `AvailableNow`: all there is at the start, in bounded micro-batches, then the end. */
+  | { readonly kind: 'availableNow' }
+  | { readonly kind: 'processingTime'; readonly intervalMs: number }
+  /** To topics and the console records flow at once and are committed at the interval; files and tables roll at it. */
+  | { readonly kind: 'continuous'; readonly intervalMs: number };
+
+/** A consumer group of Kafka, and how this process is a member of it. */
+export interface GroupSettings {
+  readonly groupId: string;
+  /** `group.instance.id`: a static member keeps its partitions through a restart; null: a dynamic one. */
+  readonly instanceId: string | null;
+  readonly sessionTimeoutMs: number;
+  readonly heartbeatIntervalMs: number;
+  /** `max.poll.interval.ms`: how long a rebalance waits for the members of the group. */
+  readonly rebalanceTimeoutMs: number;
+}
+
+/** A job that keeps running (`--stream`). Positions are those of a consumer group, not the saved offsets of batch. */
+export interface StreamSettings {
+  readonly trigger: StreamTrigger;
+  /** Null: the source is files, whose progress is kept with the target. */
+  readonly group: GroupSettings | null;
+  /** At most so many offsets in a micro-batch, over all partitions; null: as memory and sizes suggest. */
+  readonly maxOffsetsPerTrigger: number | null;
+  /** A micro-batch begins before its trigger when so many bytes wait; null: it does not. */
+  readonly maxFileBytes: number | null;
+  /** The same when the oldest message that waits is as old; null: it does not. */
+  readonly maxFileAgeMs: number | null;
+  /** TCP ports of the metrics and of the page, 0: any that is free; null: none. */
+  readonly metricsPort: number | null;
+  readonly uiPort: number | null;
+  /** Address that both listen on. */
+  readonly listenHost: string;
+}
+
 /** One run of `kafkaload`, resolved and frozen: every default has been applied. */
 export interface Job {
   /** Name of the entry under `kafka.topics` that is read; state is kept by it. Without one: a name made from the source. */
@@ -190,7 +244,9 @@ export interface Job {
   readonly source: TopicSource | FileSource;
   /** What is done with the rows on their way; null: they stay as they are. */
   readonly transform: TransformSettings | null;
-  readonly sink: FileSink | TopicSink | ConsoleSink;
+  readonly sink: FileSink | TopicSink | ConsoleSink | TableSink;
+  /** Null: one run of batch. */
+  readonly stream: StreamSettings | null;
   /** Where offsets are saved; for a job that saves none, a folder for its lock and its intents below the target. */
   readonly offsets: OffsetsSettings;
   readonly workers: number;

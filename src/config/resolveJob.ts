@@ -33,6 +33,7 @@ export async function resolveJob(options: CliOptions, environment: Environment):
     source: source.part,
     transform: source.transform,
     sink: sink.part.kind === 'topic' ? await addProgress(context, source.part, sink.part, offsets.settings) : sink.part,
+    stream: null,
     offsets: offsets.settings,
     takeOver: options.takeOver ?? false,
     warnings: [...source.warnings, ...sink.warnings],

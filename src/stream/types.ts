@@ -1,0 +1,151 @@
+/**
+ * What the parts of a stream say to one another. The loop (`streamLoop.ts`) asks the group which partitions are ours,
+ * cuts what is new in them into micro-batches, and hands those to a sink, which alone knows how rows and positions
+ * become one.
+ *
+ *     group -> positions -> micro-batch -> sink: stage, publish, commit -> group commit
+ */
+import type { OffsetRange } from '../tasks.ts';
+
+export interface TopicPartition {
+  readonly topic: string;
+  readonly partition: number;
+}
+
+/** The next offset to read of one partition. */
+export interface Position extends TopicPartition {
+  readonly offset: number;
+}
+
+/** What the group has committed of one partition; null: nothing. */
+export interface GroupOffset extends TopicPartition {
+  readonly offset: number | null;
+}
+
+/** Who commits: brokers refuse a member of an older generation. */
+export interface MemberIdentity {
+  readonly groupId: string;
+  readonly memberId: string;
+  readonly generationId: number;
+  readonly instanceId: string | null;
+}
+
+/** Called one after the other, never two at once; what they throw ends the membership. */
+export interface AssignmentListener {
+  /** Partitions that became ours. */
+  assigned(partitions: readonly TopicPartition[]): Promise<void>;
+  /** Partitions that go to another member when this returns: what is under way is finished or abandoned first. */
+  revoked(partitions: readonly TopicPartition[]): Promise<void>;
+  /** Partitions that went already: the group went on without us. Nothing can be committed for them. */
+  lost(partitions: readonly TopicPartition[]): Promise<void>;
+}
+
+/** This process as a member of a consumer group. */
+export interface GroupMember {
+  /** Of the newest generation. */
+  readonly identity: MemberIdentity;
+  /** How often the group was rebalanced while we were in it. */
+  readonly rebalances: number;
+  /** Aborts, with an OffloadError as reason, when membership has failed for good. */
+  readonly signal: AbortSignal;
+  /** What the group has committed. Waits out open transactions that hold offsets (`require_stable`). */
+  committed(partitions: readonly TopicPartition[]): Promise<readonly GroupOffset[]>;
+  /**
+   * Commits positions to the group. Waits for the end of a rebalance that is under way.
+   *
+   * @throws OffloadError FENCED if the group went on without this member; a retriable one after the deadline.
+   */
+  commit(positions: readonly Position[]): Promise<void>;
+  /** Looks again which topics and partitions there are; a change makes the leader of the group rebalance it. */
+  topicsChanged(): void;
+  /** Leaves the group (a static member only stops). Safe to call twice. */
+  close(): Promise<void>;
+}
+
+/** Ranges that are read, written and committed together. None is empty. */
+export interface MicroBatch {
+  /** From 1, in this process. */
+  readonly number: number;
+  readonly ranges: readonly OffsetRange[];
+}
+
+/** What became of a micro-batch. */
+export type BatchOutcome =
+  | {
+      readonly kind: 'written';
+      readonly rows: number;
+      /** Of files or record batches as written. */
+      readonly bytes: number;
+      /** Visible now. */
+      readonly files: readonly { readonly path: string; readonly rows: number; readonly bytes: number }[];
+      /** Its name where one is recorded: number of the chain's entry, id of the run; null: none. */
+      readonly name: string | null;
+      /** Message bytes that were read, as decoded. */
+      readonly bytesRead: number;
+      /** Records that were left out or sent elsewhere since they could not be used. */
+      readonly badRecords: number;
+      readonly warnings: readonly string[];
+      /** True: the sink has committed to the group as well (in its transaction). */
+      readonly isGroupCommitted: boolean;
+    }
+  /** Somebody else has moved these partitions on meanwhile: nothing was written, and reading goes on at `positions`. */
+  | { readonly kind: 'overtaken'; readonly why: string; readonly positions: readonly Position[] };
+
+/** Where a stream's rows go, and what makes them and their positions one. */
+export interface StreamSink {
+  /**
+   * Where reading goes on for partitions that became ours; first finishes what a process that died has left.
+   *
+   * @param committed One entry for each partition.
+   * @returns Positions of those for which there is one; the others begin at `startingOffsets`.
+   */
+  resume(committed: readonly GroupOffset[]): Promise<readonly Position[]>;
+  /**
+   * Moves the rows of a micro-batch: when it returns `written`, they are visible, once, and survive any crash.
+   *
+   * @param signal Abandons it: nothing of it becomes visible that was not committed, and the reason is thrown.
+   */
+  write(batch: MicroBatch, signal: AbortSignal): Promise<BatchOutcome>;
+  /** After the group commit of a micro-batch that was written. */
+  groupCommitted?(batch: MicroBatch): Promise<void>;
+  /** Partitions that are not ours any more. */
+  release?(partitions: readonly TopicPartition[]): void;
+  /** Removes what a micro-batch that was abandoned left. Safe to call twice. */
+  close(): Promise<void>;
+}
+
+/** Log of one partition as it was seen last, and how far we are. */
+export interface PartitionLag extends TopicPartition {
+  readonly position: number;
+  /** Last stable offset under `read_committed`, else the high watermark. */
+  readonly end: number;
+}
+
+/** What happens in a stream, for logs, progress, metrics and the page. Plain data; never a secret. */
+export type StreamEvent =
+  | { readonly kind: 'joined'; readonly identity: MemberIdentity; readonly rebalances: number }
+  | { readonly kind: 'assigned' | 'revoked' | 'lost'; readonly partitions: readonly TopicPartition[] }
+  | { readonly kind: 'lag'; readonly partitions: readonly PartitionLag[] }
+  | { readonly kind: 'begun'; readonly batch: MicroBatch }
+  /** Rows, message bytes and offsets since the last such event, while a micro-batch is read. */
+  | { readonly kind: 'progress'; readonly rows: number; readonly bytes: number; readonly offsets: number }
+  | {
+      readonly kind: 'written';
+      readonly batch: MicroBatch;
+      readonly outcome: Extract<BatchOutcome, { kind: 'written' }>;
+      /** From its begin to the group commit. */
+      readonly seconds: number;
+    }
+  | { readonly kind: 'abandoned'; readonly batch: MicroBatch; readonly why: string }
+  /** Cannot go on for now, and tries again: a broker, a disk, a database. */
+  | {
+      readonly kind: 'waiting';
+      readonly code: string;
+      readonly message: string;
+      readonly attempt: number;
+      readonly retryInMs: number;
+    }
+  | { readonly kind: 'resumed'; readonly afterMs: number }
+  | { readonly kind: 'stopping'; readonly why: string };
+
+export type Observe = (event: StreamEvent) => void;
