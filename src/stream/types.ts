@@ -56,6 +56,13 @@ export interface GroupMember {
    * @throws OffloadError FENCED if the group went on without this member; a retriable one after the deadline.
    */
   commit(positions: readonly Position[]): Promise<void>;
+  /**
+   * Carries out a commit in the name of this member (`TransactionalProducer.sendOffsets`): waits for the end of a rebalance
+   * that is under way, and the next one waits for `commit`, so that its generation is not outdated meanwhile.
+   *
+   * @throws OffloadError FENCED if one of the partitions is not ours any more, or what `commit` throws.
+   */
+  commitAs<T>(partitions: readonly TopicPartition[], commit: (identity: MemberIdentity) => Promise<T>): Promise<T>;
   /** Looks again which topics and partitions there are; a change makes the leader of the group rebalance it. */
   topicsChanged(): void;
   /** Leaves the group (a static member only stops). Safe to call twice. */
