@@ -101,6 +101,11 @@ export type BatchOutcome =
 /** Where a stream's rows go, and what makes them and their positions one. */
 export interface StreamSink {
   /**
+   * Before the group is asked what is committed of partitions that became ours: ends what their last owner left open and
+   * fences it, if it only sleeps. Without it `committed` waits until that times out.
+   */
+  claim?(partitions: readonly TopicPartition[]): Promise<void>;
+  /**
    * Where reading goes on for partitions that became ours; first finishes what a process that died has left.
    *
    * @param committed One entry for each partition.
@@ -115,9 +120,46 @@ export interface StreamSink {
   write(batch: MicroBatch, signal: AbortSignal): Promise<BatchOutcome>;
   /** After the group commit of a micro-batch that was written. */
   groupCommitted?(batch: MicroBatch): Promise<void>;
-  /** Partitions that are not ours any more. */
+  /** Partitions that are not ours any more. Called before a revoked one goes to another member. */
   release?(partitions: readonly TopicPartition[]): void;
   /** Removes what a micro-batch that was abandoned left. Safe to call twice. */
+  close(): Promise<void>;
+}
+
+/** What flowed since the last commit, as a micro-batch. */
+export interface FlowedBatch {
+  readonly batch: MicroBatch;
+  readonly outcome: BatchOutcome;
+}
+
+/**
+ * Rows that are passed on within milliseconds and committed at the interval (trigger `Continuous`, to a topic and to the
+ * console). Calls are made one after another, but for `close`.
+ *
+ *     assigned: claim -> committed -> resume -> start        interval: commit
+ *     revoked:  stop                                         lost:     drop
+ */
+export interface StreamFlow {
+  /** As those of a sink. */
+  claim?(partitions: readonly TopicPartition[]): Promise<void>;
+  resume(committed: readonly GroupOffset[]): Promise<readonly Position[]>;
+  /** Begins to read partitions at these positions, beside those that it reads already. */
+  start(positions: readonly Position[]): Promise<void>;
+  /**
+   * Commits what flowed since the last time, to the group as well.
+   *
+   * @returns Null: nothing flowed. `overtaken`: nothing was committed since; no partition is read any more.
+   * @throws OffloadError what broke the flow; then nothing that is not committed is left in the target, and no partition is read any more.
+   *   If it is retriable: `claim`, `resume` and `start` begin again.
+   */
+  commit(): Promise<FlowedBatch | null>;
+  /** Ends the reading of partitions and commits what flowed; as `commit`. */
+  stop(partitions: readonly TopicPartition[]): Promise<FlowedBatch | null>;
+  /** Partitions that went already: takes back what is not committed. No partition is read any more: begin again with those that are left. */
+  drop(partitions: readonly TopicPartition[]): Promise<void>;
+  /** Aborts, with the error as reason, when the flow breaks between two commits; `commit` throws it then. Another one after `start`. */
+  readonly broken: AbortSignal;
+  /** Takes back what is not committed and ends the threads. Safe to call twice. */
   close(): Promise<void>;
 }
 
