@@ -3,7 +3,7 @@ import { type CommandName, commandNames, commandOf } from '../config/commandLine
 import { OFFSETS_ENTRY } from '../config/defaults.ts';
 import { SINK_FORMATS, SOURCE_FORMATS, WRITE_MODES } from '../config/formats.ts';
 import type { Environment } from '../config/options.ts';
-import { NOT_YET_GROUP } from '../config/runCommandLine.ts';
+import { TRIGGER_NAMES } from '../config/streamOptions.ts';
 import { FILES_LINE } from './scripts.ts';
 
 type Values = readonly string[] | 'files' | 'topics' | 'connections';
@@ -25,6 +25,8 @@ const VALUES: Readonly<Record<string, Values>> = {
   '--ending-offsets': ['latest'],
   '--offsets': ['earliest', 'latest'],
   '--report': ['text', 'json'],
+  '--streaming-trigger': TRIGGER_NAMES,
+  '--streaming-trigger-option': ['10 seconds', '1 minute'],
 };
 
 interface Candidate {
@@ -104,7 +106,7 @@ async function valuesOf(
 function wordsOf(before: readonly string[], current: string): readonly Candidate[] {
   const { arguments: names } = commandAt(before);
   const options = optionsOf(before)
-    .filter(({ long, helpGroupHeading }) => helpGroupHeading !== NOT_YET_GROUP && !before.includes(long ?? ''))
+    .filter(({ long }) => !before.includes(long ?? ''))
     .map(({ long, description }) => ({ value: long ?? '', description }));
   // Options come when they are asked for, or when nothing else can stand there.
   return current.startsWith('-') || names.length === 0 ? options : names;

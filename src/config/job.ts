@@ -235,6 +235,8 @@ export interface StreamSettings {
   readonly uiPort: number | null;
   /** Address that both listen on. */
   readonly listenHost: string;
+  /** A line on stderr that says how it goes. */
+  readonly showProgress: boolean;
 }
 
 /** One run of `kafkaload`, resolved and frozen: every default has been applied. */

@@ -5,8 +5,11 @@ import { resolveFileTransform } from './columns.ts';
 import type { Connection } from './connections.ts';
 import { resolveConsole } from './consoleSink.ts';
 import { resolveFileSource } from './fileSource.ts';
-import type { ConsoleSink, FileSink, FileSource, TopicSink, TopicSource } from './job.ts';
+import type { ConsoleSink, FileSink, FileSource, TableSink, TopicSink, TopicSource } from './job.ts';
 import { connectionOf, entryUnder, fileOptions, type JobContext, topLayer } from './jobContext.ts';
+import type { Properties } from './properties.ts';
+import { GROUP_PROPERTIES } from './streamGroup.ts';
+import { partitionColumns, STREAM_WRITER_OPTIONS } from './streamOptions.ts';
 import { resolveTarget } from './target.ts';
 import { type PathValues, resolvePath } from './templates.ts';
 import { findEntry, isSameCluster, readProperties, topicNameOf } from './topicEntry.ts';
@@ -17,7 +20,7 @@ import { resolveTopicSource } from './topicSource.ts';
 
 export type JobSource = TopicSource | FileSource;
 /** A sink before it is known where the progress of a load is kept. */
-export type JobSink = FileSink | ConsoleSink | Omit<TopicSink, 'progress' | 'reload'>;
+export type JobSink = FileSink | ConsoleSink | TableSink | Omit<TopicSink, 'progress' | 'reload'>;
 
 interface Part<Value> {
   readonly part: Value;
@@ -32,7 +35,7 @@ interface Part<Value> {
  */
 export async function resolveSource(
   context: JobContext,
-): Promise<Part<JobSource> & { readonly transform: TransformSettings | null }> {
+): Promise<Part<JobSource> & { readonly transform: TransformSettings | null; readonly properties: Properties | null }> {
   const { options, environment, loaded, named, route, reader } = context;
   if (route.source.kind === 'files') {
     const connection = connectionOf(context, 'source', 'FS');
@@ -44,7 +47,7 @@ export async function resolveSource(
     );
     const place = { config: options.writeConfig ?? 'files', cwd: environment.cwd };
     const transform = await resolveFileTransform(options.transform, place);
-    return { part, transform, notes: [], warnings: [] };
+    return { part, transform, properties: null, notes: [], warnings: [] };
   }
   const under = entryUnder(context, reader, named);
   const properties = readProperties({
@@ -59,9 +62,10 @@ export async function resolveSource(
     topicName: under && topicNameOf(under),
     ...(named === null && { serverWhere: '--options' }),
     forTopic: route.sink.kind === 'topic',
+    alsoRead: options.stream ? GROUP_PROPERTIES : [],
   });
   const commit = named !== null && route.sink.kind !== 'console' && options.noCommit !== true;
-  return { part: { ...source, commit }, transform, notes, warnings };
+  return { part: { ...source, commit }, transform, properties, notes, warnings };
 }
 
 /**
@@ -87,14 +91,17 @@ export async function resolveSink(context: JobContext, source: JobSource): Promi
         mode: byConnection || options.writeMode,
         modeWhere: byConnection ? `connections.${connection.name}.mode` : '--write-mode',
         coalesce: options.writeCoalesce,
-        partitionBy: options.writePartitionBy,
-        options: fileOptions(context, 'sink'),
+        partitionBy: partitionColumns(options),
+        options: formatOptions(context),
       },
       values,
       environment,
     );
     checkApart(source, target.path, sink.where);
     return { part: { kind: 'files', target }, notes: [], warnings: [] };
+  }
+  if (sink.kind === 'table') {
+    throw usage(`--streaming-to-table ${sink.name}: no database is named`);
   }
   const { writeConfig } = options;
   const own = writeConfig === undefined || loaded === null ? null : findEntry(writeConfig, '--write-config', loaded);
@@ -107,6 +114,13 @@ export async function resolveSink(context: JobContext, source: JobSource): Promi
   });
   checkNoLoop(source, resolved.sink);
   return { part: resolved.sink, notes: resolved.notes, warnings: [] };
+}
+
+/** Those of the writer without the stream's own. */
+function formatOptions(context: JobContext): Record<string, string> {
+  const all = Object.entries(fileOptions(context, 'sink'));
+  if (!context.options.stream) return Object.fromEntries(all);
+  return Object.fromEntries(all.filter(([key]) => !STREAM_WRITER_OPTIONS.some((own) => own === key)));
 }
 
 /** A path as it was written; relative ones are taken from the base path of the connection, if there is one. */

@@ -97,11 +97,13 @@ export async function resolveKafka(
     readonly cwd: string;
     readonly maxBatchBytes: number;
     readonly side: 'source' | 'sink';
+    /** Further properties that the caller reads by name. */
+    readonly alsoRead?: readonly string[];
   },
 ): Promise<{ settings: KafkaSettings; notes: string[] }> {
   const known = await readKnownProperties();
   const security = await readSecurity(properties, options.cwd);
-  const { passed, notes } = sortOut(properties, known, options.side);
+  const { passed, notes } = sortOut(properties, known, options.side, options.alsoRead ?? []);
   const value = (key: keyof typeof NUMBERS, fallback: number) => readNumber(properties, key, fallback);
   const bootstrapServers = properties.get('bootstrap.servers');
   if (bootstrapServers === undefined) throw invalid(`${options.serverWhere}.bootstrap.servers is missing`);
@@ -165,12 +167,39 @@ export function readCount(property: Property | undefined): number | null {
   throw invalid(`${property.where} is ${property.value}; it must be a whole number of at least 1`);
 }
 
-/** Everything that is not read by name: passed to node-rdkafka, noted or refused. */
-function sortOut(properties: Properties, known: ReadonlyMap<string, KnownProperty>, side: 'source' | 'sink') {
+/**
+ * A whole number within a range; absent: the fallback.
+ *
+ * @throws OffloadError CONFIG_INVALID naming the key.
+ */
+export function readBoundedNumber(
+  properties: Properties,
+  key: string,
+  [min, max]: readonly [min: number, max: number],
+  fallback: number,
+): number {
+  const property = properties.get(key);
+  if (property === undefined) return fallback;
+  const number = readAs(property, 'number') as number;
+  if (Number.isInteger(number) && number >= min && number <= max) return number;
+  throw invalid(`${property.where} is ${property.value}; it must be a whole number from ${min} to ${max}`);
+}
+
+/**
+ * Everything that is not read by name: passed to node-rdkafka, noted or refused.
+ *
+ * @param alsoRead Read by name for this job alone.
+ */
+function sortOut(
+  properties: Properties,
+  known: ReadonlyMap<string, KnownProperty>,
+  side: 'source' | 'sink',
+  alsoRead: readonly string[],
+) {
   const otherSide = side === 'source' ? 'sink' : 'source';
   const own: ReadonlySet<string> = new Set(SIDE_PROPERTIES[side]);
   const foreign: ReadonlySet<string> = new Set(SIDE_PROPERTIES[otherSide]);
-  const readByName = new Set([...own, ...OTHER_KEYS, ...Object.keys(NUMBERS), ...SECURITY_KEYS]);
+  const readByName = new Set([...own, ...OTHER_KEYS, ...Object.keys(NUMBERS), ...SECURITY_KEYS, ...alsoRead]);
   const passed: Record<string, string | number | boolean> = {};
   const notes: string[] = [];
   for (const [key, property] of properties) {
@@ -198,12 +227,7 @@ function sortOut(properties: Properties, known: ReadonlyMap<string, KnownPropert
 }
 
 function readNumber(properties: Properties, key: keyof typeof NUMBERS, fallback: number): number {
-  const property = properties.get(key);
-  if (property === undefined) return fallback;
-  const [min, max] = NUMBERS[key];
-  const number = readAs(property, 'number') as number;
-  if (Number.isInteger(number) && number >= min && number <= max) return number;
-  throw invalid(`${property.where} is ${property.value}; it must be a whole number from ${min} to ${max}`);
+  return readBoundedNumber(properties, key, NUMBERS[key], fallback);
 }
 
 function readAs({ value, where }: Property, type: Exclude<KnownProperty['type'], 'callback'>) {

@@ -21,6 +21,15 @@ export interface CliOptions {
   readonly writePartitionBy?: string;
   readonly writeOptions?: string;
   readonly reload?: boolean;
+  readonly stream?: boolean;
+  readonly streamingTrigger?: string;
+  readonly streamingTriggerOption?: string;
+  readonly streamingToTable?: string;
+  readonly streamingPartitionBy?: string;
+  readonly metricsPort?: string;
+  readonly uiPort?: string;
+  readonly listen?: string;
+  readonly progress?: boolean;
   readonly conf?: string;
   readonly workers?: string;
   readonly maxMemory?: string;

@@ -9,6 +9,7 @@ import { parseOffsetsOption } from './offsetSpecs.ts';
 import { lockFolder, resolveOffsets } from './offsetsSettings.ts';
 import type { CliOptions, Environment, OffsetsAction, OffsetsOptions, VerifyOptions } from './options.ts';
 import { resolveRunOptions } from './runOptions.ts';
+import { resolveStream } from './streamSettings.ts';
 import { findEntry, reachKafka, readProperties, topicNameOf } from './topicEntry.ts';
 import { namedTopics } from './topicSelection.ts';
 import { resolveProgress } from './topicSink.ts';
@@ -27,17 +28,18 @@ export async function resolveJob(options: CliOptions, environment: Environment):
   const context = await prepareJob(options, environment);
   const source = await resolveSource(context);
   const sink = await resolveSink(context, source.part);
+  const stream = options.stream ? resolveStream(context, source.part, source.properties) : null;
   const offsets = await resolveState(context, source.part, sink.part);
   return deepFreeze({
     config: context.named?.name ?? (sink.part.kind === 'files' ? FILES_NAME : nameAfter(source.part)),
     source: source.part,
     transform: source.transform,
     sink: sink.part.kind === 'topic' ? await addProgress(context, source.part, sink.part, offsets.settings) : sink.part,
-    stream: null,
+    stream: stream?.settings ?? null,
     offsets: offsets.settings,
     takeOver: options.takeOver ?? false,
     warnings: [...source.warnings, ...sink.warnings],
-    notes: [...new Set([...source.notes, ...sink.notes, ...offsets.notes])],
+    notes: [...new Set([...source.notes, ...sink.notes, ...offsets.notes, ...(stream?.notes ?? [])])],
     ...run,
   });
 }

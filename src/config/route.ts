@@ -8,6 +8,7 @@ import { DEFAULTS } from './defaults.ts';
 import { FILE_FORMATS, type FileFormat, SINK_FORMATS, SOURCE_FORMATS } from './formats.ts';
 import { didYouMean } from './nearest.ts';
 import type { CliOptions } from './options.ts';
+import { checkStreamOptions, partitionColumns } from './streamOptions.ts';
 
 /** What the configuration says that decides the route. */
 export interface RouteHints {
@@ -25,6 +26,8 @@ export type SourceRoute =
 export type SinkRoute =
   | { readonly kind: 'topic' }
   | { readonly kind: 'console' }
+  /** As it was written: `db.table` or `table`. */
+  | { readonly kind: 'table'; readonly name: string }
   | {
       readonly kind: 'files';
       /** Null: the base path of the connection. */
@@ -47,8 +50,10 @@ export interface Route {
  */
 export function planRoute(options: CliOptions, hints: RouteHints): Route {
   const { config, connectionRef } = options;
+  checkStreamOptions(options);
   const format = parseFormat(options.format, '--format', SOURCE_FORMATS);
   const isTopic = config !== undefined || format === 'kafka';
+  if (options.streamingToTable !== undefined) return planTableRoute(options, options.streamingToTable, isTopic);
   const sinkFormat = chooseSinkFormat(options, hints, isTopic, format);
   const sinkKind = sinkFormat === 'kafka' ? 'topic' : sinkFormat === 'console' ? 'console' : 'files';
   checkSides(options, isTopic, sinkKind);
@@ -68,6 +73,25 @@ export function planRoute(options: CliOptions, hints: RouteHints): Route {
   };
   checkOptions(options, route);
   return route;
+}
+
+/** From a topic to a table: nothing else may name a target. */
+function planTableRoute(options: CliOptions, name: string, isTopic: boolean): Route {
+  const table = `--streaming-to-table ${name}`;
+  if (!isTopic) throw usage(`${table} is for rows of a topic; name it by --config NAME`);
+  const others = [
+    ['--path', options.path],
+    ['--write-path', options.writePath],
+    ['--write-config', options.writeConfig],
+    ['--write-format', options.writeFormat],
+    ['--write-coalesce', options.writeCoalesce],
+    ['--write-partition-by', options.writePartitionBy],
+    ['--streaming-partition-by', options.streamingPartitionBy],
+  ] as const;
+  const other = others.find(([, value]) => value !== undefined);
+  if (other) throw usage(`${other[0]} ${other[1]} has no place with ${table}: rows go to that table alone; remove one`);
+  const connectionSide = options.connectionRef === undefined ? null : 'sink';
+  return { source: { kind: 'topic' }, sink: { kind: 'table', name }, connectionSide };
 }
 
 /** One of a few words in any case; null where nothing is said. */
@@ -215,7 +239,8 @@ function fileSink(
 
 /** Options that say how something is done which this route does not do. */
 function checkOptions(options: CliOptions, { source, sink }: Route): void {
-  const { writeCoalesce, writePartitionBy, writeMode } = options;
+  const { writeCoalesce, writeMode } = options;
+  const writePartitionBy = partitionColumns(options);
   if (sink.kind === 'topic' && !hasTopicTarget(options)) {
     throw usage(
       'no target is named: name a folder or file by --write-path, a topic by --write-config, or --write-format console',
@@ -226,7 +251,7 @@ function checkOptions(options: CliOptions, { source, sink }: Route): void {
   }
   if (sink.kind !== 'files' && writePartitionBy !== undefined) {
     throw usage(
-      `--write-partition-by ${writePartitionBy} has no meaning for ${nameOf(sink)}, which has no folders; remove it`,
+      `--${options.writePartitionBy === undefined ? 'streaming' : 'write'}-partition-by ${writePartitionBy} has no meaning for ${nameOf(sink)}, which has no folders; remove it`,
     );
   }
   if (sink.kind !== 'files' && writeMode !== undefined && writeMode.toLowerCase() !== 'append') {

@@ -3,6 +3,7 @@ import { OffloadError } from '../errors.ts';
 import { DEFAULTS } from './defaults.ts';
 import { FILE_FORMATS, WRITE_MODES } from './formats.ts';
 import type { CliOptions } from './options.ts';
+import { TRIGGER_NAMES } from './streamOptions.ts';
 
 const EXAMPLES = `
 Examples:
@@ -12,6 +13,10 @@ Examples:
   One file a day, exactly the file named, as JSON lines:
     kafkaload --config orders --write-path '/data/orders-{{date}}.json.gz' --write-coalesce 1 \\
       --write-format json --write-options compression=gzip
+
+  New messages as Parquet files every minute, for as long as it runs:
+    kafkaload --config orders --write-path /data/orders --stream --streaming-trigger ProcessingTime \\
+      --streaming-trigger-option '1 minute'
 
   CSV files into a topic, each row once, however often the run is stopped and started again:
     kafkaload --path '/data/in/*.csv' --format csv --options header=true --write-config orders
@@ -28,6 +33,7 @@ What is read and written:
   --write-config, or --write-format kafka                   to a topic
   --write-path, or --path beside --config                   to files
   --write-format console                                    the first rows as a table on stdout
+  --streaming-to-table                                      to a table of DuckDB or PostgreSQL
 
 The configuration is --conf FILE, else KAFKALOAD_CONF, else the first of ./application.conf,
 ./application.sl.yml, ./kafkaload.yml, .yaml, .json, .conf and $SL_ROOT/metadata/application.sl.yml.
@@ -36,23 +42,6 @@ Exit status: 0 done, 1 failed, 2 wrong usage or configuration, 3 data was lost, 
 
 /** Says how errors and texts of a command come out. */
 export type Configure = (command: Command) => Command;
-
-/** Heading of options that are refused. */
-export const NOT_YET_GROUP = 'Not in this version:';
-
-/** Options of the JVM tool that a later version will have, and what works today. */
-const NOT_YET: readonly (readonly [flags: string, attribute: string, description: string, instead: string])[] = [
-  ['--stream', 'stream', 'keep running', 'run kafkaload by cron: each run takes what is new'],
-  ['--streaming-trigger <trigger>', 'streamingTrigger', 'default: Once', 'every run is one of the trigger Once'],
-  ['--streaming-trigger-option <interval>', 'streamingTriggerOption', 'default: 10 seconds', 'cron sets the interval'],
-  ['--streaming-to-table <table>', 'streamingToTable', 'a table to write to', 'write files and load those'],
-  [
-    '--streaming-partition-by <columns>',
-    'streamingPartitionBy',
-    'columns to divide the target by',
-    'put {{date}} or {{config}} into --write-path',
-  ],
-];
 
 /** `kafkaload` itself: every option, in groups, with its default in its description. */
 export function buildRunCommand(configure: Configure): Command {
@@ -108,6 +97,19 @@ export function buildRunCommand(configure: Configure): Command {
       'folders by values of columns, as country,date(timestamp); --write-coalesce is then the files of each folder',
     )
     .option('--reload', 'load files again that were loaded already')
+    .optionsGroup('Stream:')
+    .option('--stream', 'keep running: take what is new at each trigger, as a member of the consumer group group.id')
+    .option(
+      '--streaming-trigger <trigger>',
+      `${TRIGGER_NAMES.join(', ')}, any case (default: Once, all there is now and then the end)`,
+    )
+    .option('--streaming-trigger-option <interval>', 'as "10 seconds", "1 minute", PT10S (default: 10 seconds)')
+    .option('--streaming-to-table <table>', 'db.table or table to append to, in place of files')
+    .option('--streaming-partition-by <columns>', 'as --write-partition-by')
+    .option('--metrics-port <n>', 'Prometheus metrics, /healthz and /readyz on this port; 0: any that is free')
+    .option('--ui-port <n>', 'a page that shows throughput, lag and commits on this port')
+    .option('--listen <address>', 'where both listen (default: 127.0.0.1)')
+    .option('--progress', 'a line on stderr: rows/s, lag, the last commit')
     .optionsGroup('Run:')
     .option('--connectionRef <name>', 'entry under connections for the side that is not named otherwise')
     .option('--conf <file>', 'configuration file: HOCON (.conf), YAML or JSON (default: see below)')
@@ -121,16 +123,14 @@ export function buildRunCommand(configure: Configure): Command {
     .optionsGroup('Output:')
     .option('--report <format>', 'summary on stdout: text or json (default: text)')
     .option('--verbose', 'say more on stderr, and the whole chain of causes of an error')
-    .option('--version', 'print the version')
-    .optionsGroup(NOT_YET_GROUP);
-  for (const [flags, , description] of NOT_YET) command.option(flags, description);
+    .option('--version', 'print the version');
   return command;
 }
 
 /**
  * What a parsed command asks for.
  *
- * @throws OffloadError USAGE for words that belong to no option, and for options of a later version.
+ * @throws OffloadError USAGE for words that belong to no option.
  */
 export function readRunOptions(command: Command): CliOptions {
   const [stray] = command.args;
@@ -138,9 +138,6 @@ export function readRunOptions(command: Command): CliOptions {
     throw usage(`"${stray}" belongs to no option; put globs and values with spaces in quotes`);
   }
   const { commit, ...given } = command.opts<CliOptions & { readonly commit: boolean }>();
-  for (const [flags, attribute, , instead] of NOT_YET) {
-    if (attribute in given) throw usage(`${flags.replace(/ .*/, '')} is not in this version: ${instead}`);
-  }
   return commit ? given : { ...given, noCommit: true };
 }
 

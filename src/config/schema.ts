@@ -61,6 +61,8 @@ export const topicShape = {
   createOptions: properties.nullish(),
   headers: headers.nullish(),
   chunkRecords: integer(1, ' of at least 1').nullish(),
+  maxFileBytes: text.nullish(),
+  maxFileAge: text.nullish(),
 };
 
 export const kafkaShape = {

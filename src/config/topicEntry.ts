@@ -94,13 +94,15 @@ export async function reachKafka(
     readonly side: 'source' | 'sink';
     readonly maxBatchBytes?: number | null | undefined;
     readonly serverWhere?: string;
+    readonly alsoRead?: readonly string[];
   },
 ): Promise<{ settings: KafkaSettings; notes: readonly string[] }> {
-  const { cwd, side, maxBatchBytes, serverWhere = SERVER_OPTIONS } = options;
+  const { cwd, side, maxBatchBytes, serverWhere = SERVER_OPTIONS, alsoRead = [] } = options;
   return resolveKafka(properties, {
     serverWhere,
     cwd,
     side,
+    alsoRead,
     maxBatchBytes: maxBatchBytes ?? DEFAULTS.maxBatchBytes,
   });
 }

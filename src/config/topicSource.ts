@@ -38,6 +38,8 @@ export async function resolveTopicSource(
     readonly serverWhere?: string;
     /** Rows are written to a topic: without `fields` keys and values stay the bytes they are. */
     readonly forTopic?: boolean;
+    /** Properties that are read elsewhere, for this job alone. */
+    readonly alsoRead?: readonly string[];
   },
 ): Promise<ResolvedTopicSource> {
   const { selection, warnings } = selectTopics(
@@ -51,6 +53,7 @@ export async function resolveTopicSource(
     cwd: place.cwd,
     ...(place.serverWhere !== undefined && { serverWhere: place.serverWhere }),
     side: 'source',
+    ...(place.alsoRead && { alsoRead: place.alsoRead }),
     maxBatchBytes: named?.entry.maxBatchBytes,
   });
   const { startingOffsets, endingOffsets, transform } = options;

@@ -105,11 +105,6 @@ describe('parseCommandLine', () => {
       ['completion'],
       ['completion', 'tcsh'],
       ['completion', 'bash', 'zsh'],
-      ['--stream'],
-      ['--streaming-trigger', 'Once'],
-      ['--streaming-trigger-option', '10 seconds'],
-      ['--streaming-to-table', 'orders'],
-      ['--streaming-partition-by', 'day,hour'],
     ];
     const lines: string[] = [];
     for (const argv of refused) {

@@ -20,7 +20,16 @@ describe('completeWords', () => {
     [['--path', 'x', '--pa'], []],
     [['--write-pat'], ['--write-path']],
     [['--tr'], ['--transform']],
-    [['--stre'], []],
+    [
+      ['--stre'],
+      [
+        '--stream',
+        '--streaming-trigger',
+        '--streaming-trigger-option',
+        '--streaming-to-table',
+        '--streaming-partition-by',
+      ],
+    ],
     [
       ['offsets', ''],
       ['show', 'set', 'reset', 'recover'],

@@ -45,14 +45,26 @@ const VALUES = {
   writeCoalesce: ['1', '3'],
   reload: [true],
   takeOver: [true],
+  stream: [true],
+  streamingTrigger: ['Once', 'continuous', 'never'],
+  streamingTriggerOption: ['1 minute', 'x'],
+  streamingToTable: ['orders'],
+  streamingPartitionBy: ['a'],
+  uiPort: ['0', 'x'],
 } satisfies { readonly [Name in keyof CliOptions]: readonly unknown[] };
+
+/** With one of them and not the others, nearly everything is refused. */
+const STREAM_OPTION = /^stream|^uiPort/;
 
 /** Each option is absent most of the time: of two at random nearly all are refused. */
 const options = fc.record(
   Object.fromEntries(
     Object.entries(VALUES).map(([name, values]) => [
       name,
-      fc.oneof({ weight: 4, arbitrary: fc.constant(undefined) }, ...values.map((value) => fc.constant(value))),
+      fc.oneof(
+        { weight: STREAM_OPTION.test(name) ? 60 : 4, arbitrary: fc.constant(undefined) },
+        ...values.map((value) => fc.constant(value)),
+      ),
     ]),
   ),
 );

@@ -48,6 +48,7 @@ describe('resolveJob', () => {
           output: { format: 'parquet', compression: 'snappy', rowGroupRows: 1_000_000, rowGroupBytes: 67_108_864 },
         },
       },
+      stream: null,
       takeOver: false,
       transform: null,
       warnings: [],
