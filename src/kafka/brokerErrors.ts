@@ -1,7 +1,10 @@
 import { type ErrorCode, OffloadError } from '../errors.ts';
 
-/** Name of each protocol error we can meet, as Kafka's documentation spells it, and which of ours it is. */
-const ERRORS: Readonly<Record<number, readonly [name: string, code: ErrorCode]>> = {
+/** What FENCED means to a member of a group. */
+const WITHOUT_MEMBER = '; the group went on without this member';
+
+/** Name of each protocol error we can meet, as Kafka's documentation spells it, which of ours it is, and its own hint. */
+const ERRORS: Readonly<Record<number, readonly [name: string, code: ErrorCode, hint?: string]>> = {
   [-1]: ['UNKNOWN_SERVER_ERROR', 'BROKER_REFUSED'],
   1: ['OFFSET_OUT_OF_RANGE', 'OFFSET_OUT_OF_RANGE'],
   2: ['CORRUPT_MESSAGE', 'BATCH_CORRUPT'],
@@ -13,6 +16,7 @@ const ERRORS: Readonly<Record<number, readonly [name: string, code: ErrorCode]>>
   8: ['BROKER_NOT_AVAILABLE', 'BROKER_UNREACHABLE'],
   9: ['REPLICA_NOT_AVAILABLE', 'LEADER_MOVED'],
   10: ['MESSAGE_TOO_LARGE', 'BATCH_TOO_LARGE'],
+  12: ['OFFSET_METADATA_TOO_LARGE', 'BROKER_REFUSED'],
   13: ['NETWORK_EXCEPTION', 'BROKER_UNREACHABLE'],
   14: ['COORDINATOR_LOAD_IN_PROGRESS', 'LEADER_MOVED'],
   15: ['COORDINATOR_NOT_AVAILABLE', 'LEADER_MOVED'],
@@ -21,6 +25,13 @@ const ERRORS: Readonly<Record<number, readonly [name: string, code: ErrorCode]>>
   18: ['RECORD_LIST_TOO_LARGE', 'BATCH_TOO_LARGE'],
   19: ['NOT_ENOUGH_REPLICAS', 'BROKER_UNREACHABLE'],
   20: ['NOT_ENOUGH_REPLICAS_AFTER_APPEND', 'BROKER_UNREACHABLE'],
+  22: ['ILLEGAL_GENERATION', 'FENCED', WITHOUT_MEMBER],
+  23: ['INCONSISTENT_GROUP_PROTOCOL', 'BROKER_REFUSED'],
+  24: ['INVALID_GROUP_ID', 'BROKER_REFUSED'],
+  25: ['UNKNOWN_MEMBER_ID', 'FENCED', WITHOUT_MEMBER],
+  26: ['INVALID_SESSION_TIMEOUT', 'BROKER_REFUSED'],
+  27: ['REBALANCE_IN_PROGRESS', 'BROKER_TIMEOUT'],
+  28: ['INVALID_COMMIT_OFFSET_SIZE', 'BROKER_REFUSED'],
   29: ['TOPIC_AUTHORIZATION_FAILED', 'NOT_AUTHORIZED'],
   30: ['GROUP_AUTHORIZATION_FAILED', 'NOT_AUTHORIZED'],
   31: ['CLUSTER_AUTHORIZATION_FAILED', 'NOT_AUTHORIZED'],
@@ -50,7 +61,12 @@ const ERRORS: Readonly<Record<number, readonly [name: string, code: ErrorCode]>>
   76: ['UNSUPPORTED_COMPRESSION_TYPE', 'FORMAT_UNSUPPORTED'],
   // The new leader's high watermark lags (KIP-207).
   78: ['OFFSET_NOT_AVAILABLE', 'LEADER_MOVED'],
+  79: ['MEMBER_ID_REQUIRED', 'BROKER_REFUSED'],
+  81: ['GROUP_MAX_SIZE_REACHED', 'BROKER_REFUSED'],
+  82: ['FENCED_INSTANCE_ID', 'FENCED', '; another process has joined the group with the same group.instance.id'],
   87: ['INVALID_RECORD', 'BROKER_REFUSED'],
+  // An open transaction holds the offset (KIP-447).
+  88: ['UNSTABLE_OFFSET_COMMIT', 'BROKER_TIMEOUT'],
   89: ['THROTTLING_QUOTA_EXCEEDED', 'BROKER_TIMEOUT'],
   90: ['PRODUCER_FENCED', 'FENCED'],
   120: ['TRANSACTION_ABORTABLE', 'BROKER_REFUSED'],
@@ -69,9 +85,14 @@ const HINTS: Readonly<Partial<Record<ErrorCode, (permission: string) => string>>
  * @param detail What more is known: the broker's own words, or what to do.
  */
 export function brokerError(errorCode: number, attempt: string, permission = 'for it', detail?: string): OffloadError {
-  const [name, code] = ERRORS[errorCode] ?? [`error ${errorCode} of the Kafka protocol`, 'BROKER_REFUSED'];
-  const hint = HINTS[code]?.(permission) ?? '';
+  const [name, code, own] = ERRORS[errorCode] ?? [`error ${errorCode} of the Kafka protocol`, 'BROKER_REFUSED'];
+  const hint = own ?? HINTS[code]?.(permission) ?? '';
   // A broker's own words may have several lines.
   const more = detail === undefined ? '' : ` (${detail.replace(/[\s\p{Cc}]+/gu, ' ').trim()})`;
   return new OffloadError(code, `${attempt}: ${name}${more}${hint}`, { context: { errorCode, name } });
+}
+
+/** True if it is the member of a group that is refused, since the group went on without it. */
+export function isMemberFenced({ context }: OffloadError): boolean {
+  return ERRORS[Number(context.errorCode)]?.[2] !== undefined;
 }

@@ -8,6 +8,7 @@ import { OffloadError, toOffloadError } from '../errors.ts';
 import { withRetry } from '../retry.ts';
 import { brokerError } from './brokerErrors.ts';
 import { BrokerConnection } from './connection.ts';
+import { type CoordinatorKey, findCoordinatorApi } from './coordinatorProtocol.ts';
 import {
   type ClusterMetadata,
   describeLogDirsApi,
@@ -16,7 +17,6 @@ import {
   metadataApi,
   type TopicMetadata,
 } from './protocol.ts';
-import { findCoordinatorApi } from './transactionProtocol.ts';
 
 const UNKNOWN_TOPIC_OR_PARTITION = 3;
 /** A topic made a moment ago may be unknown to the broker that is asked. */
@@ -117,17 +117,17 @@ export class Cluster {
   }
 
   /**
-   * Connection to the coordinator of a transactional id, asked for anew each time.
+   * Connection to the coordinator of a transactional id or of a group, asked for anew each time.
    *
    * @throws OffloadError LEADER_MOVED (retriable) while there is none; NOT_AUTHORIZED.
    */
-  async transactionCoordinator(transactionalId: string): Promise<BrokerConnection> {
+  async coordinator(key: CoordinatorKey): Promise<BrokerConnection> {
     const connection = await this.#refresh([]);
-    const found = await connection.request(findCoordinatorApi, { transactionalId });
+    const found = await connection.request(findCoordinatorApi, key);
     if (found.errorCode !== 0) {
-      const attempt = `cannot find the coordinator of transactional id ${transactionalId}`;
-      const permission = `Describe on transactional id ${transactionalId}`;
-      throw brokerError(found.errorCode, attempt, permission, found.errorMessage ?? undefined);
+      const name = `${key.kind} ${key.id}`;
+      const attempt = `cannot find the coordinator of ${name}`;
+      throw brokerError(found.errorCode, attempt, `Describe on ${name}`, found.errorMessage ?? undefined);
     }
     return this.#connect(found.host, found.port);
   }

@@ -3,17 +3,12 @@
  * one batch of a partition in it: batches of a partition keep their order, and a lost answer leaves one to be repeated.
  */
 import type { EncodedRecordBatch } from '../encode/records/recordBatch.ts';
-import type { TopicPartition } from './transactionProtocol.ts';
+import { placeOf } from './transactionProtocol.ts';
 
 /** Requests under way to a broker; one is written to its log while the next one travels. */
 const LANES = 3;
 /** Bytes of one request; a single larger batch is sent alone. Brokers take 100 MiB (`socket.request.max.bytes`). */
 const MAX_REQUEST_BYTES = 4 * 1024 * 1024;
-
-/** Key of a partition in maps. */
-export function placeOf({ topic, partition }: TopicPartition): string {
-  return `${topic}/${partition}`;
-}
 
 /** Batches by partition, and partitions by lane: each lane gets about as many bytes. */
 export function shareOut(batches: readonly EncodedRecordBatch[]): EncodedRecordBatch[][][] {

@@ -1,9 +1,10 @@
-/** The broker that keeps the state of one transactional id: found, asked, and found again when it moves. */
+/** What is asked of the broker that keeps the state of one transactional id. */
 import { OffloadError, toOffloadError } from '../errors.ts';
-import { withRetry } from '../retry.ts';
 import { brokerError } from './brokerErrors.ts';
 import type { Cluster } from './cluster.ts';
 import type { BrokerConnection } from './connection.ts';
+import { CoordinatorLink } from './coordinatorLink.ts';
+import { addOffsetsToTxnApi } from './groupOffsetsProtocol.ts';
 import {
   addPartitionsToTxnApi,
   endTxnApi,
@@ -13,8 +14,8 @@ import {
 } from './transactionProtocol.ts';
 
 const TOPIC_AUTHORIZATION_FAILED = 29;
+const GROUP_AUTHORIZATION_FAILED = 30;
 const INVALID_TRANSACTION_TIMEOUT = 50;
-const CONCURRENT_TRANSACTIONS = 51;
 /** Of several partitions that are added together, one was refused and so none was added. */
 const OPERATION_NOT_ATTEMPTED = 55;
 
@@ -28,13 +29,14 @@ export class TransactionCoordinator {
   readonly #transactionalId: string;
   readonly #timeoutMs: number;
   readonly #signal: AbortSignal | undefined;
-  #connection: BrokerConnection | null = null;
+  readonly #link: CoordinatorLink;
 
   constructor(cluster: Cluster, transactionalId: string, transactionTimeoutMs: number, signal?: AbortSignal) {
     this.#cluster = cluster;
     this.#transactionalId = transactionalId;
     this.#timeoutMs = transactionTimeoutMs;
     this.#signal = signal;
+    this.#link = new CoordinatorLink(cluster, { kind: 'transactional id', id: transactionalId });
   }
 
   /**
@@ -63,6 +65,16 @@ export class TransactionCoordinator {
       const { topic, partition, errorCode } = reason;
       const permission = errorCode === TOPIC_AUTHORIZATION_FAILED ? `Write on topic ${topic}` : undefined;
       this.#check(errorCode, `cannot add ${topic}/${partition} to the transaction`, coordinator, permission);
+    });
+  }
+
+  /** Makes the offsets of a group part of the transaction: the group's coordinator is told of its end. */
+  async addOffsets(producer: ProducerIdentity, groupId: string): Promise<void> {
+    await this.#retry(async (coordinator) => {
+      const request = { transactionalId: this.#transactionalId, ...producer, groupId };
+      const { errorCode } = await coordinator.request(addOffsetsToTxnApi, request);
+      const permission = errorCode === GROUP_AUTHORIZATION_FAILED ? `Read on group ${groupId}` : undefined;
+      this.#check(errorCode, `cannot add the offsets of group ${groupId} to the transaction`, coordinator, permission);
     });
   }
 
@@ -107,17 +119,8 @@ export class TransactionCoordinator {
   }
 
   #retry<T>(ask: (coordinator: BrokerConnection) => Promise<T>, ending?: { readonly deadlineMs: number }): Promise<T> {
-    const policy = { ...this.#cluster.settings, retryBackoffMs: FIRST_BACKOFF_MS, ...ending };
-    const attempt = async (): Promise<T> => {
-      this.#connection ??= await this.#cluster.transactionCoordinator(this.#transactionalId);
-      return ask(this.#connection);
-    };
-    const onFailure = ({ context }: OffloadError): void => {
-      // It is the right one, and busy.
-      if (context.errorCode !== CONCURRENT_TRANSACTIONS) this.#connection = null;
-    };
-    const signal = ending === undefined ? this.#signal : undefined;
-    return withRetry(attempt, policy, signal ? { onFailure, signal } : { onFailure });
+    const policy = { retryBackoffMs: FIRST_BACKOFF_MS, ...ending };
+    return this.#link.askUntilAnswered(ask, ending === undefined ? { policy, signal: this.#signal } : { policy });
   }
 
   #check(errorCode: number, attempt: string, coordinator: BrokerConnection, permission?: string): void {

@@ -6,33 +6,6 @@
 import type { Api } from './protocol.ts';
 import { WireWriter } from './wire.ts';
 
-/** Of two kinds of coordinators, the one for transactions. */
-const TRANSACTION_KEY = 1;
-
-export interface Coordinator {
-  readonly errorCode: number;
-  /** The broker's own words, or null. */
-  readonly errorMessage: string | null;
-  readonly host: string;
-  readonly port: number;
-}
-
-export const findCoordinatorApi: Api<{ readonly transactionalId: string }, Coordinator> = {
-  name: 'FindCoordinator',
-  key: 10,
-  minVersion: 1,
-  maxVersion: 2,
-  flexibleFrom: 3,
-  encode: ({ transactionalId }) => new WireWriter().string(transactionalId).int8(TRANSACTION_KEY),
-  parse(reader) {
-    reader.int32(); // throttle_time_ms
-    const errorCode = reader.int16();
-    const errorMessage = reader.nullableString();
-    reader.int32(); // node_id
-    return { errorCode, errorMessage, host: reader.string(), port: reader.int32() };
-  },
-};
-
 /** What every broker knows a producer by; a higher epoch fences the lower ones. */
 export interface ProducerIdentity {
   readonly producerId: number;
@@ -128,4 +101,9 @@ export function byTopic<T extends TopicPartition>(partitions: readonly T[]): [to
     else topics.set(entry.topic, [entry]);
   }
   return [...topics];
+}
+
+/** Key of a partition in maps. */
+export function placeOf({ topic, partition }: TopicPartition): string {
+  return `${topic}/${partition}`;
 }

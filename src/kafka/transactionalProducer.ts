@@ -15,12 +15,17 @@ import { type EncodedRecordBatch, stampBatch } from '../encode/records/recordBat
 import { OffloadError, toOffloadError } from '../errors.ts';
 import { withRetry } from '../retry.ts';
 import { passStep } from '../steps.ts';
+import { isMemberFenced } from './brokerErrors.ts';
 import type { Cluster } from './cluster.ts';
 import type { BrokerConnection } from './connection.ts';
+import { CoordinatorLink } from './coordinatorLink.ts';
+import { commitGroupOffsetsInTransaction } from './groupOffsets.ts';
+import type { PartitionOffset } from './groupOffsetsProtocol.ts';
+import type { GroupIdentity } from './groupProtocol.ts';
 import { produceApi, produceError } from './produce.ts';
-import { placeOf, shareOut, takeRound } from './produceLanes.ts';
+import { shareOut, takeRound } from './produceLanes.ts';
 import { TransactionCoordinator } from './transactionCoordinator.ts';
-import type { ProducerIdentity, TopicPartition } from './transactionProtocol.ts';
+import { type ProducerIdentity, placeOf, type TopicPartition } from './transactionProtocol.ts';
 
 /** A broker that waits for replicas answers before the connection gives up. */
 const ANSWER_SHARE = 0.8;
@@ -46,8 +51,9 @@ export class TransactionalProducer {
   #failure: OffloadError | null = null;
   /** Sequence number of the next record, by partition; goes on from one transaction to the next. */
   readonly #sequences = new Map<string, number>();
-  /** Partitions of the open transaction. */
+  /** Partitions of the open transaction, and groups of which it commits offsets. */
   readonly #added = new Set<string>();
+  readonly #groups = new Map<string, CoordinatorLink>();
   /** What was under way when a transaction failed may have been written: the next one starts with a new epoch. */
   #needsNewEpoch: boolean = false;
   #queue: Promise<unknown> = Promise.resolve();
@@ -111,6 +117,29 @@ export class TransactionalProducer {
       try {
         await this.#addPartitions(batches);
         await this.#deliver(batches);
+      } catch (error) {
+        await this.#fail(error);
+        throw error;
+      }
+    });
+  }
+
+  /**
+   * Commits offsets of a consumer group with the open transaction: they are the group's when it is committed, and stay as
+   * they were when it is aborted.
+   *
+   * On an error the transaction is aborted before the error is thrown; only `abort` and `close` may follow.
+   *
+   * @param member Whose generation has to be the group's newest (`GroupMember.commitAs`).
+   * @throws OffloadError FENCED if the group went on without the member: the producer can be used on after `abort`; any
+   *   that `send` throws.
+   */
+  sendOffsets(member: GroupIdentity, positions: readonly PartitionOffset[]): Promise<void> {
+    return this.#enqueue(async () => {
+      this.#expect('open', 'sendOffsets');
+      if (positions.length === 0) return;
+      try {
+        await this.#commitOffsets(member, positions);
       } catch (error) {
         await this.#fail(error);
         throw error;
@@ -207,7 +236,7 @@ export class TransactionalProducer {
 
   #endIfFenced(error: unknown): OffloadError {
     const failure = toOffloadError(error);
-    if (failure.code === 'FENCED') this.#end(failure);
+    if (failure.code === 'FENCED' && !isMemberFenced(failure)) this.#end(failure);
     return failure;
   }
 
@@ -224,6 +253,23 @@ export class TransactionalProducer {
     for (const place of fresh.keys()) this.#added.add(place);
     await this.#coordinator.addPartitions(this.#identity, [...fresh.values()]);
     passStep('transaction.partitionsAdded');
+  }
+
+  async #commitOffsets(identity: GroupIdentity, positions: readonly PartitionOffset[]): Promise<void> {
+    const { groupId } = identity;
+    const { transactionalId, signal } = this.#options;
+    // No partition has such a name.
+    const place = `group ${groupId}`;
+    if (!this.#added.has(place)) {
+      this.#added.add(place);
+      await this.#coordinator.addOffsets(this.#identity, groupId);
+      passStep('transaction.groupAdded');
+    }
+    const link = this.#groups.get(groupId) ?? new CoordinatorLink(this.#cluster, { kind: 'group', id: groupId });
+    this.#groups.set(groupId, link);
+    const request = { transactionalId, ...this.#identity, identity, positions };
+    await commitGroupOffsetsInTransaction(link, request, signal);
+    passStep('transaction.offsetsSent');
   }
 
   /** One partition is in one lane, and a lane has one round under way: its batches keep their order. */

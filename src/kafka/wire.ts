@@ -56,6 +56,11 @@ export class WireWriter {
     return this;
   }
 
+  nullableString(value: string | null, flexible = false): this {
+    if (value !== null) return this.string(value, flexible);
+    return flexible ? this.uvarint(0) : this.int16(-1);
+  }
+
   bytes(value: Buffer): this {
     this.int32(value.length);
     this.#parts.push(value);

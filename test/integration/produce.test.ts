@@ -1,7 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from 'vitest';
-import type { ConnectionSettings } from '../../src/config/job.ts';
 import { RECORD_COMPRESSIONS, type RecordCompression } from '../../src/encode/records/compress.ts';
 import type { EncodedRecordBatch } from '../../src/encode/records/recordBatch.ts';
 import { DEFAULT_MAX_BATCH_BYTES, RecordEncoder } from '../../src/encode/records/recordEncoder.ts';
@@ -10,6 +9,7 @@ import { LATEST_TIMESTAMP } from '../../src/kafka/protocol.ts';
 import { TransactionalProducer } from '../../src/kafka/transactionalProducer.ts';
 import { type KafkaCluster, startKafka } from '../helpers/broker.ts';
 import { temporaryFolder } from '../helpers/command.ts';
+import { connectionSettings } from '../helpers/connectionSettings.ts';
 import { type JavaMessage, produce, readTopic, readTopicWithJava, type TopicMessage } from '../helpers/producers.ts';
 import { ScriptWriter } from '../helpers/script.ts';
 import { countStoredCodecs } from '../helpers/segments.ts';
@@ -371,22 +371,4 @@ function byText(a: string, b: string): number {
 
 function byPlace(a: { partition: number; offset: number }, b: { partition: number; offset: number }): number {
   return a.partition - b.partition || a.offset - b.offset;
-}
-
-function connectionSettings(servers: string): ConnectionSettings {
-  const bootstrap = servers.split(',').map((address) => {
-    const [host = '', port] = address.split(':');
-    return { host, port: Number(port) };
-  });
-  return {
-    bootstrap,
-    clientId: 'kafkaload-tests',
-    tls: null,
-    sasl: null,
-    connectTimeoutMs: 5_000,
-    requestTimeoutMs: 10_000,
-    deadlineMs: 60_000,
-    retryBackoffMs: 100,
-    retryBackoffMaxMs: 1_000,
-  };
 }

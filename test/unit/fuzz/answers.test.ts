@@ -1,6 +1,20 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { findCoordinatorApi } from '../../../src/kafka/coordinatorProtocol.ts';
 import { fetchApi } from '../../../src/kafka/fetch.ts';
+import {
+  addOffsetsToTxnApi,
+  offsetCommitApi,
+  offsetFetchApi,
+  txnOffsetCommitApi,
+} from '../../../src/kafka/groupOffsetsProtocol.ts';
+import {
+  describeGroupsApi,
+  heartbeatApi,
+  joinGroupApi,
+  leaveGroupApi,
+  syncGroupApi,
+} from '../../../src/kafka/groupProtocol.ts';
 import { produceApi } from '../../../src/kafka/produce.ts';
 import {
   type Api,
@@ -9,12 +23,7 @@ import {
   listOffsetsApi,
   metadataApi,
 } from '../../../src/kafka/protocol.ts';
-import {
-  addPartitionsToTxnApi,
-  endTxnApi,
-  findCoordinatorApi,
-  initProducerIdApi,
-} from '../../../src/kafka/transactionProtocol.ts';
+import { addPartitionsToTxnApi, endTxnApi, initProducerIdApi } from '../../../src/kafka/transactionProtocol.ts';
 import { WireReader, WireWriter } from '../../../src/kafka/wire.ts';
 import { amongNeighbours, HANG_MS, hostile, largestAllocation, outcomeOf, runs } from './hostile.ts';
 
@@ -29,6 +38,15 @@ const APIS: readonly Api<never, unknown>[] = [
   initProducerIdApi,
   addPartitionsToTxnApi,
   endTxnApi,
+  joinGroupApi,
+  syncGroupApi,
+  heartbeatApi,
+  leaveGroupApi,
+  describeGroupsApi,
+  offsetFetchApi,
+  offsetCommitApi,
+  addOffsetsToTxnApi,
+  txnOffsetCommitApi,
 ];
 
 /** Answers as brokers write them: arrays with something in them, so that damage comes to all depths. */
@@ -42,6 +60,9 @@ const VALID: readonly Buffer[] = [
   versions(),
   new WireWriter().int32(0).int16(0).string('').int32(1).string('127.0.0.1').int32(9092).toBuffer(),
   new WireWriter().int32(0).int16(0).int64(4711).int16(3).noTaggedFields().toBuffer(),
+  joined(),
+  described(),
+  groupOffsets(),
 ];
 
 function versions(): Buffer {
@@ -111,6 +132,41 @@ function produced(): Buffer {
     });
   });
   return writer.int32(0).toBuffer();
+}
+
+function joined(): Buffer {
+  const writer = new WireWriter().int32(0).int16(0).int32(7).string('sticky').string('a').string('b');
+  return writer
+    .array(['a', 'b'], (id) => writer.string(id).nullableString(null).bytes(Buffer.from('topics')))
+    .toBuffer();
+}
+
+function described(): Buffer {
+  const writer = new WireWriter().int32(0).int32(1).int16(0);
+  writer.string('group').string('Stable').string('consumer').string('range');
+  return writer
+    .array(['a', 'b'], (id) => {
+      writer.string(id).string('client').string('/127.0.0.1').bytes(Buffer.from('x')).bytes(Buffer.alloc(0));
+    })
+    .toBuffer();
+}
+
+function groupOffsets(): Buffer {
+  const writer = new WireWriter().int32(0);
+  writer.array(
+    ['a', 'b'],
+    (topic) => {
+      writer.string(topic, true);
+      writer.array(
+        [0, 1],
+        (id) => writer.int32(id).int64(12).int32(-1).string('', true).int16(0).noTaggedFields(),
+        true,
+      );
+      writer.noTaggedFields();
+    },
+    true,
+  );
+  return writer.int16(0).noTaggedFields().toBuffer();
 }
 
 /** The connection makes one clear error of it, and hangs up. */

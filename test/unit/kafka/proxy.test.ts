@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { ConnectionSettings } from '../../../src/config/job.ts';
 import type { OffloadError } from '../../../src/errors.ts';
 import { BrokerConnection } from '../../../src/kafka/connection.ts';
-import { findCoordinatorApi } from '../../../src/kafka/transactionProtocol.ts';
+import { findCoordinatorApi } from '../../../src/kafka/coordinatorProtocol.ts';
 import { KafkaProxy } from '../../helpers/proxy.ts';
 import { API } from '../../helpers/proxyFrames.ts';
 import { ScriptedBroker } from './scriptedBroker.ts';
@@ -36,7 +36,8 @@ function open(requestTimeoutMs = 5_000): Promise<BrokerConnection> {
   return BrokerConnection.open('127.0.0.1', proxy.port, settings);
 }
 
-const ask = (connection: BrokerConnection) => connection.request(findCoordinatorApi, { transactionalId: 'load-1' });
+const ask = (connection: BrokerConnection) =>
+  connection.request(findCoordinatorApi, { kind: 'transactional id', id: 'load-1' });
 
 async function failureOf(connection: BrokerConnection): Promise<OffloadError> {
   return ask(connection).then(
