@@ -52,6 +52,11 @@ class FileRun implements RunSteps {
     return this.progress.state;
   }
 
+  async holdsRecord(): Promise<boolean> {
+    const { progress } = this;
+    return (await progress.folder.mark(progress.mine('run'))) !== null;
+  }
+
   async open(): Promise<void> {
     const { progress } = this;
     await this.#announce();

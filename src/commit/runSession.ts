@@ -54,6 +54,8 @@ export class RunProgress {
 export interface RunSteps {
   readonly progress: RunProgress;
   readonly saved: SavedState;
+  /** Whether the record of this run is still there, and its own. */
+  holdsRecord(): Promise<boolean>;
   open(): Promise<void>;
   finish(intent: Intent): Promise<void>;
   replaceSaved(...change: Parameters<RunSession['replaceSaved']>): Promise<void>;
@@ -101,6 +103,10 @@ class Session implements RunSession {
 
   get signal(): AbortSignal {
     return this.#progress.signal;
+  }
+
+  async isTakenOver(): Promise<boolean> {
+    return this.signal.aborted || !(await this.#steps.holdsRecord());
   }
 
   finish(intent: Intent): Promise<void> {

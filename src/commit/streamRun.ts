@@ -48,6 +48,10 @@ class StreamRun implements RunSteps {
     return this.progress.current.state;
   }
 
+  holdsRecord(): Promise<boolean> {
+    return this.progress.holdsRecord();
+  }
+
   async open(): Promise<void> {
     const { progress } = this;
     const state = await fenceAndRecord(progress);

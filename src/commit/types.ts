@@ -91,6 +91,8 @@ export interface RunSession {
   readonly discarded: readonly DiscardedRun[];
   /** Aborts with an OffloadError FENCED as reason when another run has taken over. */
   readonly signal: AbortSignal;
+  /** Looks whether another run has taken over, which `signal` learns with a heartbeat only. For a run that is not prepared. */
+  isTakenOver(): Promise<boolean>;
   /**
    * Prepare, publish, manifest, commit, remove staging (design steps 6 to 9). Staged files must be complete and synced.
    * An intent without files commits offsets alone.

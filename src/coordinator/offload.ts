@@ -6,8 +6,7 @@ import { openRun, readSavedState } from '../commit/session.ts';
 import type { Intent, RunSession } from '../commit/types.ts';
 import { namedTopics } from '../config/topicSelection.ts';
 import { loadFileFormat } from '../encode/fileFormat.ts';
-import { OffloadError } from '../errors.ts';
-import { nodeFileSystem as fs, unlessAbsent } from '../io.ts';
+import { nodeFileSystem as fs } from '../io.ts';
 import { Cluster } from '../kafka/cluster.ts';
 import { describePlan } from '../plan/describe.ts';
 import type { PartitionBounds, RangePlan } from '../plan/ranges.ts';
@@ -107,17 +106,6 @@ async function run(context: RunContext, pool: FetchPool): Promise<OffloadReport>
   }
 }
 
-/** A run that was taken over while it slept finds its staging removed: that, not the missing file, is what to say. */
-async function explainFailure(error: unknown, session: RunSession): Promise<unknown> {
-  const isThere = await unlessAbsent(fs.stat(session.stagingPath)).catch(() => true);
-  if (isThere) return error;
-  return new OffloadError(
-    'FENCED',
-    `run ${session.run} was taken over by another: its staging folder ${session.stagingPath} is gone; nothing of it was published`,
-    { context: { run: session.run, stagingPath: session.stagingPath }, cause: error },
-  );
-}
-
 async function runOpened(context: RunContext, session: RunSession, pool: FetchPool): Promise<OffloadReport> {
   const { job, ui, cluster, selected, signal } = context;
   const { recovered } = session;
@@ -133,9 +121,7 @@ async function runOpened(context: RunContext, session: RunSession, pool: FetchPo
   const tasks = await planTasks(context, plan, bounds);
   ui.progress.start(sumOffsets(plan), 0);
   const settled = await settleTopicJob(job, cluster, plan.ranges);
-  const staged = await stageRows(settled, session, tasks, pool, ui.progress, signal).catch(async (error) => {
-    throw await explainFailure(error, session);
-  });
+  const staged = await stageRows(settled, session, tasks, pool, ui.progress, signal);
   ui.progress.stop();
   signal.throwIfAborted();
   const intent = makeIntent(context, session, plan, staged);

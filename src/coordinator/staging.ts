@@ -5,7 +5,8 @@ import type { FileState, Intent, RunSession } from '../commit/types.ts';
 import type { TargetSettings } from '../config/job.ts';
 import { extensionOf } from '../encode/extensions.ts';
 import { loadFileFormat } from '../encode/fileFormat.ts';
-import { checksumFile, nodeFileSystem as fs } from '../io.ts';
+import { OffloadError, toOffloadError } from '../errors.ts';
+import { checksumFile, nodeFileSystem as fs, unlessAbsent } from '../io.ts';
 import { listOwnFiles } from '../sinks/localFiles.ts';
 import { startFlushing } from '../stage/flush.ts';
 import type { FolderSegment } from '../stage/folderSegments.ts';
@@ -76,10 +77,37 @@ export function intentOfFiles(
   };
 }
 
-/** @throws OffloadError: whatever a worker met; TARGET_UNSUITABLE if the target cannot take these columns. */
+/**
+ * @throws OffloadError: whatever a worker met; TARGET_UNSUITABLE if the target cannot take these columns; FENCED if
+ *   another run has taken over.
+ */
 export async function stageFiles<Result>(request: StagingRequest<Result>): Promise<StagedFiles<Result>> {
+  try {
+    if (request.target.partitionBy.length === 0) return await stagePlainFiles(request);
+    return await (await import('./stageFolders.ts')).stageFolders(request);
+  } catch (error) {
+    throw await explainFailure(error, request.session);
+  }
+}
+
+/**
+ * A run that was taken over finds its staging removed, or half of it while the other is at work on that: that, not the
+ * missing file, is what to say.
+ */
+async function explainFailure(error: unknown, session: RunSession): Promise<unknown> {
+  const { run, stagingPath } = session;
+  const isThere = await unlessAbsent(fs.stat(stagingPath)).catch(() => true);
+  const isOfFile = toOffloadError(error).context.systemCode === 'ENOENT';
+  if (isThere && !(isOfFile && (await session.isTakenOver().catch(() => false)))) return error;
+  return new OffloadError(
+    'FENCED',
+    `run ${run} was taken over by another: its staging folder ${stagingPath} is removed; nothing of it was published`,
+    { context: { run, stagingPath }, cause: error },
+  );
+}
+
+async function stagePlainFiles<Result>(request: StagingRequest<Result>): Promise<StagedFiles<Result>> {
   const { target, config, session, schema, fileCount } = request;
-  if (target.partitionBy.length > 0) return (await import('./stageFolders.ts')).stageFolders(request);
   const format = await loadFileFormat(target.output);
   const isAppend = target.kind === 'file' && target.mode !== 'Overwrite';
   // Refused before any row is read: columns the format or the old file cannot take, a foreign file in a folder to overwrite.

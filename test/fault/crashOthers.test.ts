@@ -1,4 +1,5 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { type ChainSource, CrashChain } from '../helpers/crashChain.ts';
 import { type ProxiedKafka, startProxiedKafka } from '../helpers/proxy.ts';
@@ -50,6 +51,36 @@ describe('asleep while another run takes over', () => {
       const { result } = await sleeper.ended;
       expect(result, name).toMatchObject({ code: 1, stderr: expect.stringContaining('taken over') });
       chain.count('asleep, another took over', { kills: 1, rows: await chain.look([]) }, name);
+    }
+    await chain.end('asleep, another took over');
+  });
+
+  test('awake while the other removes its staging, it says that it was fenced, not that a file is missing', async () => {
+    const combination = { layout: 'exact file', writeMode: 'Append', mode: 'STREAM' } as const;
+    const chain = await CrashChain.make(workspace, source, combination);
+    const started: SteppedCommand[] = [];
+    const sleepAt = async (name: string, ...more: string[]): Promise<SteppedCommand> => {
+      const run = chain.start({ name, nth: 1, signal: 'SIGSTOP' }, ...more);
+      started.push(run);
+      await waitFor(`a run to sleep at ${name}`, () => isAsleep(run));
+      await chain.look(run.steps());
+      return run;
+    };
+    try {
+      const first = await sleepAt('stage.rowsWritten');
+      const other = await sleepAt('open.recorded', '--take-over');
+      const staged = (await chain.job.staged()).filter((file) => file.endsWith('.staged'));
+      expect(staged).toHaveLength(1);
+      // What the other does first, and its process may wait long for the next moment.
+      for (const file of staged) await rm(join(chain.job.out, file));
+      first.child.kill('SIGCONT');
+      expect((await first.ended).result).toMatchObject({ code: 1, stderr: expect.stringContaining('taken over') });
+      other.child.kill('SIGCONT');
+      const { result, steps } = await other.ended;
+      expect(result).toMatchObject({ code: 0 });
+      chain.count('asleep, another took over', { kills: 1, rows: await chain.look(steps) }, 'stage.rowsWritten');
+    } finally {
+      for (const { child } of started) child.kill('SIGCONT');
     }
     await chain.end('asleep, another took over');
   });
