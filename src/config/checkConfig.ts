@@ -6,6 +6,7 @@ import { type LoadedConfig, loadConfig } from './loadConfig.ts';
 import { maskSecrets } from './maskSecrets.ts';
 import { resolveOffsets } from './offsetsSettings.ts';
 import type { CheckOptions, Environment } from './options.ts';
+import { readPostgres } from './postgres.ts';
 import { parseReport } from './runOptions.ts';
 import { findEntry, reachKafka, readProperties, topicNameOf } from './topicEntry.ts';
 import { namedTopics } from './topicSelection.ts';
@@ -91,6 +92,7 @@ async function checkConnections(loaded: LoadedConfig, { cwd }: Environment): Pro
   const known = Object.entries(all).filter(([, entry]) => connectionType(entry) !== null);
   for (const [name] of known) {
     const connection = readConnection(name, loaded);
+    if (connection.type === 'POSTGRESQL') await readPostgres(connection, cwd);
     if (connection.type !== 'KAFKA') continue;
     const properties = readProperties({ loaded, named: null, connection, more: null });
     await reachKafka(properties, { cwd, side: 'source', serverWhere: connection.where });

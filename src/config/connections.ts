@@ -5,7 +5,9 @@ import { didYouMean } from './nearest.ts';
 import { type ConnectionEntry, validateConnection } from './schema.ts';
 
 /** Types of connections that work here. */
-const TYPES = ['KAFKA', 'FS'] as const;
+const TYPES = ['KAFKA', 'FS', 'POSTGRESQL'] as const;
+/** A type of every database that has a driver for Java: ours when its URL is one of PostgreSQL. */
+const JDBC = 'JDBC';
 /** Where the files are, among the options of an FS connection. */
 const BASE_PATH = 'path';
 
@@ -27,6 +29,15 @@ export type Connection =
       readonly format: string | null;
       readonly mode: string | null;
       readonly options: Readonly<Record<string, string>>;
+    }
+  | {
+      /** Also `JDBC` with a URL of PostgreSQL. */
+      readonly type: 'POSTGRESQL';
+      readonly name: string;
+      /** Full key of the options, for messages. */
+      readonly where: string;
+      /** As `postgres.ts` reads them; secrets among them. */
+      readonly options: Readonly<Record<string, unknown>>;
     };
 
 /**
@@ -53,18 +64,35 @@ export function readConnection(name: string, loaded: LoadedConfig): Connection {
     throw invalid(
       given === ''
         ? `connections.${name}.type in ${file} is missing; one of ${TYPES.join(', ')}`
-        : `connections.${name}.type${given} in ${file} is not in this version, which has ${TYPES.join(' and ')}: ` +
+        : `connections.${name}.type${given} in ${file} is not in this version, which has ${TYPES.slice(0, -1).join(', ')} and ${TYPES.at(-1)}: ` +
             'write files with --write-path, and load those with the tools of that store',
     );
   }
   const read = validateConnection(file, name, entry);
+  if (type === 'POSTGRESQL') return readDatabase(name, read, file);
   return type === 'KAFKA' ? readKafka(name, read, file) : readFiles(name, read);
 }
 
 /** The type of an entry; null for one that is not in this version. */
 export function connectionType(entry: unknown): Connection['type'] | null {
-  const given = isMapping(entry) && typeof entry.type === 'string' ? entry.type.toUpperCase() : '';
+  if (!isMapping(entry) || typeof entry.type !== 'string') return null;
+  const given = entry.type.toUpperCase();
+  if (given === JDBC) return isPostgres(entry.options) ? 'POSTGRESQL' : null;
   return TYPES.find((type) => type === given) ?? null;
+}
+
+function isPostgres(options: unknown): boolean {
+  return isMapping(options) && typeof options.url === 'string' && /^(jdbc:)?postgres(ql)?:/i.test(options.url.trim());
+}
+
+function readDatabase(name: string, { format, mode, options }: ConnectionEntry, file: string): Connection {
+  if (format && format.toLowerCase() !== 'jdbc') {
+    throw invalid(`connections.${name}.format in ${file} has no meaning for a table of a database; remove it`);
+  }
+  if (mode && mode.toLowerCase() !== 'append') {
+    throw invalid(`connections.${name}.mode in ${file} is refused: a stream can only append to a table; remove it`);
+  }
+  return { type: 'POSTGRESQL', name, where: `connections.${name}.options`, options: options ?? {} };
 }
 
 function readKafka(name: string, { format, mode, options }: ConnectionEntry, file: string): Connection {

@@ -190,15 +190,28 @@ export interface TableSink {
   /** Null: the default schema of the connection (`public`, `main`). */
   readonly schema: string | null;
   readonly table: string;
-  /** Format of the staged files that are copied into the table. */
-  readonly output: OutputFormat;
 }
 
 export type DatabaseSettings =
   /** A database file; absolute. */
-  | { readonly kind: 'duckdb'; readonly path: string }
-  /** Settings of a connection of `pg`; secrets among them. `where` is the key that gave them, for messages. */
-  | { readonly kind: 'postgresql'; readonly where: string; readonly options: Readonly<Record<string, string>> };
+  { readonly kind: 'duckdb'; readonly path: string } | ({ readonly kind: 'postgresql' } & PostgresSettings);
+
+/** How to reach a PostgreSQL server. */
+export interface PostgresSettings {
+  /** The connection that gave it, for messages: `connections.NAME`. */
+  readonly where: string;
+  /** A folder: that of its Unix socket. */
+  readonly host: string;
+  readonly port: number;
+  readonly database: string;
+  readonly user: string;
+  /** Null: none, or what PGPASSWORD or the user's `.pgpass` says. */
+  readonly password: string | null;
+  readonly tls: TlsSettings | null;
+  readonly connectTimeoutMs: number;
+  /** What the server shows of us among its sessions. */
+  readonly applicationName: string;
+}
 
 /** When a micro-batch begins. */
 export type StreamTrigger =

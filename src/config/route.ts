@@ -187,6 +187,11 @@ function sideOf(
   sink: 'topic' | 'console' | 'files',
   name: string,
 ): 'source' | 'sink' {
+  if (connection?.type === 'POSTGRESQL') {
+    throw usage(
+      `--connectionRef ${name} is of type POSTGRESQL, and no table is written; name one by --streaming-to-table, or remove it`,
+    );
+  }
   const isKafka = connection?.type === 'KAFKA';
   const fits = [isKafka === isTopic, isKafka ? sink === 'topic' : sink === 'files'];
   if (fits[0] && fits[1]) {

@@ -106,7 +106,12 @@ function pathOf(file: string): string {
   return file.startsWith('file:') ? fileURLToPath(file) : file;
 }
 
-async function readTls(
+/**
+ * TLS alone, by the keys `ssl.*`, which a client of another system may share.
+ *
+ * @throws OffloadError as `readSecurity`.
+ */
+export async function readTls(
   properties: Properties,
   cwd: string,
 ): Promise<{ settings: TlsSettings; rdkafka: Record<string, string | boolean> }> {

@@ -38,7 +38,7 @@ describe('config check', () => {
   it('prints the resolved tree as YAML, warnings before it, without a secret', async () => {
     const text = await check(FILE);
     expect(text.split('\n').filter((line) => line.startsWith('#'))).toEqual([
-      '# given.conf is valid: 2 topic entries, 2 connections',
+      '# given.conf is valid: 2 topic entries, 3 connections',
       '# kafka.topics.several.accessOptions.subscribe is one, two and kafka.topics.several.topicName is one: one, two is read',
     ]);
     expect(text).not.toContain('opensesame');
@@ -65,6 +65,7 @@ describe('config check', () => {
         },
       },
       connections: {
+        store: { type: 'JDBC', options: { url: 'jdbc:postgresql://***@host/db' } },
         cluster: { type: 'KAFKA', options: { bootstrapServers: 'h:9092', ssl: { key: { password: '***' } } } },
         disk: { type: 'fs', options: { path: '/data', url: 'ftp://***@host/x', more: 'password=***;a=b' } },
       },
@@ -76,7 +77,7 @@ describe('config check', () => {
     expect(await check(FILE, { verbose: true })).toContain(`# ${note}\n`);
     const json = await check(FILE, { report: 'JSON' });
     expect(json).not.toContain('opensesame');
-    expect(JSON.parse(json)).toMatchObject({ file: 'given.conf', entries: 2, connections: 2, notes: [note] });
+    expect(JSON.parse(json)).toMatchObject({ file: 'given.conf', entries: 2, connections: 3, notes: [note] });
   });
 
   it.each([
@@ -97,12 +98,32 @@ describe('config check', () => {
     ['{ x: { type: FS, quote: q } }', 'unknown key connections.x.quote'],
     ['{ x: { type: KAFKA, mode: append } }', 'connections.x.mode in given.yml has no meaning for type KAFKA'],
     ['{ x: { type: KAFKA, options: { colour: red } } }', 'unknown property connections.x.options.colour'],
+    ['{ x: { type: JDBC, options: { url: "jdbc:postgresql://h/d" } } }', 'connections.x.options.user is missing'],
   ])('checks connections %s', async (connections, message) => {
     await write(
       'given.yml',
       `kafka: { serverOptions: { bootstrap.servers: h }, topics: {} }\nconnections: ${connections}`,
     );
     expect(await errorOf(() => checkConfig({ conf: 'given.yml' }, environment()))).toContain(message);
+  });
+});
+
+describe('connections of databases', () => {
+  it('shows none of their passwords, and leaves those of other databases to other commands', async () => {
+    await write(
+      'given.yml',
+      `kafka: { serverOptions: { bootstrap.servers: h }, topics: {} }
+connections:
+  one: { type: JDBC, options: { url: "jdbc:postgresql://h:1/d?user=u&password=opensesame", ApplicationName: x } }
+  two: { type: postgresql, options: { url: "postgresql://u:opensesame@h/d" } }
+  three: { type: POSTGRESQL, options: { host: h, database: d, user: u, password: opensesame } }
+  four: { type: JDBC, options: { url: "jdbc:mysql://h/d", dbtable: t } }
+`,
+    );
+    const shown = await checkConfig({ conf: 'given.yml', verbose: true }, environment());
+    expect(shown).toContain('3 connections');
+    expect(shown).not.toContain('opensesame');
+    expect(shown).not.toContain('four');
   });
 });
 
