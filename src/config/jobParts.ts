@@ -10,6 +10,7 @@ import { connectionOf, entryUnder, fileOptions, type JobContext, topLayer } from
 import type { Properties } from './properties.ts';
 import { GROUP_PROPERTIES } from './streamGroup.ts';
 import { partitionColumns, STREAM_WRITER_OPTIONS } from './streamOptions.ts';
+import { resolveTableSink } from './tableSink.ts';
 import { resolveTarget } from './target.ts';
 import { type PathValues, resolvePath } from './templates.ts';
 import { findEntry, isSameCluster, readProperties, topicNameOf } from './topicEntry.ts';
@@ -101,7 +102,10 @@ export async function resolveSink(context: JobContext, source: JobSource): Promi
     return { part: { kind: 'files', target }, notes: [], warnings: [] };
   }
   if (sink.kind === 'table') {
-    throw usage(`--streaming-to-table ${sink.name}: no database is named`);
+    const connection = route.connectionSide === 'sink' ? context.connection : null;
+    const table = { name: sink.name, connection, options: formatOptions(context) };
+    const part = await resolveTableSink(table, pathValues(context, source), environment);
+    return { part, notes: [], warnings: [] };
   }
   const { writeConfig } = options;
   const own = writeConfig === undefined || loaded === null ? null : findEntry(writeConfig, '--write-config', loaded);

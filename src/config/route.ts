@@ -53,7 +53,7 @@ export function planRoute(options: CliOptions, hints: RouteHints): Route {
   checkStreamOptions(options);
   const format = parseFormat(options.format, '--format', SOURCE_FORMATS);
   const isTopic = config !== undefined || format === 'kafka';
-  if (options.streamingToTable !== undefined) return planTableRoute(options, options.streamingToTable, isTopic);
+  if (options.streamingToTable !== undefined) return planTableRoute(options, options.streamingToTable, hints, isTopic);
   const sinkFormat = chooseSinkFormat(options, hints, isTopic, format);
   const sinkKind = sinkFormat === 'kafka' ? 'topic' : sinkFormat === 'console' ? 'console' : 'files';
   checkSides(options, isTopic, sinkKind);
@@ -76,7 +76,7 @@ export function planRoute(options: CliOptions, hints: RouteHints): Route {
 }
 
 /** From a topic to a table: nothing else may name a target. */
-function planTableRoute(options: CliOptions, name: string, isTopic: boolean): Route {
+function planTableRoute(options: CliOptions, name: string, hints: RouteHints, isTopic: boolean): Route {
   const table = `--streaming-to-table ${name}`;
   if (!isTopic) throw usage(`${table} is for rows of a topic; name it by --config NAME`);
   const others = [
@@ -90,7 +90,7 @@ function planTableRoute(options: CliOptions, name: string, isTopic: boolean): Ro
   ] as const;
   const other = others.find(([, value]) => value !== undefined);
   if (other) throw usage(`${other[0]} ${other[1]} has no place with ${table}: rows go to that table alone; remove one`);
-  const connectionSide = options.connectionRef === undefined ? null : 'sink';
+  const connectionSide = hints.connection === null ? null : hints.connection.type === 'KAFKA' ? 'source' : 'sink';
   return { source: { kind: 'topic' }, sink: { kind: 'table', name }, connectionSide };
 }
 

@@ -21,6 +21,7 @@ await write(
     connections: {
       cluster: { type: 'KAFKA', options: { bootstrapServers: 'x:1' } },
       disk: { type: 'FS', format: 'csv', options: { path: 'base' } },
+      server: { type: 'JDBC', options: { url: 'jdbc:postgresql://x/d', user: 'u' } },
     },
     block: { header: 'true' },
   }),
@@ -29,7 +30,7 @@ await write(
 /** Words that belong together often enough for every branch to be met. */
 const VALUES = {
   config: ['orders', 'shown', 'pattern', 'nobody'],
-  connectionRef: ['cluster', 'disk'],
+  connectionRef: ['cluster', 'disk', 'server'],
   format: ['json', 'csv', 'kafka'],
   path: ['in', 'in/*.csv', 'out'],
   options: ['config=block', 'config=clicks', 'subscribe=a', 'header=true', 'x'],
@@ -41,7 +42,7 @@ const VALUES = {
   writePath: ['out', 'in/out'],
   writeFormat: ['parquet', 'csv', 'kafka', 'console'],
   writeMode: ['Append', 'Overwrite'],
-  writeOptions: ['config=block', 'config=clicks', 'topic=t', 'compression=zstd', 'numRows=3'],
+  writeOptions: ['config=block', 'config=clicks', 'topic=t', 'compression=zstd', 'numRows=3', 'database=x.db'],
   writeCoalesce: ['1', '3'],
   reload: [true],
   takeOver: [true],

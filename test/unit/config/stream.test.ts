@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { parseInterval } from '../../../src/config/intervals.ts';
 import { configOf, makeWorkspace } from './workspace.ts';
 
-const { resolve } = await makeWorkspace();
+const { resolve, resolveAny } = await makeWorkspace();
 const grouped = configOf({ access: { 'group.id': 'nightly' } });
 
 it.each([
@@ -98,4 +98,23 @@ it('leaves the group alone in a run of batch, and says so', async () => {
   expect(job.notes).toEqual([
     'kafka.topics.orders.accessOptions.group.id has no effect here: no consumer group and no producer of librdkafka carries messages',
   ]);
+});
+
+it('writes to a table of a database file or of a server', async () => {
+  const connections = {
+    pg: { type: 'JDBC', options: { url: 'jdbc:postgresql://db/shop', user: 'u' } },
+    cluster: { type: 'KAFKA', options: { bootstrapServers: 'other:1' } },
+  };
+  const file = JSON.stringify({ ...JSON.parse(grouped), connections });
+  const sinkOf = async (options: object) => {
+    const stream = { stream: true, streamingToTable: 's.t', ...options };
+    return (await resolveAny(file, stream)).sink;
+  };
+  const duckdb = { kind: 'table', database: { kind: 'duckdb' }, schema: 's', table: 't' };
+  expect(await sinkOf({ writeOptions: 'database=x.db,maxFileBytes=1MiB' })).toMatchObject(duckdb);
+  expect(await sinkOf({ writeOptions: 'database=x.db', connectionRef: 'cluster' })).toMatchObject(duckdb);
+  expect(await sinkOf({ connectionRef: 'pg' })).toMatchObject({
+    kind: 'table',
+    database: { kind: 'postgresql', host: 'db', database: 'shop' },
+  });
 });

@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll } from 'vitest';
+import type { Job } from '../../../src/config/job.ts';
 import type { CliOptions, Environment } from '../../../src/config/options.ts';
 import { resolveJob } from '../../../src/config/resolveJob.ts';
 import { isOffload, type OffloadJob } from '../../../src/coordinator/jobs.ts';
@@ -19,17 +20,22 @@ export async function makeWorkspace() {
     now: new Date('2026-11-22T23:59:59Z'),
     machine: { cores: 4, memoryBytes: 16 * 1024 ** 3 },
   });
+  /** A job of the entry `orders`, wherever it goes. */
+  const resolveAny = async (file: string, options: Options, env: Environment['env'] = {}): Promise<Job> => {
+    await writeFile(join(folder, 'kafkaload.yml'), file);
+    return resolveJob({ config: 'orders', ...options } as CliOptions, environment(env));
+  };
   return {
     folder,
     environment,
     write: (name: string, text: string) => writeFile(join(folder, name), text),
     /** A job from topic to files. `file` is written to kafkaload.yml first; an option given as undefined takes back the one set here. */
     resolve: async (file: string, options: Options = {}, env: Environment['env'] = {}): Promise<OffloadJob> => {
-      await writeFile(join(folder, 'kafkaload.yml'), file);
-      const job = await resolveJob({ config: 'orders', path: 'out', ...options } as CliOptions, environment(env));
+      const job = await resolveAny(file, { path: 'out', ...options }, env);
       if (!isOffload(job)) throw new Error(`from ${job.source.kind} to ${job.sink.kind}`);
       return job;
     },
+    resolveAny,
   };
 }
 
