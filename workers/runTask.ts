@@ -12,5 +12,5 @@ let runner: FetchTaskRunner | undefined;
 
 export default ({ task, settings }: { task: FetchTask; settings: WorkerSettings }): Promise<TaskOutcome> => {
   runner ??= new FetchTaskRunner(settings);
-  return runner.run(task);
+  return runner.run(task, settings);
 };

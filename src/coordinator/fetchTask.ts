@@ -26,8 +26,10 @@ import { openFolders } from './folders.ts';
 import { RowTransform, type TransformPlan } from './rowTransform.ts';
 import { joinWorker, type SharedState } from './sharedState.ts';
 
-/** The same for every task of a run. Plain data. */
+/** The same for every task of a run, or of a micro-batch. Plain data. */
 export interface WorkerSettings {
+  /** Another where what follows from `mark` on is for other files; the rest is the same for the life of a thread. */
+  readonly stage: number;
   readonly connection: ConnectionSettings;
   readonly fetch: FetchSettings;
   readonly failOnDataLoss: boolean;
@@ -81,14 +83,14 @@ interface WrittenRows {
 }
 
 export class FetchTaskRunner {
-  readonly #settings: WorkerSettings;
+  #settings: WorkerSettings;
   readonly #cluster: Cluster;
   readonly #columns: MessageColumns;
   readonly #kernel = new DecodeKernel();
   readonly #transform: RowTransform;
   #encoder: BatchEncoder | undefined;
   #folders: FolderEncoder | undefined;
-  readonly #counters: ReturnType<typeof joinWorker>;
+  #counters: ReturnType<typeof joinWorker>;
   /** Of the task before. */
   #bytesPerOffset: number | null = null;
 
@@ -104,7 +106,8 @@ export class FetchTaskRunner {
   }
 
   /** Never throws: an error that crosses threads loses its class, so it is returned as data. */
-  async run(task: FetchTask): Promise<TaskOutcome> {
+  async run(task: FetchTask, settings: WorkerSettings): Promise<TaskOutcome> {
+    if (settings.stage !== this.#settings.stage) this.#turnTo(settings);
     const writer = new SegmentWriter(nodeFileSystem, this.#settings.layout);
     try {
       const result = await this.#read(task, writer);
@@ -117,6 +120,16 @@ export class FetchTaskRunner {
     } finally {
       this.#columns.clear();
     }
+  }
+
+  /** Other files, the same rows: connections, arenas and what has been learnt of the topic stay. */
+  #turnTo(settings: WorkerSettings): void {
+    const isSameMark = Buffer.compare(settings.mark, this.#settings.mark) === 0;
+    this.#settings = settings;
+    this.#counters = joinWorker(settings.shared);
+    if (isSameMark) return;
+    this.#encoder = undefined;
+    this.#folders = undefined;
   }
 
   async #read(task: FetchTask, writer: SegmentWriter): Promise<TaskResult> {

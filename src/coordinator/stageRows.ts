@@ -1,6 +1,5 @@
 /** Stages the messages of a plan. */
 import type { Schema } from 'apache-arrow';
-import type { RunSession } from '../commit/types.ts';
 import { DEFAULTS } from '../config/defaults.ts';
 import { encoderMemory } from '../encode/memory.ts';
 import { planMemory } from '../plan/memory.ts';
@@ -14,7 +13,7 @@ import type { WorkerPool } from './pool.ts';
 import type { ProgressSink } from './progress.ts';
 import { resultSchema, transformPlan } from './rowTransform.ts';
 import { createSharedState } from './sharedState.ts';
-import { type StagedFiles, stageFiles } from './staging.ts';
+import { type StagedFiles, type StagingPlace, stageFiles } from './staging.ts';
 
 /** Threads that fetch. */
 export type FetchPool = WorkerPool<FetchTask, WorkerSettings, TaskResult>;
@@ -24,7 +23,7 @@ export type StagedRows = StagedFiles<TaskResult>;
 /** @throws OffloadError: whatever a worker met; TARGET_UNSUITABLE if the target cannot take these columns. */
 export async function stageRows(
   job: OffloadJob,
-  session: RunSession,
+  session: StagingPlace,
   plan: TaskPlan,
   pool: FetchPool,
   progress: ProgressSink,
@@ -43,6 +42,9 @@ export async function stageRows(
     },
   });
 }
+
+/** Of all that is staged in this process: threads that outlive one stage tell it from the next by it. */
+let stages = 0;
 
 function workerSettings(job: OffloadJob, layout: StagedLayout): Omit<WorkerSettings, 'mark' | 'turns'> {
   const { source } = job;
@@ -68,6 +70,7 @@ function workerSettings(job: OffloadJob, layout: StagedLayout): Omit<WorkerSetti
     rowGroupRows: rowGroup.rowGroupRows,
     rowGroupBytes: memory.rowGroupBytes,
     layout,
+    stage: ++stages,
     shared: createSharedState(job.workers),
   };
 }

@@ -42,10 +42,13 @@ export interface StagedRowsOf {
   readonly folders: readonly FolderSegment[];
 }
 
+/** Whose files they are, and where they stand until they are published: part of an open run. */
+export type StagingPlace = Pick<RunSession, 'run' | 'stagingPath'>;
+
 export interface StagingRequest<Result> {
   readonly target: TargetSettings;
   readonly config: string;
-  readonly session: RunSession;
+  readonly session: StagingPlace;
   readonly schema: Schema;
   /** 0: there is nothing to write. */
   readonly fileCount: number;
