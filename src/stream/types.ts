@@ -95,7 +95,7 @@ export type BatchOutcome =
       /** True: the sink has committed to the group as well (in its transaction). */
       readonly isGroupCommitted: boolean;
     }
-  /** Somebody else has moved these partitions on meanwhile: nothing was written, and reading goes on at `positions`. */
+  /** Somebody else has moved these partitions on meanwhile: nothing was written, and reading goes on at `positions`, which the loop commits to the group. */
   | { readonly kind: 'overtaken'; readonly why: string; readonly positions: readonly Position[] };
 
 /** Where a stream's rows go, and what makes them and their positions one. */
@@ -109,17 +109,19 @@ export interface StreamSink {
    * Where reading goes on for partitions that became ours; first finishes what a process that died has left.
    *
    * @param committed One entry for each partition.
-   * @returns Positions of those for which there is one; the others begin at `startingOffsets`.
+   * @param topicIds Of their topics now; a topic whose id the broker does not tell is absent.
+   * @returns Positions of those for which there is one; the others begin at `startingOffsets`. What differs from
+   *   `committed` is committed to the group before the first micro-batch.
    */
-  resume(committed: readonly GroupOffset[]): Promise<readonly Position[]>;
+  resume(committed: readonly GroupOffset[], topicIds: Readonly<Record<string, string>>): Promise<readonly Position[]>;
   /**
    * Moves the rows of a micro-batch: when it returns `written`, they are visible, once, and survive any crash.
    *
    * @param signal Abandons it: nothing of it becomes visible that was not committed, and the reason is thrown.
    */
   write(batch: MicroBatch, signal: AbortSignal): Promise<BatchOutcome>;
-  /** After the group commit of a micro-batch that was written. */
-  groupCommitted?(batch: MicroBatch): Promise<void>;
+  /** After each commit to the group that succeeded. */
+  groupCommitted?(positions: readonly Position[]): Promise<void>;
   /** Partitions that are not ours any more. Called before a revoked one goes to another member. */
   release?(partitions: readonly TopicPartition[]): void;
   /** Removes what a micro-batch that was abandoned left. Safe to call twice. */
@@ -142,7 +144,7 @@ export interface FlowedBatch {
 export interface StreamFlow {
   /** As those of a sink. */
   claim?(partitions: readonly TopicPartition[]): Promise<void>;
-  resume(committed: readonly GroupOffset[]): Promise<readonly Position[]>;
+  resume(committed: readonly GroupOffset[], topicIds: Readonly<Record<string, string>>): Promise<readonly Position[]>;
   /** Begins to read partitions at these positions, beside those that it reads already. */
   start(positions: readonly Position[]): Promise<void>;
   /**
