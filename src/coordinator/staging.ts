@@ -43,7 +43,7 @@ export interface StagedRowsOf {
 }
 
 /** Whose files they are, and where they stand until they are published: part of an open run. */
-export type StagingPlace = Pick<RunSession, 'run' | 'stagingPath'>;
+export type StagingPlace = Pick<RunSession, 'run' | 'stagingPath' | 'isTakenOver'>;
 
 export interface StagingRequest<Result> {
   readonly target: TargetSettings;
@@ -97,7 +97,7 @@ export async function stageFiles<Result>(request: StagingRequest<Result>): Promi
  * A run that was taken over finds its staging removed, or half of it while the other is at work on that: that, not the
  * missing file, is what to say.
  */
-async function explainFailure(error: unknown, session: RunSession): Promise<unknown> {
+async function explainFailure(error: unknown, session: StagingPlace): Promise<unknown> {
   const { run, stagingPath } = session;
   const isThere = await unlessAbsent(fs.stat(stagingPath)).catch(() => true);
   const isOfFile = toOffloadError(error).context.systemCode === 'ENOENT';
