@@ -29,13 +29,13 @@ export interface PublishOptions {
 
 const DONE: PublishOutcome = { ok: true };
 
+/** Of an intent, what is published. */
+export type Publication = Pick<Intent, 'target' | 'files' | 'replaced'>;
+
 /** Makes the files of an intent visible and writes its manifest, all synced. */
 export async function publishLocalFiles(intent: Intent, options: PublishOptions): Promise<PublishOutcome> {
   const { step } = options;
-  const published =
-    intent.target.kind === 'file'
-      ? await publishExactFile(intent, intent.target.path, intent.target.old, options)
-      : await publishFolder(intent, options);
+  const published = await publishStaged(intent, options);
   if (!published.ok) return published;
   await step('publish.published');
   if (!(await writeManifest(intent, options))) {
@@ -45,7 +45,21 @@ export async function publishLocalFiles(intent: Intent, options: PublishOptions)
   return DONE;
 }
 
-async function publishFolder(intent: Intent, { fs, step }: PublishOptions): Promise<PublishOutcome> {
+/** Makes staged files visible, synced. */
+export function publishStaged(
+  publication: Publication,
+  options: Omit<PublishOptions, 'writer'>,
+): Promise<PublishOutcome> {
+  const { target } = publication;
+  return target.kind === 'file'
+    ? publishExactFile(publication, target.path, target.old, options)
+    : publishFolder(publication, options);
+}
+
+async function publishFolder(
+  intent: Publication,
+  { fs, step }: Omit<PublishOptions, 'writer'>,
+): Promise<PublishOutcome> {
   const folders = new Set(intent.files.map((file) => dirname(file.targetPath)));
   for (const folder of folders) await makeFolders(fs, folder);
   await step('publish.begun');
@@ -130,10 +144,10 @@ async function wasPublished(fs: FileSystem, file: StagedFile): Promise<PublishOu
 }
 
 async function publishExactFile(
-  intent: Intent,
+  intent: Publication,
   path: string,
   old: FileState | null,
-  { fs, step }: PublishOptions,
+  { fs, step }: Omit<PublishOptions, 'writer'>,
 ): Promise<PublishOutcome> {
   const file = intent.files[0];
   if (!file) return DONE;

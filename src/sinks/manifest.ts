@@ -4,10 +4,10 @@
  */
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { isObject, isTexts, parseJson } from '../commit/shapes.ts';
-import type { FileState, Intent, LastRun } from '../commit/types.ts';
+import type { FileState, Intent, LastRun, PublishTarget } from '../commit/types.ts';
 import { OffloadError } from '../errors.ts';
 import { type FileSystem, makeFolders, syncFolder, systemCode, unlessAbsent, writeSynced } from '../io.ts';
-import type { FileContent, GapCounts, OffsetRange } from '../tasks.ts';
+import type { FileContent, GapCounts, OffsetRange, StagedFile } from '../tasks.ts';
 
 export interface Manifest {
   readonly version: 1;
@@ -76,7 +76,7 @@ export function encodeManifest(intent: Intent): Buffer {
     createdAt: new Date(intent.createdAtMs).toISOString(),
     committed: intent.commit,
     writeMode: intent.writeMode,
-    target: manifestTarget(intent),
+    target: manifestTarget(intent.root, intent.target),
     previousRun: intent.previousRun && {
       ...intent.previousRun,
       root: rootOfPrevious(intent),
@@ -86,13 +86,7 @@ export function encodeManifest(intent: Intent): Buffer {
       return { topic, partition, previous: intent.previous[index]?.offset ?? null, next: offset ?? 0 };
     }),
     content: intent.content ?? null,
-    files: intent.files.map(({ targetPath, rows, bytes, crc32c, ranges }) => ({
-      path: toRelative(intent.root, targetPath),
-      rows,
-      bytes,
-      crc32c,
-      ranges,
-    })),
+    files: intent.files.map((file) => manifestFile(intent.root, file)),
     ranges: intent.ranges,
     gaps: intent.gaps,
     replaced: intent.replaced.map((path) => toRelative(intent.root, path)),
@@ -106,9 +100,13 @@ function rootOfPrevious({ root, previousRun }: Intent): string | null {
   return previous === null ? null : toRelative(root, previous);
 }
 
-function manifestTarget({ root, target }: Intent): Manifest['target'] {
+export function manifestTarget(root: string, target: PublishTarget): Manifest['target'] {
   const path = toRelative(root, target.path);
   return target.kind === 'file' ? { kind: 'file', path, old: target.old } : { kind: 'folder', path };
+}
+
+export function manifestFile(root: string, { targetPath, rows, bytes, crc32c, ranges }: StagedFile): ManifestFile {
+  return { path: toRelative(root, targetPath), rows, bytes, crc32c, ranges };
 }
 
 /**
@@ -193,7 +191,8 @@ export function isPathBelow(path: unknown): boolean {
   return typeof path === 'string' && path.split('/').every((name) => !['', '.', '..'].includes(name));
 }
 
-function toRelative(root: string, path: string): string {
+/** A path below a root as manifests name it. */
+export function toRelative(root: string, path: string): string {
   return relative(resolve(root), path).split(sep).join('/') || '.';
 }
 

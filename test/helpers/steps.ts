@@ -77,11 +77,11 @@ export function targetsOf(steps: readonly string[], after?: string): StepTarget[
 
 const SOURCES = fileURLToPath(new URL('../../src', import.meta.url));
 
-/** Every name that the sources pass as a step. */
+/** Every name that the sources pass as a step, but for those of streams, which have tests of their own. */
 export async function allStepNames(): Promise<string[]> {
   const files = await readdir(SOURCES, { recursive: true });
   const names = new Set<string>();
-  for (const file of files.filter((name) => name.endsWith('.ts'))) {
+  for (const file of files.filter((path) => path.endsWith('.ts') && !path.startsWith('stream'))) {
     const text = await readFile(join(SOURCES, file), 'utf8');
     for (const [, name = ''] of text.matchAll(/\b(?:passStep|step)\('([a-z]+\.[A-Za-z]+)'\)/g)) names.add(name);
   }

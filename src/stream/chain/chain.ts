@@ -1,0 +1,385 @@
+/**
+ * The chain of a stream that writes files: what makes each row visible exactly once, in whichever of the group's processes.
+ *
+ *     ROOT/_kafkaload/streams/GROUP/
+ *       N.json              entry N: a micro-batch that counts: its files, the offsets they hold, the CRC of entry N-1
+ *       checkpoint.N.json   positions after entry N; entries up to N are folded
+ *       folded/A-B.jsonl.gz entries A to B, as they were
+ *       staging/PROCESS/RUN/   a micro-batch of a process, not yet an entry, or not yet cleared away
+ *
+ * A micro-batch, and what a crash behind each step leaves:
+ *
+ * 1. `begin`: a staging folder; files are staged there, complete and synced. Garbage that a later start removes.
+ * 2. `append`: the entry is written and synced in the staging folder (chain.entryStaged). The same.
+ * 3. It gets its number: a link, which only one of several can make (chain.created). From here on the micro-batch counts,
+ *    unless the power goes, too, before the folder is synced (chain.synced): nobody goes on from an entry before that.
+ *    A number that was free because it is folded makes an entry that nobody reads: so after the link, and before anything
+ *    is published, checkpoints are looked at (chain.looked).
+ *    Number lost: the new entries are read. If one of them moves a partition of ours, we are overtaken (another process has
+ *    our partitions, and we only slept): nothing of ours counts. If none does, the next number is tried. An exact file is
+ *    made from the one before: there a lost number is always that.
+ * 4. The files are published (publish.*, chain.published). A crash before: whoever starts next does it.
+ * 5. The caller commits to the group, then calls `groupCommitted`: staging is removed (chain.stagingRemoved), and every
+ *    1,000 entries are folded (fold.ts).
+ *
+ * A start (`resume`) finds out who is dead, reads the chain, syncs it, publishes what entries name and is still staged, and
+ * says where each partition goes on: the group's offset is the start or the end of the last entry that names it, since no
+ * entry is made before the group holds its start. Then the chain is right. Any other value was set by a person, who wins.
+ */
+import { resolve } from 'node:path';
+import { describeFailure } from '../../commit/context.ts';
+import { makeRunId } from '../../commit/names.ts';
+import { OffloadError } from '../../errors.ts';
+import { type Clock, type FileSystem, nodeFileSystem, systemClock, unlessAbsent } from '../../io.ts';
+import type { Place } from '../../plan/places.ts';
+import { passStep } from '../../steps.ts';
+import type { GroupOffset, Position, TopicPartition } from '../types.ts';
+import { ChainState } from './chainState.ts';
+import { type ClaimCheck, Claims } from './claims.ts';
+import { encodeEntry, type FoundEntry, makeEntry, movesOf, parseEntry, type StagedBatch } from './entry.ts';
+import { FOLD_ENTRIES, foldEntries, removeFolded } from './fold.ts';
+import { ChainFolder } from './folder.ts';
+import { entryName } from './names.ts';
+import { describeSetting } from './positions.ts';
+import { publishEntry } from './publishEntry.ts';
+import { ChainStaging, type OtherProcess } from './staging.ts';
+
+export interface ChainOptions {
+  /** Default: the file system of this machine. */
+  readonly fs?: FileSystem;
+  /** Absolute: the target folder, or the folder of the target file. */
+  readonly root: string;
+  readonly group: string;
+  readonly config: string;
+  readonly log: (line: string) => void;
+  readonly clock?: Clock;
+  /** Called after each named step; what it throws ends the call there. For tests. */
+  readonly onStep?: (name: string) => void | Promise<void>;
+  /** Default 1,000. All processes of a group must agree. */
+  readonly foldEntries?: number;
+}
+
+/** A micro-batch on its way: where its files are staged, and the run id their names end with. */
+export interface ChainBatch {
+  readonly run: string;
+  readonly stagingPath: string;
+}
+
+export interface ResumedPositions {
+  /** Of those partitions for which chain or group know one. */
+  readonly positions: readonly Position[];
+  /** Of these, those that the group does not hold yet: to be committed to it, and told to `groupCommitted`, before `append`. */
+  readonly toCommit: readonly Position[];
+  /** Topics that were deleted and made again since the chain saw them: what the chain knows of them is forgotten. */
+  readonly madeAgain: readonly string[];
+}
+
+export type AppendOutcome =
+  /** The files are visible. `number`: of the entry. */
+  | { readonly kind: 'written'; readonly number: number }
+  /** Nothing of the micro-batch counts. `positions` of all its partitions, to be committed to the group as `toCommit` is. */
+  | { readonly kind: 'overtaken'; readonly why: string; readonly positions: readonly Position[] };
+
+/** @throws OffloadError IO_FAILED */
+export async function openChain(options: ChainOptions): Promise<StreamChain> {
+  const chain = new StreamChain(options);
+  await chain.open();
+  return chain;
+}
+
+/** A micro-batch, and what became of it so far. */
+interface OwnBatch extends ChainBatch {
+  attempts: number;
+  /** Its entry, once there is one. */
+  made: FoundEntry | null;
+  isPublished: boolean;
+  /** Nobody knows whether there is one: its staging stays. */
+  isInDoubt: boolean;
+}
+
+/** Calls come one after the other: one that comes earlier waits. */
+export class StreamChain {
+  /** Id of this process. */
+  readonly process: string;
+  readonly #options: ChainOptions;
+  readonly #fs: FileSystem;
+  readonly #root: string;
+  readonly #clock: Clock;
+  readonly #folder: ChainFolder;
+  readonly #state: ChainState;
+  readonly #staging: ChainStaging;
+  readonly #claims = new Claims();
+  readonly #batches = new Map<string, OwnBatch>();
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(options: ChainOptions) {
+    this.#options = options;
+    this.#fs = options.fs ?? nodeFileSystem;
+    this.#root = resolve(options.root);
+    this.#clock = options.clock ?? systemClock;
+    this.process = makeRunId(this.#clock.nowMs());
+    this.#folder = new ChainFolder(this.#fs, this.#root, options.group);
+    this.#state = new ChainState(this.#folder);
+    this.#staging = new ChainStaging(this.#fs, this.#folder.path, this.process);
+  }
+
+  /** Called by `openChain`. */
+  open(): Promise<void> {
+    return this.#alone('open', async () => {
+      await this.#folder.make();
+      await this.#staging.open();
+      await this.#step('chain.opened');
+    });
+  }
+
+  /**
+   * Where partitions that became ours go on.
+   *
+   * @param committed What the group holds, one for each of them, asked after they became ours.
+   * @param topicIds Ids of their topics now; a topic without one is taken for the one that the chain knows.
+   * @throws OffloadError SAVED_OFFSETS_INVALID for a damaged chain, TARGET_CHANGED, IO_FAILED.
+   */
+  resume(
+    committed: readonly GroupOffset[],
+    topicIds: Readonly<Record<string, string>> = {},
+  ): Promise<ResumedPositions> {
+    return this.#alone('go on with', async () => {
+      const others = await this.#staging.others();
+      await this.#state.catchUp();
+      await this.#step('chain.read');
+      await this.#folder.sync();
+      await this.#finishOthers(others);
+      await removeFolded(this.#state);
+      const resumed = this.#claims.resume(committed, topicIds, this.#state.positions);
+      for (const setting of resumed.byHand) this.#options.log(`warning: ${describeSetting(setting)}`);
+      await this.#step('chain.resumed');
+      return resumed;
+    });
+  }
+
+  /** Makes the staging folder of a micro-batch. @param partitions That it moves. */
+  begin(partitions: readonly TopicPartition[]): Promise<ChainBatch> {
+    return this.#alone('begin a micro-batch of', async () => {
+      const run = makeRunId(this.#clock.nowMs());
+      const stagingPath = await this.#staging.begin(run, this.#state.tip, partitions);
+      const batch = { run, stagingPath };
+      this.#batches.set(run, { ...batch, attempts: 0, made: null, isPublished: false, isInDoubt: false });
+      await this.#step('chain.begun');
+      return batch;
+    });
+  }
+
+  /**
+   * Makes a micro-batch count and its files visible. May be called again after an error; an entry that the error left is
+   * finished first, by any other call as well.
+   *
+   * @throws OffloadError INTERNAL if the group does not hold its start, as far as was told; TARGET_CHANGED, IO_FAILED.
+   */
+  append(batch: ChainBatch, staged: StagedBatch): Promise<AppendOutcome> {
+    return this.#alone('write to', async () => {
+      const own = this.#batches.get(batch.run);
+      if (!own) throw new OffloadError('INTERNAL', `micro-batch ${batch.run} was not begun, or is over`);
+      if (own.isInDoubt) await this.#learn();
+      const number = own.made?.entry.number ?? (await this.#make(own, staged));
+      if (typeof number !== 'number') return number;
+      await this.#finishOwn();
+      return { kind: 'written', number };
+    });
+  }
+
+  /** What the group holds by now: to be told after each group commit that succeeded. */
+  groupCommitted(positions: readonly Position[]): Promise<void> {
+    this.#claims.groupHolds(positions);
+    return this.#alone('clear up', async () => {
+      await this.#finishOwn();
+      for (const own of [...this.#batches.values()]) {
+        if (!own.isPublished || !own.made || !this.#claims.isCommitted(own.made.entry.moves)) continue;
+        await this.#staging.remove(own.stagingPath);
+        this.#batches.delete(own.run);
+        await this.#step('chain.stagingRemoved');
+      }
+      const { group } = this.#options;
+      await foldEntries(this.#state, {
+        ...{ fs: this.#fs, group, staging: this.#staging, step: this.#step },
+        foldEntries: this.#options.foldEntries ?? FOLD_ENTRIES,
+        publish: (found) => this.#publishIfStaged(found),
+      });
+    });
+  }
+
+  /** Partitions that are not ours any more: nothing of them is appended before they are resumed again. */
+  release(partitions: readonly TopicPartition[]): void {
+    this.#claims.release(partitions);
+  }
+
+  /** Removes what a micro-batch has staged that was given up. One that counts, or may, is left alone. */
+  abandon(batch: ChainBatch): Promise<void> {
+    return this.#alone('clear up', async () => {
+      const own = this.#batches.get(batch.run);
+      if (!own || own.made || own.isInDoubt) return;
+      await this.#staging.remove(own.stagingPath);
+      this.#batches.delete(own.run);
+    });
+  }
+
+  /** Removes this process's staging, unless a later start still needs it. Safe to call twice. */
+  close(): Promise<void> {
+    return this.#alone('close', async () => {
+      const keeps = [...this.#batches.values()].some(({ made, isPublished, isInDoubt }) => {
+        return isInDoubt || (made !== null && !isPublished);
+      });
+      await this.#staging.close(keeps);
+      this.#batches.clear();
+    });
+  }
+
+  /** Tries numbers until one is ours. @returns It, or that we are overtaken. */
+  async #make(own: OwnBatch, staged: StagedBatch): Promise<number | AppendOutcome> {
+    const moves = movesOf(staged);
+    for (;;) {
+      const check = this.#claims.check(moves, this.#state.positions);
+      if (check.kind === 'overtaken') return this.#overtaken(moves, check);
+      await this.#checkStaged(own, staged);
+      const number = this.#state.tip + 1;
+      const entry = makeEntry(staged, {
+        ...{ root: this.#root, group: this.#options.group, config: this.#options.config, process: this.process },
+        ...{ run: own.run, stagingPath: own.stagingPath, number, previousCrc32c: this.#state.tipCrc32c },
+        byHand: check.byHand,
+      });
+      const bytes = encodeEntry(entry);
+      const found = parseEntry(bytes, entry.group, number);
+      if (!found) throw new OffloadError('INTERNAL', `entry ${number} of group ${entry.group} cannot be read again`);
+      if (await this.#create(own, found)) {
+        own.made = found;
+        this.#state.add(found);
+        this.#claims.moved(found.entry);
+        await this.#folder.sync();
+        await this.#step('chain.synced');
+        return number;
+      }
+      const { tip } = this.#state;
+      const news = await this.#state.catchUp();
+      if (this.#state.tip === tip) {
+        throw this.#folder.damaged(entryName(number), 'it is neither an entry nor free');
+      }
+      await this.#step('chain.lost');
+      if (staged.target.kind !== 'file') continue;
+      return this.#overtaken(moves, { why: `entry ${news.at(-1)?.entry.number ?? tip} replaced the file meanwhile` });
+    }
+  }
+
+  /** @returns Whether the entry counts. */
+  async #create(own: OwnBatch, found: FoundEntry): Promise<boolean> {
+    const { number } = found.entry;
+    own.attempts += 1;
+    const staged = await this.#folder.stageEntry(found.bytes, own.stagingPath, own.attempts);
+    await this.#step('chain.entryStaged');
+    own.isInDoubt = true;
+    const created = await this.#folder.create(number, found.bytes, staged);
+    if (created === 'lost') {
+      own.isInDoubt = false;
+      return false;
+    }
+    await this.#step('chain.created');
+    const counts = await this.#state.counts(found);
+    await this.#step('chain.looked');
+    if (!counts) await this.#folder.removeEntry(number);
+    own.isInDoubt = false;
+    return counts;
+  }
+
+  /** An entry whose files are not there would lose rows. */
+  async #checkStaged({ run }: OwnBatch, { files }: StagedBatch): Promise<void> {
+    for (const { stagedPath, bytes } of files) {
+      const info = await unlessAbsent(this.#fs.stat(stagedPath));
+      if (info?.size === bytes) continue;
+      throw new OffloadError(
+        'TARGET_CHANGED',
+        `cannot write micro-batch ${run}: its staged file ${stagedPath} has ${info?.size ?? 'no'} bytes in place of ${bytes}`,
+        { context: { path: stagedPath, bytes, found: info?.size ?? null } },
+      );
+    }
+  }
+
+  /** Others went on with partitions of ours: their entries last, and are visible, before we go on from there. */
+  async #overtaken(
+    moves: readonly Place[],
+    { why }: Pick<ClaimCheck & { kind: 'overtaken' }, 'why'>,
+  ): Promise<AppendOutcome> {
+    await this.#folder.sync();
+    for (const number of this.#state.runs.values()) {
+      const found = await this.#folder.readEntry(number);
+      if (found) await this.#publishIfStaged(found);
+    }
+    const positions = this.#claims.overtaken(moves, this.#state.positions);
+    await this.#step('chain.overtaken');
+    return { kind: 'overtaken', why, positions };
+  }
+
+  /** Whether entries of ours that are in doubt came to be. */
+  async #learn(): Promise<void> {
+    await this.#state.catchUp();
+    for (const own of this.#batches.values()) {
+      const number = own.isInDoubt ? this.#state.runs.get(own.run) : undefined;
+      if (number === undefined) continue;
+      const found = await this.#folder.readEntry(number);
+      if (!found) continue;
+      own.made = found;
+      own.isInDoubt = false;
+      this.#claims.moved(found.entry);
+      await this.#folder.sync();
+    }
+  }
+
+  /** Publishes what entries of this process name. */
+  async #finishOwn(): Promise<void> {
+    for (const own of this.#batches.values()) {
+      if (!own.made || own.isPublished) continue;
+      await this.#publish(own.made);
+      own.isPublished = true;
+      await this.#step('chain.published');
+    }
+  }
+
+  /** Publishes what entries name and is still staged, and removes what processes that ended have left. */
+  async #finishOthers(others: readonly OtherProcess[]): Promise<void> {
+    await this.#learn();
+    await this.#finishOwn();
+    const dead = new Set(others.filter(({ isDead }) => isDead).map(({ process }) => process));
+    for (const staged of await this.#staging.runs()) {
+      if (this.#batches.has(staged.run)) continue;
+      const number = this.#state.runs.get(staged.run);
+      const found = number === undefined ? null : await this.#folder.readEntry(number);
+      if (found) await this.#publish(found);
+      const isDead = dead.has(staged.process);
+      const isLeft = found
+        ? isDead || (await this.#staging.isOld(staged.path))
+        : await this.#staging.isLeft(staged, isDead, this.#state.positions);
+      if (isLeft) await this.#staging.remove(staged.path);
+    }
+    await this.#step('chain.othersFinished');
+    for (const other of others) await this.#staging.removeProcess(other);
+  }
+
+  async #publishIfStaged(found: FoundEntry): Promise<void> {
+    if (await unlessAbsent(this.#fs.stat(resolve(this.#root, found.entry.staging)))) await this.#publish(found);
+  }
+
+  #publish({ entry }: FoundEntry): Promise<void> {
+    return publishEntry(entry, { fs: this.#fs, root: this.#root, log: this.#options.log, step: this.#step });
+  }
+
+  readonly #step = async (name: string): Promise<void> => {
+    passStep(name);
+    await this.#options.onStep?.(name);
+  };
+
+  /** Waits for the call before, and gives what fails its one line. */
+  #alone<T>(attempt: string, act: () => Promise<T>): Promise<T> {
+    const next = this.#last.then(act).catch((error: unknown) => {
+      throw describeFailure(error, `${attempt} the stream of group ${this.#options.group}`);
+    });
+    this.#last = next.catch(() => {});
+    return next;
+  }
+}
