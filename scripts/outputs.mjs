@@ -5,7 +5,12 @@ import { basename, dirname, join } from 'node:path';
 const OUTPUT = /\.(c?js|c?js\.map|d\.c?ts|wasm)$/;
 
 export function isSource(path) {
-  return /\.c?ts$/.test(path);
+  return /\.c?ts$/.test(path) || isPageFile(path);
+}
+
+/** What a browser loads: copied as it is. */
+export function isPageFile(path) {
+  return basename(dirname(path)) === 'page' && /\.(html|css|svg|js)$/.test(path);
 }
 
 /** The file to run. Of a folder `assembly` only the entry has one: a module of all. */

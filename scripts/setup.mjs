@@ -22,6 +22,7 @@ import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { buildAssembly } from './buildAssembly.mjs';
 import { BUNDLES, bundlePackages } from './bundlePackages.mjs';
+import { copyPages } from './copyPages.mjs';
 import { isSource, orphansOf, outputOf } from './outputs.mjs';
 import { acquireLock } from './setupLock.mjs';
 import { compilerProblem, nodeHeadersFolder, nodeProblem, optionalHeaderNotes } from './toolchain.mjs';
@@ -214,6 +215,7 @@ async function build(reason) {
   await buildAssembly().catch((error) => {
     throw new SetupError(`the WebAssembly build failed:\n${error.message}`);
   });
+  copyPages();
   await bundlePackages().catch((error) => {
     throw new SetupError(`packages could not be bundled:\n${error.message}`);
   });

@@ -10,6 +10,14 @@ test('a source has the output that its kind of module has', () => {
   expect([...SOURCES, 'src/notes.md', 'src/cli.mjs'].filter(isSource)).toEqual(SOURCES);
 });
 
+test('what a browser loads is copied under its own name', () => {
+  const pages = ['index.html', 'page.css', 'page.js', 'icon.svg'].map((name) => `src/stream/observe/page/${name}`);
+  expect(pages.filter(isSource)).toEqual(pages);
+  expect(pages.map(outputOf)).toEqual(pages);
+  const left = ['src/stream/observe/page/old.js', 'src/stream/observe/page/old.css'];
+  expect(orphansOf(pages, [...pages, ...left])).toEqual(left);
+});
+
 test('output of a source stays, CommonJS and WebAssembly included; what is left of a deleted one goes', () => {
   const kept = [
     ...['src/cli.js', 'src/cli.js.map', 'src/cli.d.ts', 'src/decode/assembly/index.wasm'],
