@@ -16,8 +16,6 @@ export interface ObserverOptions {
   readonly job: Job;
   readonly log: Log;
   readonly stderr: ProgressOutput & { readonly columns?: number };
-  /** `--progress`. */
-  readonly showsProgress: boolean;
   readonly clock?: ObserverClock;
 }
 
@@ -37,7 +35,7 @@ export interface StreamObserver {
  * @throws OffloadError IO_FAILED where a port cannot be had, USAGE where `--listen` names no address of this machine.
  */
 export async function createObserver(options: ObserverOptions): Promise<StreamObserver> {
-  const { job, log, stderr, showsProgress, clock = systemTime } = options;
+  const { job, log, stderr, clock = systemTime } = options;
   const keeper = new StatusKeeper(job, clock);
   const status = (): StreamStatus => keeper.snapshot();
   const group = job.stream?.group?.groupId ?? null;
@@ -45,7 +43,7 @@ export async function createObserver(options: ObserverOptions): Promise<StreamOb
     (event) => keeper.apply(event),
     createEventLog(log, group, clock, () => keeper.partitions.totalLag()),
   ];
-  const { metricsPort = null, uiPort = null, listenHost = '' } = job.stream ?? {};
+  const { metricsPort = null, uiPort = null, listenHost = '', showProgress = false } = job.stream ?? {};
   const servers = new Map<number, { option: string; routes: Routes }>();
   const add = (port: number, option: string, routes: Routes): void => {
     const other = servers.get(port);
@@ -84,7 +82,7 @@ export async function createObserver(options: ObserverOptions): Promise<StreamOb
   const [metricsUrl, pageUrl] = [urlOf(metricsPort), urlOf(uiPort)];
   if (metricsUrl !== null) log.info(`metrics are at ${metricsUrl}/metrics, health at /healthz and /readyz`);
   if (pageUrl !== null) log.info(`the page is at ${pageUrl}/`);
-  if (showsProgress) endProgress = showProgressLine({ stderr, isTerminalShared: job.sink.kind === 'console', status });
+  if (showProgress) endProgress = showProgressLine({ stderr, isTerminalShared: job.sink.kind === 'console', status });
   return {
     observe: (event) => {
       for (const observe of observers) observe(event);

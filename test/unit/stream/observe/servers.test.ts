@@ -20,7 +20,7 @@ async function observer(stream: object, rest: object = {}): Promise<Heard> {
   const said: string[] = [];
   const stderr = { write: (text: string) => said.push(text) };
   const job: Job = streamJob(stream, rest);
-  const made = await createObserver({ job, log: createLog({ verbose: false, stderr }), stderr, showsProgress: false });
+  const made = await createObserver({ job, log: createLog({ verbose: false, stderr }), stderr });
   open.push(made);
   return { ...made, said };
 }
