@@ -1,9 +1,13 @@
-/** What a worker thread runs: one runner for the life of the thread, so that connections and buffers outlive a unit. */
+/** What a worker thread runs: one runner for as long as settings stay, so that connections and buffers outlive a unit. */
 import { type LoadTask, LoadTaskRunner } from '../src/coordinator/load/loadTask.ts';
 
 let runner: LoadTaskRunner | undefined;
 
-export default (task: LoadTask): Promise<void> => {
+export default async (task: LoadTask): Promise<void> => {
+  if (runner && !runner.fits(task.settings)) {
+    await runner.close();
+    runner = undefined;
+  }
   runner ??= new LoadTaskRunner(task.settings);
   return runner.run(task);
 };

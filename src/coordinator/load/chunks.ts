@@ -38,6 +38,8 @@ export type LoadUnit = TopicUnit | FileUnit;
 
 /** The same for every unit of a run. */
 export interface LoadSettings {
+  /** Of a run that changes them on its way: another number, and threads begin anew with these. */
+  readonly version?: number;
   readonly source:
     | {
         readonly kind: 'topic';
@@ -91,6 +93,8 @@ export interface UnitEnd {
   readonly invalidUtf8: number;
   /** Bad rows of a file that were left out. */
   readonly dropped: number;
+  /** Message bytes, as decoded; of a file: 0. */
+  readonly bytesRead: number;
 }
 
 export type UnitMessage =

@@ -45,5 +45,5 @@ export async function sendFileUnit(unit: FileUnit, context: FileUnitContext): Pr
     }
     if (next >= endRow) break;
   }
-  return { next, rows: next - startRow, dropped, control: 0, aborted: 0, lost: 0, invalidUtf8: 0 };
+  return { next, rows: next - startRow, dropped, control: 0, aborted: 0, lost: 0, invalidUtf8: 0, bytesRead: 0 };
 }

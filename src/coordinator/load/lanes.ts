@@ -96,7 +96,7 @@ export class Lanes<Unit extends LoadUnit> {
     }
   }
 
-  /** What was taken so far is committed: its workers may send as much again. */
+  /** What was taken so far is committed, or the target's: its workers may send as much again. */
   committed(): void {
     for (const lane of this.#taken) {
       lane.inHand -= 1;

@@ -41,6 +41,11 @@ export class LoadTaskRunner {
         : null;
   }
 
+  /** Whether it was made with these settings. */
+  fits({ version }: LoadSettings): boolean {
+    return version === this.#settings.version;
+  }
+
   /** Never throws: everything, an error included, is said through the port, in its order. */
   async run({ unit, port, credit }: LoadTask): Promise<void> {
     const sender = new ChunkSender(port, credit);
@@ -52,6 +57,13 @@ export class LoadTaskRunner {
       this.#topic?.columns.clear();
       sender.close();
     }
+  }
+
+  /** No unit may be under way. */
+  async close(): Promise<void> {
+    this.#topic?.cluster.close();
+    this.#maker.close();
+    await this.#transform.close();
   }
 
   async #send(unit: LoadUnit, sender: ChunkSender): Promise<UnitEnd> {

@@ -40,6 +40,10 @@ export class RecordMaker {
     return this.#encoder.encode(input, { defaultTimestampMs: Date.now(), rowName });
   }
 
+  close(): void {
+    this.#cluster.close();
+  }
+
   async #lookUpTopics(input: Table | RecordBatch): Promise<void> {
     for (const topic of topicsOf(input, this.#target.topic)) {
       if (this.#partitionCounts.has(topic)) continue;

@@ -250,7 +250,8 @@ function* stepsOf(taken: readonly Taken<TopicUnit>[], positions: Map<string, num
   }
 }
 
-function loadSettings(
+/** What every unit is done with. @param lanes That units are under way in at once. */
+export function loadSettings(
   job: TopicToTopicJob,
   target: Pick<LoadSettings['target'], 'partitions' | 'readTopics'>,
   lanes: number,
