@@ -1,10 +1,11 @@
 /**
- * The Fetch request of one partition, versions 4 to 11. A broker that speaks version 12 and above (flexible headers)
+ * The Fetch request of one partition, and of many that one broker leads, versions 4 to 11. A broker that speaks version 12 and above (flexible headers)
  * also answers 11, which carries all we use: the isolation level, the leader epoch and zstd (10 and above).
  */
 import { OffloadError } from '../errors.ts';
 import type { BrokerConnection } from './connection.ts';
 import type { Api } from './protocol.ts';
+import { byTopic, type TopicPartition } from './transactionProtocol.ts';
 import { type WireReader, WireWriter } from './wire.ts';
 
 export interface FetchRequest {
@@ -77,25 +78,93 @@ export const fetchApi: Api<FetchRequest, FetchResponse> = {
     if (topLevelError !== 0 || reader.int32() === 0) return failed(throttleMs, topLevelError);
     const topic = reader.string();
     if (reader.int32() === 0) return failed(throttleMs, topLevelError);
-    const partition = reader.int32();
-    const errorCode = reader.int16();
-    const highWatermark = reader.int64();
-    const lastStable = reader.int64();
-    const logStartOffset = version >= 5 ? reader.int64() : -1;
-    const aborted = readAborted(reader);
-    const preferredReadReplica = version >= 11 ? reader.int32() : -1;
-    return {
-      topic,
-      partition,
-      throttleMs,
-      errorCode,
-      highWatermark,
-      lastStableOffset: lastStable < 0 ? highWatermark : lastStable,
-      logStartOffset,
-      aborted,
-      preferredReadReplica,
-      records: reader.bytes(),
-    };
+    return readPartition(reader, version, topic, throttleMs);
+  },
+};
+
+function readPartition(reader: WireReader, version: number, topic: string, throttleMs: number): FetchResponse {
+  const partition = reader.int32();
+  const errorCode = reader.int16();
+  const highWatermark = reader.int64();
+  const lastStable = reader.int64();
+  const logStartOffset = version >= 5 ? reader.int64() : -1;
+  const aborted = readAborted(reader);
+  const preferredReadReplica = version >= 11 ? reader.int32() : -1;
+  return {
+    topic,
+    partition,
+    throttleMs,
+    errorCode,
+    highWatermark,
+    lastStableOffset: lastStable < 0 ? highWatermark : lastStable,
+    logStartOffset,
+    aborted,
+    preferredReadReplica,
+    records: reader.bytes(),
+  };
+}
+
+/** One partition of a request for many. */
+export interface FetchedPartition extends TopicPartition {
+  readonly fetchOffset: number;
+  /** -1: not checked by the broker. */
+  readonly leaderEpoch: number;
+  readonly maxBytes: number;
+}
+
+export interface FetchManyRequest {
+  /** Each once. A broker fills its answer in this order until `maxBytes` are reached. */
+  readonly partitions: readonly FetchedPartition[];
+  readonly maxBytes: number;
+  /** The broker answers after so long, if nothing comes before; at once when there is one record in any of them. */
+  readonly maxWaitMs: number;
+  readonly isolationLevel: 0 | 1;
+}
+
+export interface FetchManyResponse {
+  readonly throttleMs: number;
+  /** Of the request as a whole. */
+  readonly errorCode: number;
+  /** Of those asked for, in any order; some may be missing. */
+  readonly partitions: readonly FetchResponse[];
+}
+
+/** From leaders alone: a replica that is named instead would be asked for one partition of many. */
+const fetchManyApi: Api<FetchManyRequest, FetchManyResponse> = {
+  name: 'Fetch',
+  key: 1,
+  minVersion: 4,
+  maxVersion: 10,
+  flexibleFrom: 12,
+  encode({ partitions, maxBytes, maxWaitMs, isolationLevel }, version) {
+    const writer = new WireWriter()
+      .int32(CONSUMER)
+      .int32(maxWaitMs)
+      .int32(1) // min_bytes
+      .int32(maxBytes)
+      .int8(isolationLevel);
+    if (version >= 7) writer.int32(0).int32(FULL_FETCH_EPOCH); // no fetch session
+    writer.array(byTopic(partitions), ([topic, together]) => {
+      writer.string(topic).array(together, (entry) => {
+        writer.int32(entry.partition);
+        if (version >= 9) writer.int32(entry.leaderEpoch);
+        writer.int64(entry.fetchOffset);
+        if (version >= 5) writer.int64(-1); // log_start_offset is for followers
+        writer.int32(entry.maxBytes);
+      });
+    });
+    if (version >= 7) writer.int32(0); // forgotten_topics_data
+    return writer;
+  },
+  parse(reader, version) {
+    const throttleMs = reader.int32();
+    const errorCode = version >= 7 ? reader.int16() : 0;
+    if (version >= 7) reader.int32(); // session_id
+    const topics = reader.array(() => {
+      const topic = reader.string();
+      return reader.array(() => readPartition(reader, version, topic, throttleMs));
+    });
+    return { throttleMs, errorCode, partitions: topics.flat() };
   },
 };
 
@@ -117,6 +186,26 @@ export async function fetchFrom(
   if (topic === null || (topic === request.topic && partition === request.partition)) return response;
   const message = `broker ${connection.address} was asked for ${request.topic}/${request.partition} and answered for ${topic}/${partition}`;
   throw new OffloadError('BROKER_UNREACHABLE', message, { context: { address: connection.address } });
+}
+
+/**
+ * Asks for the messages of many partitions that one broker leads, in one request that waits for the first of them.
+ *
+ * @throws OffloadError what `connection.request` throws; BROKER_UNREACHABLE if the answer has a partition that was not asked
+ *   for, or one twice.
+ */
+export async function fetchManyFrom(
+  connection: BrokerConnection,
+  request: FetchManyRequest,
+): Promise<FetchManyResponse> {
+  const response = await connection.request(fetchManyApi, request);
+  const asked = new Set(request.partitions.map(({ topic, partition }) => `${topic}/${partition}`));
+  for (const { topic, partition } of response.partitions) {
+    if (asked.delete(`${topic}/${partition}`)) continue;
+    const message = `broker ${connection.address} answered for ${topic}/${partition}, which it was not asked for, or twice`;
+    throw new OffloadError('BROKER_UNREACHABLE', message, { context: { address: connection.address } });
+  }
+  return response;
 }
 
 function failed(throttleMs: number, errorCode: number): FetchResponse {
