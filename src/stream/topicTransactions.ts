@@ -1,0 +1,291 @@
+/**
+ * The transactions of a stream into a topic, and their transactional ids.
+ *
+ *     kafkaload.stream/CLUSTER/GROUP/TOPIC/PARTITION    CLUSTER: id of the source's; TOPIC/PARTITION: of the source
+ *
+ * On one cluster a process has one transaction at a time, under the id of one of its partitions; what is in it is the
+ * group's to judge, by generation. Where the target is another cluster each partition has its own (topicLedgers.ts).
+ *
+ * A partition that becomes ours is claimed first: whoever takes the id of a partition aborts what a process that died
+ * under it has left open, at once rather than after the time-out, and fences one that only sleeps. A partition that is
+ * given back takes its id with it: the next transaction goes under the id of another. So a living process is never
+ * fenced for a partition it has given back, and there are no more ids than partitions.
+ *
+ * What became of a transaction whose end nobody answered is decided by looking: the id is taken anew, which ends it one
+ * way or the other, and then what is committed is read.
+ */
+import { STOP_WITHIN_MS, untilStopped, withinMs } from '../coordinator/stopping.ts';
+import type { EncodedRecordBatch } from '../encode/records/recordBatch.ts';
+import { OffloadError, toOffloadError } from '../errors.ts';
+import type { Cluster } from '../kafka/cluster.ts';
+import { TransactionalProducer } from '../kafka/transactionalProducer.ts';
+import { offsetKey } from '../plan/places.ts';
+import { passStep } from '../steps.ts';
+import type { Ledger } from './topicLedgers.ts';
+import type { GroupOffset, Position, TopicPartition } from './types.ts';
+
+/** After this a coordinator aborts what a process that died has left, if nobody claims its partitions before. */
+const TRANSACTION_TIMEOUT_MS = 20_000;
+/** A transaction that has been open for so long is committed as it is, and the rest goes into the next. */
+const DUE_AFTER_MS = 8_000;
+const CLAIMS_AT_ONCE = 8;
+
+/** Records of a source partition, and where it goes on after them. */
+export interface Outgoing extends TopicPartition {
+  readonly batches: readonly EncodedRecordBatch[];
+  readonly next: number;
+}
+
+/** One transaction at a time. */
+interface Lane {
+  /** Partition whose id it has. */
+  place: TopicPartition | null;
+  /** Null: opened when it is needed. */
+  producer: TransactionalProducer | null;
+  /** Null: no transaction is open. */
+  openSinceMs: number | null;
+  /** Positions that the open transaction reaches, by `offsetKey`. */
+  readonly reached: Map<string, Position>;
+  /** What is committed has to be looked at before anything else is written. */
+  isInDoubt: boolean;
+}
+
+export interface TopicTransactionsOptions {
+  readonly target: Cluster;
+  readonly ledger: Ledger;
+  /** Of the source. */
+  readonly clusterId: string;
+  readonly groupId: string;
+  readonly signal: AbortSignal;
+}
+
+export class TopicTransactions {
+  readonly #options: TopicTransactionsOptions;
+  readonly #lanes = new Map<string, Lane>();
+  readonly #owned = new Map<string, TopicPartition>();
+  /** Committed, as far as is known. */
+  readonly #positions = new Map<string, number>();
+
+  constructor(options: TopicTransactionsOptions) {
+    this.#options = options;
+  }
+
+  get isGroupCommitted(): boolean {
+    return this.#options.ledger.isGroup;
+  }
+
+  /** Takes the ids of partitions that became ours. */
+  async claim(partitions: readonly TopicPartition[]): Promise<void> {
+    const left = [...partitions];
+    const claimNext = async (): Promise<void> => {
+      for (let place = left.shift(); place; place = left.shift()) await this.#claimOne(place);
+    };
+    await Promise.all(Array.from({ length: CLAIMS_AT_ONCE }, claimNext));
+    passStep('stream.claimed');
+  }
+
+  /** Where reading of partitions that became ours goes on; those without a position are left out. */
+  async resume(committed: readonly GroupOffset[]): Promise<readonly Position[]> {
+    const fresh = committed.filter((place) => !this.#owned.has(offsetKey(place)));
+    if (fresh.length > 0) await this.claim(fresh);
+    const positions = await this.#options.ledger.resume(committed);
+    for (const place of committed) this.#positions.delete(offsetKey(place));
+    for (const position of positions) this.#positions.set(offsetKey(position), position.offset);
+    return positions;
+  }
+
+  /** Partitions that are not ours any more; no transaction with rows of them is open. */
+  release(partitions: readonly TopicPartition[]): void {
+    for (const place of partitions) {
+      const key = offsetKey(place);
+      this.#owned.delete(key);
+      this.#positions.delete(key);
+      const lane = this.#lane(place);
+      lane.reached.delete(key);
+      if (lane.place === null || offsetKey(lane.place) !== key) continue;
+      this.#discard(lane);
+      lane.place = null;
+    }
+  }
+
+  /** Reads what is committed wherever that is in doubt. */
+  async settle(): Promise<void> {
+    const doubtful = [...this.#lanes.values()].filter(({ isInDoubt }) => isInDoubt);
+    await Promise.all(doubtful.map((lane) => this.#settleLane(lane)));
+  }
+
+  /** What is committed of a partition; null: not known. */
+  positionOf(place: TopicPartition): number | null {
+    return this.#positions.get(offsetKey(place)) ?? null;
+  }
+
+  /**
+   * Writes into the open transaction, or opens one.
+   *
+   * @throws OffloadError as `TransactionalProducer.send`; then `abort` is to follow.
+   */
+  async send(outgoing: readonly Outgoing[]): Promise<void> {
+    const byLane = new Map<Lane, Outgoing[]>();
+    for (const part of outgoing) {
+      const lane = this.#lane(part);
+      byLane.set(lane, [...(byLane.get(lane) ?? []), part]);
+    }
+    await Promise.all([...byLane].map(([lane, parts]) => this.#sendIn(lane, parts)));
+    passStep('stream.rowsSent');
+  }
+
+  /** Whether a transaction has been open for so long that it is better committed now. */
+  get isDue(): boolean {
+    const now = performance.now();
+    return [...this.#lanes.values()].some(
+      ({ openSinceMs }) => openSinceMs !== null && now - openSinceMs > DUE_AFTER_MS,
+    );
+  }
+
+  /**
+   * Commits what was written with the positions that it reaches. Where there are several transactions some may be
+   * committed when this throws: `positionOf` tells.
+   *
+   * @returns Positions that are committed now.
+   * @throws OffloadError FENCED: nothing was committed. A retriable one: what became of it shows in `settle`. Then `abort`
+   *   is to follow.
+   */
+  async commit(signal: AbortSignal): Promise<readonly Position[]> {
+    const open = [...this.#lanes.values()].filter(({ openSinceMs }) => openSinceMs !== null);
+    const ended = await Promise.allSettled(open.map((lane) => this.#commitLane(lane, signal)));
+    for (const result of ended) if (result.status === 'rejected') throw result.reason;
+    return ended.flatMap((result) => (result.status === 'fulfilled' ? result.value : []));
+  }
+
+  /** The group has committed these, behind the transactions. */
+  groupCommitted(positions: readonly Position[]): void {
+    this.#options.ledger.groupCommitted(positions);
+  }
+
+  /** Takes back all that is not committed. Never throws. */
+  async abort(): Promise<void> {
+    const open = [...this.#lanes.values()].filter(({ openSinceMs }) => openSinceMs !== null);
+    await Promise.all(open.map((lane) => this.#abortLane(lane)));
+  }
+
+  /** After FENCED: reads what is committed of all partitions that are ours. */
+  async lookAgain(): Promise<void> {
+    for (const lane of this.#lanes.values()) lane.isInDoubt = true;
+    await this.settle();
+  }
+
+  async close(): Promise<void> {
+    await this.abort();
+    for (const lane of this.#lanes.values()) this.#discard(lane);
+    this.#lanes.clear();
+  }
+
+  #lane(place: TopicPartition): Lane {
+    const name = this.#options.ledger.laneOf(place);
+    const known = this.#lanes.get(name);
+    if (known) return known;
+    const lane: Lane = { place: null, producer: null, openSinceMs: null, reached: new Map(), isInDoubt: false };
+    this.#lanes.set(name, lane);
+    return lane;
+  }
+
+  async #claimOne(place: TopicPartition): Promise<void> {
+    const lane = this.#lane(place);
+    const isItsOwn = lane.place !== null && offsetKey(lane.place) === offsetKey(place);
+    // Its id is about to be taken again: it would be fenced by this very process.
+    if (isItsOwn) this.#discard(lane);
+    const producer = await this.#open(place);
+    this.#owned.set(offsetKey(place), place);
+    if (lane.producer !== null) return producer.close();
+    lane.producer = producer;
+    lane.place = place;
+  }
+
+  #open({ topic, partition }: TopicPartition): Promise<TransactionalProducer> {
+    const { target, clusterId, groupId, signal } = this.#options;
+    return TransactionalProducer.open(target, {
+      transactionalId: `kafkaload.stream/${clusterId}/${groupId}/${topic}/${partition}`,
+      transactionTimeoutMs: TRANSACTION_TIMEOUT_MS,
+      signal,
+    });
+  }
+
+  /** The producer of a lane, opened under the id of one of its partitions if it is not. */
+  async #producerOf(lane: Lane): Promise<TransactionalProducer> {
+    if (lane.producer !== null) return lane.producer;
+    lane.place ??= this.#placesOf(lane)[0] ?? null;
+    if (lane.place === null) throw new OffloadError('INTERNAL', 'a transaction was begun for no partition');
+    lane.producer = await this.#open(lane.place);
+    return lane.producer;
+  }
+
+  #placesOf(lane: Lane): TopicPartition[] {
+    return [...this.#owned.values()].filter((place) => this.#lane(place) === lane);
+  }
+
+  async #settleLane(lane: Lane): Promise<void> {
+    const places = this.#placesOf(lane);
+    if (places.length > 0) {
+      this.#discard(lane);
+      await this.#producerOf(lane);
+      for (const entry of await this.#options.ledger.look(places)) {
+        if (entry.offset !== null) this.#positions.set(offsetKey(entry), entry.offset);
+      }
+    }
+    lane.isInDoubt = false;
+  }
+
+  async #sendIn(lane: Lane, parts: readonly Outgoing[]): Promise<void> {
+    const producer = await this.#producerOf(lane);
+    if (lane.openSinceMs === null) {
+      await producer.begin();
+      lane.openSinceMs = performance.now();
+    }
+    const batches = parts.flatMap((part) => part.batches);
+    if (batches.length > 0) await producer.send(batches);
+    for (const { topic, partition, next } of parts) {
+      lane.reached.set(offsetKey({ topic, partition }), { topic, partition, offset: next });
+    }
+  }
+
+  async #commitLane(lane: Lane, signal: AbortSignal): Promise<readonly Position[]> {
+    const positions = [...lane.reached.values()];
+    try {
+      // A broker that does not answer must not keep a process that was told to stop.
+      await untilStopped(this.#options.ledger.end(await this.#producerOf(lane), positions), signal);
+    } catch (error) {
+      lane.isInDoubt = true;
+      const failure = toOffloadError(error);
+      if (failure.code !== 'OUTCOME_UNKNOWN') throw error;
+      this.#discard(lane);
+      lane.openSinceMs = null;
+      lane.reached.clear();
+      throw new OffloadError('BROKER_TIMEOUT', failure.message, { context: failure.context, cause: failure });
+    }
+    for (const position of positions) this.#positions.set(offsetKey(position), position.offset);
+    lane.openSinceMs = null;
+    lane.reached.clear();
+    return positions;
+  }
+
+  async #abortLane(lane: Lane): Promise<void> {
+    const { producer } = lane;
+    lane.openSinceMs = null;
+    lane.reached.clear();
+    let isAborted = false;
+    const abort = producer?.abort().then(() => {
+      isAborted = true;
+    });
+    await withinMs(abort?.catch(() => {}) ?? Promise.resolve(), STOP_WITHIN_MS);
+    if (isAborted) return;
+    // Taking its id anew aborts it.
+    lane.isInDoubt = true;
+    this.#discard(lane);
+  }
+
+  /** What it has open is aborted behind our back, as far as that can be done. */
+  #discard(lane: Lane): void {
+    lane.producer?.close().catch(() => {});
+    lane.producer = null;
+  }
+}
