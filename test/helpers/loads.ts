@@ -2,6 +2,9 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
+import { parseCommandLine } from '../../src/config/commandLine.ts';
+import { resolveJob } from '../../src/config/resolveJob.ts';
+import { isTopicToTopic, type TopicToTopicJob } from '../../src/coordinator/jobs.ts';
 import type { ProgramResult } from './cache.ts';
 import { type CommandRun, runCommand, startCommand } from './command.ts';
 import { readTopic } from './producers.ts';
@@ -101,6 +104,16 @@ export class LoadJob {
   args(more: readonly string[]): string[] {
     const isFiles = more.includes('--path');
     return ['--conf', this.#confPath, ...(isFiles ? [] : ['--config', 'source']), '--write-config', 'sink', ...more];
+  }
+
+  /** As the command resolves it. */
+  async job(): Promise<TopicToTopicJob> {
+    const request = parseCommandLine(this.args([]), () => '');
+    if (request.kind !== 'run') throw new Error(`a command line became ${request.kind}`);
+    const machine = { cores: 2, memoryBytes: 8 * 1024 ** 3 };
+    const job = await resolveJob(request.options, { env: {}, cwd: this.folder, now: new Date(), machine });
+    if (!isTopicToTopic(job)) throw new Error(`from ${job.source.kind} to ${job.sink.kind}`);
+    return job;
   }
 
   run(...more: string[]): Promise<ProgramResult> {

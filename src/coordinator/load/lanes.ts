@@ -58,6 +58,7 @@ export class Lanes<Unit extends LoadUnit> {
   #working: number;
   readonly #work: Promise<void>[];
   #failure: { readonly error: unknown } | null = null;
+  readonly #ended = new AbortController();
   #wake: (() => void) | null = null;
 
   /** Workers begin at once. */
@@ -66,7 +67,9 @@ export class Lanes<Unit extends LoadUnit> {
     this.#options = options;
     this.#units = units[Symbol.asyncIterator]();
     this.#working = threads.count;
-    signal.addEventListener('abort', () => this.#fail(signal.reason), { once: true });
+    // Not longer than the lanes: one signal may outlive many of them.
+    const ended = this.#ended.signal;
+    signal.addEventListener('abort', () => this.#fail(signal.reason), { once: true, signal: ended });
     if (signal.aborted) this.#fail(signal.reason);
     this.#lanes = Array.from({ length: threads.count }, () => ({ inHand: 0, port: null, wake: null }));
     this.#work = this.#lanes.map(async (lane) => {
@@ -111,6 +114,7 @@ export class Lanes<Unit extends LoadUnit> {
    * takes the whole process with it (DuckDB, seen with 1.5.5): so this comes before, whatever happened.
    */
   async stop(): Promise<void> {
+    this.#ended.abort();
     this.#fail(new OffloadError('INTERNAL', 'the run is stopping'));
     for (const { port } of this.#lanes) port?.postMessage({ kind: 'stop' } satisfies CreditMessage);
     await withinMs(Promise.all(this.#work), STOP_WITHIN_MS);
