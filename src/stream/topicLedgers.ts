@@ -10,13 +10,15 @@ import { passStep } from '../steps.ts';
 import { formatGroupProgress, groupProgressKey, parseGroupProgress, resumeGroup } from './groupProgress.ts';
 import type { GroupMember, GroupOffset, Position, TopicPartition } from './types.ts';
 
+type TopicIds = Readonly<Record<string, string>>;
+
 export interface Ledger {
   /** True: the end of a transaction is the group's commit as well. */
   readonly isGroup: boolean;
   /** Partitions with the same name share a transaction. */
   laneOf(place: TopicPartition): string;
-  /** Where reading goes on. Called when nobody else can commit any more. */
-  resume(committed: readonly GroupOffset[]): Promise<readonly Position[]>;
+  /** Where reading goes on. Called when nobody else can commit any more. @param topicIds Of the source topics now. */
+  resume(committed: readonly GroupOffset[], topicIds: TopicIds): Promise<readonly Position[]>;
   /** What is committed now; null: nothing. */
   look(places: readonly TopicPartition[]): Promise<readonly GroupOffset[]>;
   /** Adds positions to the open transaction and commits it. @throws OffloadError FENCED, OUTCOME_UNKNOWN and others. */
@@ -63,7 +65,6 @@ export class GroupLedger implements Ledger {
  */
 export class ProgressLedger implements Ledger {
   readonly isGroup = false;
-  readonly #source: Cluster;
   readonly #target: Cluster;
   readonly #groupId: string;
   readonly #clusterId: string;
@@ -71,10 +72,9 @@ export class ProgressLedger implements Ledger {
   readonly #warn: (line: string) => void;
   /** What the group has committed, by `offsetKey`. */
   readonly #committed = new Map<string, number | null>();
-  readonly #topicIds = new Map<string, string | null>();
+  readonly #topicIds = new Map<string, string>();
 
   private constructor(options: ProgressLedgerOptions, clusterId: string, topic: ProgressTopic) {
-    this.#source = options.source;
     this.#target = options.target;
     this.#groupId = options.groupId;
     this.#warn = options.warn;
@@ -93,8 +93,8 @@ export class ProgressLedger implements Ledger {
     return offsetKey(place);
   }
 
-  async resume(committed: readonly GroupOffset[]): Promise<readonly Position[]> {
-    this.#topicIds.clear();
+  async resume(committed: readonly GroupOffset[], topicIds: TopicIds): Promise<readonly Position[]> {
+    for (const [topic, id] of Object.entries(topicIds)) this.#topicIds.set(topic, id);
     const progress = await this.#read(committed);
     const positions: Position[] = [];
     for (const entry of committed) {
@@ -103,7 +103,7 @@ export class ProgressLedger implements Ledger {
       const { offset, warning } = resumeGroup(
         entry,
         progress.get(offsetKey(entry)) ?? null,
-        await this.#topicId(topic),
+        this.#topicIds.get(topic) ?? null,
       );
       if (warning !== null) this.#warn(warning);
       if (offset !== null) positions.push({ topic, partition, offset });
@@ -112,9 +112,8 @@ export class ProgressLedger implements Ledger {
   }
 
   async look(places: readonly TopicPartition[]): Promise<readonly GroupOffset[]> {
-    return await this.resume(
-      places.map((place) => ({ ...place, offset: this.#committed.get(offsetKey(place)) ?? null })),
-    );
+    const committed = places.map((place) => ({ ...place, offset: this.#committed.get(offsetKey(place)) ?? null }));
+    return this.resume(committed, {});
   }
 
   async end(producer: TransactionalProducer, positions: readonly Position[]): Promise<void> {
@@ -122,7 +121,7 @@ export class ProgressLedger implements Ledger {
     for (const { topic, partition, offset } of positions) {
       const key = groupProgressKey(this.#clusterId, this.#groupId, { topic, partition });
       const start = this.#committed.get(offsetKey({ topic, partition })) ?? null;
-      const value = formatGroupProgress({ start, next: offset, topicId: await this.#topicId(topic) });
+      const value = formatGroupProgress({ start, next: offset, topicId: this.#topicIds.get(topic) ?? null });
       writes.push({ key, value });
     }
     await producer.send(await this.#topic.encode(writes));
@@ -140,15 +139,6 @@ export class ProgressLedger implements Ledger {
     );
     const found = await this.#topic.read(this.#target, (key) => keys.has(key));
     return new Map([...found].map(([key, { value }]) => [keys.get(key) ?? '', parseGroupProgress(key, value)]));
-  }
-
-  /** Remembered until partitions become ours: a topic that was made again takes them from everybody. */
-  async #topicId(topic: string): Promise<string | null> {
-    const known = this.#topicIds.get(topic);
-    if (known !== undefined) return known;
-    const id = (await this.#source.findTopic(topic))?.topicId ?? null;
-    this.#topicIds.set(topic, id);
-    return id;
   }
 }
 

@@ -118,8 +118,8 @@ class TopicStreamSink implements StreamSink {
     return this.#context.transactions.claim(partitions);
   }
 
-  resume(committed: readonly GroupOffset[]): Promise<readonly Position[]> {
-    return this.#context.transactions.resume(committed);
+  resume(committed: readonly GroupOffset[], topicIds: Readonly<Record<string, string>>): Promise<readonly Position[]> {
+    return this.#context.transactions.resume(committed, topicIds);
   }
 
   async write({ ranges }: MicroBatch, signal: AbortSignal): Promise<BatchOutcome> {
@@ -153,8 +153,7 @@ class TopicStreamSink implements StreamSink {
     };
   }
 
-  async groupCommitted({ ranges }: MicroBatch): Promise<void> {
-    const positions = ranges.map(({ topic, partition, endOffset }) => ({ topic, partition, offset: endOffset }));
+  async groupCommitted(positions: readonly Position[]): Promise<void> {
     this.#context.transactions.groupCommitted(positions);
   }
 

@@ -85,10 +85,13 @@ export class TopicTransactions {
   }
 
   /** Where reading of partitions that became ours goes on; those without a position are left out. */
-  async resume(committed: readonly GroupOffset[]): Promise<readonly Position[]> {
+  async resume(
+    committed: readonly GroupOffset[],
+    topicIds: Readonly<Record<string, string>>,
+  ): Promise<readonly Position[]> {
     const fresh = committed.filter((place) => !this.#owned.has(offsetKey(place)));
     if (fresh.length > 0) await this.claim(fresh);
-    const positions = await this.#options.ledger.resume(committed);
+    const positions = await this.#options.ledger.resume(committed, topicIds);
     for (const place of committed) this.#positions.delete(offsetKey(place));
     for (const position of positions) this.#positions.set(offsetKey(position), position.offset);
     return positions;

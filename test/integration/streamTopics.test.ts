@@ -77,7 +77,7 @@ describe('on one cluster', () => {
     const { sink, member } = await openSink(stream);
     const places = placesOf(topic, 3);
     await sink.claim?.(places);
-    expect(await sink.resume(await member.committed(places))).toEqual([]);
+    expect(await sink.resume(await member.committed(places), {})).toEqual([]);
     const first = places.map((place) => ({ ...place, startOffset: 0, endOffset: 1_000 }));
     expect(await write(sink, first)).toMatchObject({ kind: 'written', rows: 3_000, isGroupCommitted: true });
     expect(await member.committed(places)).toEqual(places.map((place) => ({ ...place, offset: 1_000 })));
@@ -101,7 +101,7 @@ describe('on one cluster', () => {
     const places = placesOf(topic, 1);
     for (const { sink, member } of [zombie, next]) {
       await sink.claim?.(places);
-      await sink.resume(await member.committed(places));
+      await sink.resume(await member.committed(places), {});
     }
     const range = { topic, partition: 0, startOffset: 0, endOffset: 60 };
     expect(await write(next.sink, [range])).toMatchObject({ kind: 'written', rows: 60 });
@@ -125,7 +125,7 @@ describe('on one cluster', () => {
     const places = placesOf(topic, 2);
     const { sink, member } = await openSink(stream);
     await sink.claim?.(places);
-    await sink.resume(await member.committed(places));
+    await sink.resume(await member.committed(places), {});
     const ranges = places.map((place) => ({ ...place, startOffset: 0, endOffset: 1_000 }));
     const stop = new AbortController();
     const abandoned = write(sink, ranges, stop.signal);
@@ -134,7 +134,7 @@ describe('on one cluster', () => {
     sink.release?.(places.slice(0, 1));
     const other = await openSink(stream);
     await other.sink.claim?.(places.slice(0, 1));
-    expect(await other.sink.resume(await member.committed(places.slice(0, 1)))).toEqual([]);
+    expect(await other.sink.resume(await member.committed(places.slice(0, 1)), {})).toEqual([]);
     const [first, second] = ranges;
     const written = await Promise.all([write(other.sink, first ? [first] : []), write(sink, second ? [second] : [])]);
     expect(written).toMatchObject([
@@ -165,7 +165,7 @@ describe('on two clusters', () => {
     const begin = async () => {
       const process = await openSink(stream, warnings);
       await process.sink.claim?.(places);
-      return { ...process, positions: await process.sink.resume(await process.member.committed(places)) };
+      return { ...process, positions: await process.sink.resume(await process.member.committed(places), {}) };
     };
     const first = await begin();
     expect(first.positions).toEqual([]);
@@ -179,7 +179,7 @@ describe('on two clusters', () => {
     const third = await begin();
     expect(await write(third.sink, rest)).toMatchObject({ kind: 'written', rows: 100 });
     await third.member.commit(places.map((place) => ({ ...place, offset: 150 })));
-    await third.sink.groupCommitted?.({ number: 1, ranges: rest });
+    await third.sink.groupCommitted?.(places.map((place) => ({ ...place, offset: 150 })));
     expect((await begin()).positions).toEqual(places.map((place) => ({ ...place, offset: 150 })));
     expect(await stream.load.values()).toEqual(sorted(values));
     expect(warnings).toEqual([]);
