@@ -79,6 +79,11 @@ export class BrokerConnection {
     return broker;
   }
 
+  /** A further connection to the same broker, for what must not wait for answers on this one. */
+  another(settings: Partial<ConnectionSettings>): Promise<BrokerConnection> {
+    return BrokerConnection.open(this.#host, this.#port, { ...this.#settings, ...settings });
+  }
+
   get isUsable(): boolean {
     return this.#broken === null;
   }

@@ -192,6 +192,8 @@ async function formatBroker(
     'share.coordinator.state.topic.replication.factor': replicas,
     'share.coordinator.state.topic.min.isr': '1',
     'group.initial.rebalance.delay.ms': '0',
+    // A member that is gone is missed after its session: the default least of 6 s is a long wait in a test.
+    'group.min.session.timeout.ms': '500',
     // A killed broker may come back only when its session is over: the default of 9 s is a long wait in a test.
     'broker.session.timeout.ms': '5000',
     'broker.heartbeat.interval.ms': '500',

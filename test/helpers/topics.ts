@@ -107,6 +107,12 @@ export class TestTopics {
     await this.#admin.alterClientQuotas({ entries: [{ entities, ops: [limit] }] });
   }
 
+  /** State of a consumer group, in capitals: `STABLE`, `PREPARINGREBALANCE`, `DEAD`. */
+  async groupState(groupId: string): Promise<string> {
+    const groups = await this.#admin.describeGroups({ groups: [groupId] });
+    return groups.get(groupId)?.state ?? 'DEAD';
+  }
+
   /** High watermarks, by partition. */
   async endOffsets(name: string): Promise<number[]> {
     const metadata = await this.#admin.metadata({ topics: [name], forceUpdate: true });

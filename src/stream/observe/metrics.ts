@@ -9,24 +9,22 @@ export interface Metrics {
   readonly contentType: string;
   readonly observe: Observe;
   text(): Promise<string>;
+  /** Ours, without those of the process. */
+  describe(): { readonly name: string; readonly type: string; readonly help: string }[];
 }
 
-export interface DescribedMetric {
-  readonly type: 'counter' | 'gauge' | 'histogram';
+interface Described {
+  readonly type: 'counter' | 'gauge';
   readonly name: string;
   readonly help: string;
   readonly labels?: readonly string[];
-}
-
-interface ReadMetric extends DescribedMetric {
-  readonly type: 'counter' | 'gauge';
   /** Series with the values of their labels in order. */
   readonly read: (
     status: StreamStatus,
   ) => readonly (readonly [value: number, ...labels: readonly (string | number)[]])[];
 }
 
-const READ: readonly ReadMetric[] = [
+const DESCRIBED: readonly Described[] = [
   {
     type: 'counter',
     name: 'kafkaload_records_read_total',
@@ -127,27 +125,18 @@ const READ: readonly ReadMetric[] = [
   },
 ];
 
-const DURATION = {
-  type: 'histogram',
-  name: 'kafkaload_batch_duration_seconds',
-  help: 'From the begin of a micro-batch to its commit',
-} as const satisfies DescribedMetric;
-
-/** All of ours; those of the process, which prom-client collects, come on top. */
-export const STREAM_METRICS: readonly DescribedMetric[] = [...READ, DURATION];
-
 /** Loads prom-client: only a stream that is told to serve metrics does. */
 export async function createMetrics(status: () => StreamStatus): Promise<Metrics> {
   const { default: prometheus } = await import('prom-client');
   const registry = new prometheus.Registry();
   prometheus.collectDefaultMetrics({ register: registry });
   const duration = new prometheus.Histogram({
-    name: DURATION.name,
-    help: DURATION.help,
+    name: 'kafkaload_batch_duration_seconds',
+    help: 'From the begin of a micro-batch to its commit',
     buckets: DURATION_BUCKETS,
     registers: [registry],
   });
-  const series = READ.map(({ type, name, help, labels = [], read }) => {
+  const series = DESCRIBED.map(({ type, name, help, labels = [], read }) => {
     const options = { name, help, labelNames: labels, registers: [registry] };
     const metric = type === 'counter' ? new prometheus.Counter(options) : new prometheus.Gauge(options);
     return (current: StreamStatus): void => {
@@ -169,5 +158,10 @@ export async function createMetrics(status: () => StreamStatus): Promise<Metrics
       for (const update of series) update(current);
       return registry.metrics();
     },
+    describe: () =>
+      registry
+        .getMetricsAsArray()
+        .filter(({ name }) => name.startsWith('kafkaload_'))
+        .map((metric) => ({ name: metric.name, type: String((metric as { type?: unknown }).type), help: metric.help })),
   };
 }

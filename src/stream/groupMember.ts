@@ -1,0 +1,496 @@
+/**
+ * This process as a member of a consumer group. A generation of the group goes like this:
+ *
+ *     look at the topics -> join -> (the leader assigns) -> sync -> let go of what another one gets, and join again
+ *                                                                -> or rest: heartbeats, until something changes
+ *
+ * Partitions that stay ours are read on all the while; only commits wait from join to sync, and the next join waits for
+ * commits. Whatever becomes of the group, brokers refuse what a member commits that the group went on without.
+ */
+import type { ConnectionSettings, GroupSettings } from '../config/job.ts';
+import { OffloadError, toOffloadError } from '../errors.ts';
+import { isMemberFenced } from '../kafka/brokerErrors.ts';
+import type { Cluster } from '../kafka/cluster.ts';
+import { GroupCoordinator } from '../kafka/groupCoordinator.ts';
+import { countRetry } from '../retryCounts.ts';
+import { passStep } from '../steps.ts';
+import { Heartbeats } from './heartbeats.ts';
+import { keyOf, Ownership } from './ownership.ts';
+import { rebalance } from './rebalance.ts';
+import { type Assignment, encodeSelection, type GroupTopic } from './subscription.ts';
+import type {
+  AssignmentListener,
+  GroupMember,
+  GroupOffset,
+  MemberIdentity,
+  Observe,
+  Position,
+  TopicPartition,
+} from './types.ts';
+import { Waiter } from './waiter.ts';
+
+const UNKNOWN_SERVER_ERROR = -1;
+const UNKNOWN_MEMBER_ID = 25;
+const REBALANCE_IN_PROGRESS = 27;
+const FENCED_INSTANCE_ID = 82;
+
+/** As `metadata.max.age.ms`, but shorter: a new partition is read soon. */
+const TOPICS_MAX_AGE_MS = 30_000;
+const LEAVE_DEADLINE_MS = 5_000;
+/** Failures in a row that pass unsaid: a coordinator that moves is one or two. */
+const UNSAID_FAILURES = 2;
+
+export interface GroupMemberOptions {
+  /** How to reach the brokers; the member has connections of its own. */
+  readonly cluster: Cluster;
+  readonly settings: GroupSettings;
+  /**
+   * What this process can read, as the cluster has it now. Asked from time to time, never twice at once. What it throws
+   * ends the membership unless it is retriable.
+   */
+  readonly topics: () => Promise<readonly GroupTopic[]>;
+  readonly listener: AssignmentListener;
+  /** Ends the wait of `openGroupMember`, with its reason. */
+  readonly signal: AbortSignal;
+  readonly observe?: Observe;
+  /** Default: 30 s. */
+  readonly topicsMaxAgeMs?: number;
+}
+
+/**
+ * Joins a group. The listener is called for the first time after this has resolved.
+ *
+ * @throws OffloadError what `topics` throws; NOT_AUTHORIZED naming the permission; BROKER_REFUSED for a group that is in
+ *   use by another kind of consumer, or for settings that the broker does not accept; FORMAT_UNSUPPORTED for a static
+ *   member and a broker older than Kafka 2.3; a retriable one after the cluster's deadline; the signal's reason.
+ */
+export async function openGroupMember(options: GroupMemberOptions): Promise<GroupMember> {
+  const { signal } = options;
+  signal.throwIfAborted();
+  const member = new Membership(options);
+  const abort = (): void => member.fail(signal.reason);
+  signal.addEventListener('abort', abort);
+  try {
+    await member.joined;
+    return member;
+  } catch (error) {
+    await member.close();
+    throw error;
+  } finally {
+    signal.removeEventListener('abort', abort);
+  }
+}
+
+class Membership implements GroupMember {
+  readonly #options: GroupMemberOptions;
+  readonly #observe: Observe;
+  readonly #settings: ConnectionSettings;
+  readonly #coordinator: GroupCoordinator;
+  readonly #ownership: Ownership;
+  readonly #ended = new AbortController();
+  readonly #joined: { readonly promise: Promise<void>; resolve(): void; reject(error: unknown): void };
+  /** Wakes the rest between two rebalances. */
+  readonly #rest = new Waiter();
+  #heartbeats: Heartbeats | null = null;
+  #memberId = '';
+  #generationId = -1;
+  /** As told to the group last. */
+  #selection: Buffer = Buffer.alloc(0);
+  #topicIds: ReadonlyMap<string, string | null> = new Map();
+  #readable: ReadonlySet<string> = new Set();
+  #joins = 0;
+  #isClosed: boolean = false;
+  #wantsRebalance: boolean = false;
+  #looksAtTopics: boolean = false;
+  /** Why the group went on without us; taken back when we join again. */
+  #loss: OffloadError | null = null;
+  /** From join to sync: commits wait. */
+  #isRebalancing: boolean = true;
+  readonly #commits = new Set<Promise<unknown>>();
+  /** Whoever waits for the state to change. */
+  #waiting: (() => void)[] = [];
+
+  constructor(options: GroupMemberOptions) {
+    this.#options = options;
+    this.#observe = options.observe ?? (() => {});
+    this.#settings = options.cluster.settings;
+    this.#coordinator = new GroupCoordinator(this.#settings, options.settings);
+    this.#ownership = new Ownership(options.listener, this.#observe, (error) => this.fail(error));
+    let [resolve, reject]: [() => void, (error: unknown) => void] = [() => {}, () => {}];
+    const promise = new Promise<void>((...settle) => {
+      [resolve, reject] = settle;
+    });
+    // It may fail before anybody waits for it.
+    promise.catch(() => {});
+    this.#joined = { promise, resolve, reject };
+    void this.#run();
+  }
+
+  get joined(): Promise<void> {
+    return this.#joined.promise;
+  }
+
+  get identity(): MemberIdentity {
+    const { groupId, instanceId } = this.#options.settings;
+    return { groupId, memberId: this.#memberId, generationId: this.#generationId, instanceId };
+  }
+
+  get rebalances(): number {
+    return Math.max(0, this.#joins - 1);
+  }
+
+  get signal(): AbortSignal {
+    return this.#ended.signal;
+  }
+
+  async committed(partitions: readonly TopicPartition[]): Promise<readonly GroupOffset[]> {
+    const offsets = await this.#coordinator.fetchOffsets(partitions, this.signal);
+    return partitions.map(({ topic, partition }, index) => {
+      const offset = offsets[index] ?? -1;
+      return { topic, partition, offset: offset < 0 ? null : offset };
+    });
+  }
+
+  async commit(positions: readonly Position[]): Promise<void> {
+    if (positions.length === 0) return;
+    const { groupId } = this.#options.settings;
+    const { deadlineMs, retryBackoffMaxMs } = this.#settings;
+    const startMs = performance.now();
+    const attempt = (identity: MemberIdentity): Promise<boolean> =>
+      this.#coordinator.commit(identity, positions, this.signal);
+    while (!(await this.commitAs(positions, attempt))) {
+      if (performance.now() - startMs > deadlineMs) throw rebalancesForLong(groupId, deadlineMs);
+      this.#rebalance();
+      await this.#pause(retryBackoffMaxMs);
+    }
+  }
+
+  async commitAs<T>(
+    partitions: readonly TopicPartition[],
+    commit: (identity: MemberIdentity) => Promise<T>,
+  ): Promise<T> {
+    await this.#untilSteady(partitions);
+    const { identity } = this;
+    const committing = commit(identity);
+    this.#commits.add(committing);
+    try {
+      return await committing;
+    } catch (error) {
+      // The heartbeat brings the same news, and what follows from it.
+      if (isMemberFenced(toOffloadError(error)) && identity.generationId === this.#generationId) {
+        this.#heartbeats?.poke();
+      }
+      throw error;
+    } finally {
+      this.#commits.delete(committing);
+      this.#stateChanged();
+    }
+  }
+
+  topicsChanged(): void {
+    this.#looksAtTopics = true;
+    this.#rest.wake();
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    const isMember = this.#memberId !== '' && this.#loss === null && this.#options.settings.instanceId === null;
+    this.fail(new OffloadError('INTERNAL', `membership of group ${this.#options.settings.groupId} has been closed`));
+    if (isMember) await this.#leave();
+    this.#coordinator.close();
+  }
+
+  /** Ends the membership for good. */
+  fail(error: unknown): void {
+    if (this.signal.aborted) return;
+    this.#ended.abort(error instanceof OffloadError ? error : toOffloadError(error));
+    this.#joined.reject(error);
+    this.#heartbeats?.stop();
+    this.#coordinator.abandonRebalance();
+    this.#rest.wake();
+    this.#stateChanged();
+  }
+
+  async #run(): Promise<void> {
+    try {
+      while (!this.signal.aborted) {
+        const assignment = await this.#join();
+        if (assignment !== null) await this.#live(assignment);
+        if (this.#loss !== null) await this.#startAgain(this.#loss);
+      }
+    } catch (error) {
+      this.fail(error);
+    }
+    if (this.#isClosed) return;
+    // It has failed: others get our partitions at once, and the listener learns that they are gone.
+    const { instanceId } = this.#options.settings;
+    if (this.#memberId !== '' && this.#loss === null && instanceId === null) await this.#leave();
+    await this.#ownership.lose(this.#ownership.partitions);
+  }
+
+  /** One rebalance. Null: the group went on without us, or wants us to join again. */
+  async #join(): Promise<Assignment | null> {
+    await this.#lookAtTopics();
+    this.#isRebalancing = true;
+    await this.#until(() => this.#commits.size === 0 || this.#loss !== null);
+    if (this.#loss !== null) return null;
+    this.#heartbeats?.stop();
+    this.#wantsRebalance = false;
+    const { settings } = this.#options;
+    const result = await this.#passing(() =>
+      this.#persist(() =>
+        rebalance(this.#coordinator, settings, {
+          identity: this.identity,
+          selection: this.#selection,
+          owned: this.#ownership.partitions,
+          onMemberId: (memberId) => {
+            this.#memberId = memberId;
+          },
+          signal: this.signal,
+        }),
+      ),
+    );
+    if (result === null) return null;
+    this.#generationId = result.generationId;
+    this.#joins += 1;
+    this.#keepAlive();
+    this.#isRebalancing = false;
+    this.#stateChanged();
+    this.#observe({ kind: 'joined', identity: this.identity, rebalances: this.rebalances });
+    passStep('group.joined');
+    if (this.#joins === 1) {
+      this.#joined.resolve();
+      // Whoever waits for the member has it before its listener is called.
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    return result.assignment;
+  }
+
+  /** From an assignment to the moment at which the group has to be joined again. */
+  async #live({ partitions, selection }: Assignment): Promise<void> {
+    // Of an older selection, which a static member may be given: what it cannot read any more.
+    const isKnown = selection.equals(this.#selection);
+    const readable = partitions.filter((one) => this.#readable.has(keyOf(one)));
+    const given = new Map(readable.map((one) => [keyOf(one), one]));
+    const removed = this.#ownership.partitions.filter((partition) => !given.has(keyOf(partition)));
+    const added = [...given.values()].filter((partition) => !this.#ownership.has(partition));
+    if (removed.length > 0) await this.#release(removed);
+    if (this.#loss !== null || this.signal.aborted) return;
+    if (added.length > 0) this.#ownership.assign(added);
+    // Others wait for what has been let go.
+    if (removed.length > 0 || !isKnown) return;
+    const { topicsMaxAgeMs = TOPICS_MAX_AGE_MS } = this.#options;
+    while (!this.#wantsRebalance && this.#loss === null && !this.signal.aborted) {
+      if (!this.#looksAtTopics) await this.#rest.sleep(topicsMaxAgeMs);
+      if (this.#wantsRebalance || this.#loss !== null || this.signal.aborted) return;
+      if (await this.#haveTopicsChanged()) return;
+    }
+  }
+
+  /** The listener has as long as a rebalance may take; after that the group goes on without this member. */
+  async #release(partitions: readonly TopicPartition[]): Promise<void> {
+    const { groupId, instanceId, rebalanceTimeoutMs } = this.#options.settings;
+    let isReleased = false;
+    const released = this.#ownership.revoke(partitions).then(() => {
+      isReleased = true;
+      this.#stateChanged();
+    });
+    let isLate = false;
+    const timer = setTimeout(() => {
+      isLate = true;
+      this.#stateChanged();
+    }, rebalanceTimeoutMs);
+    await this.#until(() => isReleased || isLate || this.#loss !== null);
+    clearTimeout(timer);
+    if (isReleased || this.#loss !== null) return;
+    this.#heartbeats?.stop();
+    if (instanceId === null) await this.#leave();
+    this.#lost(
+      new OffloadError(
+        'FENCED',
+        `member ${this.#memberId} of group ${groupId} did not let go of ${partitions.length} partitions within ` +
+          `${rebalanceTimeoutMs} ms (max.poll.interval.ms), and left the group`,
+        { context: { groupId, rebalanceTimeoutMs, errorCode: UNKNOWN_MEMBER_ID } },
+      ),
+    );
+    await released;
+  }
+
+  async #startAgain(loss: OffloadError): Promise<void> {
+    this.#isRebalancing = true;
+    this.#heartbeats?.stop();
+    await this.#ownership.lose(this.#ownership.partitions);
+    if (loss.context.errorCode === UNKNOWN_MEMBER_ID) this.#memberId = '';
+    this.#generationId = -1;
+    this.#loss = null;
+  }
+
+  /** Commits of what was ours fail from now on, and so do those that wait. */
+  #lost(reason: OffloadError): void {
+    if (reason.context.errorCode === FENCED_INSTANCE_ID || !isMemberFenced(reason)) {
+      this.fail(reason);
+      return;
+    }
+    this.#loss = reason;
+    this.#rest.wake();
+    this.#stateChanged();
+  }
+
+  /** What the group refuses since it went on without us is no failure: null. */
+  async #passing<T>(attempt: () => Promise<T>): Promise<T | null> {
+    try {
+      return await attempt();
+    } catch (error) {
+      const failure = toOffloadError(error);
+      if (failure.context.errorCode === REBALANCE_IN_PROGRESS) return null;
+      if (!isMemberFenced(failure) || failure.context.errorCode === FENCED_INSTANCE_ID) throw failure;
+      this.#lost(failure);
+      return null;
+    }
+  }
+
+  #rebalance(): void {
+    this.#wantsRebalance = true;
+    this.#rest.wake();
+  }
+
+  #keepAlive(): void {
+    const { heartbeatIntervalMs } = this.#options.settings;
+    this.#heartbeats?.stop();
+    this.#heartbeats = new Heartbeats({
+      coordinator: this.#coordinator,
+      identity: this.identity,
+      intervalMs: heartbeatIntervalMs,
+      persist: (attempt) => this.#persist(attempt),
+      onRebalance: () => this.#rebalance(),
+      onFailure: (error) => this.#lost(error),
+    });
+  }
+
+  async #lookAtTopics(): Promise<void> {
+    this.#looksAtTopics = false;
+    await this.#take(await this.#persist(() => this.#options.topics()));
+  }
+
+  /** A topic that was made again is another one: what we knew of the old one is gone. */
+  async #take(topics: readonly GroupTopic[]): Promise<void> {
+    const ids = new Map(topics.map(({ topic, topicId }) => [topic, topicId]));
+    const isOther = ({ topic }: TopicPartition): boolean =>
+      ids.has(topic) && ids.get(topic) !== this.#topicIds.get(topic);
+    const gone = this.#ownership.partitions.filter(isOther);
+    this.#selection = encodeSelection(topics);
+    this.#topicIds = ids;
+    this.#readable = new Set(
+      topics.flatMap(({ topic, partitions }) => partitions.map((partition) => keyOf({ topic, partition }))),
+    );
+    if (gone.length === 0) return;
+    const losing = this.#ownership.lose(gone);
+    this.#stateChanged();
+    await losing;
+  }
+
+  async #haveTopicsChanged(): Promise<boolean> {
+    this.#looksAtTopics = false;
+    try {
+      return !encodeSelection(await this.#options.topics()).equals(this.#selection);
+    } catch (error) {
+      // It is looked again soon enough.
+      if (toOffloadError(error).retriable) return false;
+      throw error;
+    }
+  }
+
+  /** Until no rebalance is under way. */
+  async #untilSteady(partitions: readonly TopicPartition[]): Promise<void> {
+    const { groupId, rebalanceTimeoutMs } = this.#options.settings;
+    const isLost = (): boolean => this.#loss !== null || !partitions.every((one) => this.#ownership.has(one));
+    const deadlineMs = Math.max(rebalanceTimeoutMs, this.#settings.deadlineMs);
+    let isLate = false;
+    const timer = setTimeout(() => {
+      isLate = true;
+      this.#stateChanged();
+    }, deadlineMs);
+    await this.#until(() => isLate || isLost() || !this.#isRebalancing);
+    clearTimeout(timer);
+    this.signal.throwIfAborted();
+    const missing = partitions.find((one) => !this.#ownership.has(one)) ?? partitions[0];
+    if (isLost() && missing !== undefined) throw notOurs(groupId, missing, this.#loss);
+    if (isLate) throw rebalancesForLong(groupId, deadlineMs);
+  }
+
+  /** Returns when the condition holds, or the membership has ended. */
+  async #until(condition: () => boolean): Promise<void> {
+    while (!condition() && !this.signal.aborted) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  }
+
+  #stateChanged(): void {
+    for (const go of this.#waiting.splice(0)) go();
+  }
+
+  /** Tries again for as long as it takes; the first time within the cluster's deadline. */
+  async #persist<T>(attempt: () => Promise<T>): Promise<T> {
+    const { deadlineMs, retryBackoffMs, retryBackoffMaxMs } = this.#settings;
+    let sinceMs: number | null = null;
+    for (let failures = 0; ; ) {
+      this.signal.throwIfAborted();
+      try {
+        const result = await attempt();
+        if (failures > UNSAID_FAILURES && sinceMs !== null) {
+          this.#observe({ kind: 'resumed', afterMs: performance.now() - sinceMs });
+        }
+        return result;
+      } catch (error) {
+        const failure = toOffloadError(error);
+        const { errorCode } = failure.context;
+        const passes = (failure.retriable && errorCode !== REBALANCE_IN_PROGRESS) || errorCode === UNKNOWN_SERVER_ERROR;
+        if (!passes) throw failure;
+        sinceMs ??= performance.now();
+        if (this.#joins === 0 && performance.now() - sinceMs > deadlineMs) throw failure;
+        failures += 1;
+        countRetry(failure.code);
+        const backoffMs = Math.min(retryBackoffMaxMs, retryBackoffMs * 2 ** Math.min(failures - 1, 20));
+        const retryInMs = Math.round(backoffMs * (0.8 + 0.4 * Math.random()));
+        if (failures > UNSAID_FAILURES) {
+          const { code, message } = failure;
+          this.#observe({ kind: 'waiting', code, message, attempt: failures, retryInMs });
+        }
+        await this.#pause(retryInMs);
+      }
+    }
+  }
+
+  async #pause(ms: number): Promise<void> {
+    let isOver = false;
+    const timer = setTimeout(() => {
+      isOver = true;
+      this.#stateChanged();
+    }, ms);
+    await this.#until(() => isOver);
+    clearTimeout(timer);
+  }
+
+  /** As far as it can be done: a member that does not say so is missed when its session is over. */
+  async #leave(): Promise<void> {
+    const left = this.#coordinator.leave(this.#memberId).catch(() => {});
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, LEAVE_DEADLINE_MS);
+    });
+    await Promise.race([left, late]);
+    clearTimeout(timer);
+  }
+}
+
+function rebalancesForLong(groupId: string, forMs: number): OffloadError {
+  const message = `group ${groupId} is being rebalanced for ${forMs} ms now, and takes no commits meanwhile`;
+  return new OffloadError('BROKER_TIMEOUT', message, { context: { groupId, forMs } });
+}
+
+function notOurs(groupId: string, { topic, partition }: TopicPartition, loss: OffloadError | null): OffloadError {
+  const why = loss === null ? '' : `: ${loss.message}`;
+  return new OffloadError('FENCED', `${topic}/${partition} is not this member's any more in group ${groupId}${why}`, {
+    context: { groupId, topic, partition },
+    cause: loss ?? undefined,
+  });
+}
