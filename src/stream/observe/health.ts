@@ -13,11 +13,12 @@ export interface HealthAnswer {
 
 /**
  * A process that waits for a broker, a disk or a database is alive, however long that takes: another one would wait, too.
- * One that should be running and of which nothing was heard is wedged.
+ * One that has something to do, and of which nothing was heard, is wedged.
  */
 export function liveness(status: StreamStatus, job: StreamJob): HealthAnswer {
   const maxSeconds = Math.max(MAX_SILENCE_MS, 3 * triggerMs(job)) / 1000;
-  const isWedged = status.state === 'running' && status.silentSeconds > maxSeconds;
+  const hasWork = status.group === null || status.partitions.length > 0;
+  const isWedged = status.state === 'running' && hasWork && status.silentSeconds > maxSeconds;
   if (!isWedged) return { isGood: true, why: status.state };
   return { isGood: false, why: `nothing has happened for ${durationOf(status.silentSeconds)}` };
 }

@@ -9,22 +9,24 @@ export interface Metrics {
   readonly contentType: string;
   readonly observe: Observe;
   text(): Promise<string>;
-  /** Ours, without those of the process. */
-  describe(): { readonly name: string; readonly type: string; readonly help: string }[];
 }
 
-interface Described {
-  readonly type: 'counter' | 'gauge';
+export interface DescribedMetric {
+  readonly type: 'counter' | 'gauge' | 'histogram';
   readonly name: string;
   readonly help: string;
   readonly labels?: readonly string[];
+}
+
+interface ReadMetric extends DescribedMetric {
+  readonly type: 'counter' | 'gauge';
   /** Series with the values of their labels in order. */
   readonly read: (
     status: StreamStatus,
   ) => readonly (readonly [value: number, ...labels: readonly (string | number)[]])[];
 }
 
-const DESCRIBED: readonly Described[] = [
+const READ: readonly ReadMetric[] = [
   {
     type: 'counter',
     name: 'kafkaload_records_read_total',
@@ -125,18 +127,27 @@ const DESCRIBED: readonly Described[] = [
   },
 ];
 
+const DURATION = {
+  type: 'histogram',
+  name: 'kafkaload_batch_duration_seconds',
+  help: 'From the begin of a micro-batch to its commit',
+} as const satisfies DescribedMetric;
+
+/** All of ours; those of the process, which prom-client collects, come on top. */
+export const STREAM_METRICS: readonly DescribedMetric[] = [...READ, DURATION];
+
 /** Loads prom-client: only a stream that is told to serve metrics does. */
 export async function createMetrics(status: () => StreamStatus): Promise<Metrics> {
   const { default: prometheus } = await import('prom-client');
   const registry = new prometheus.Registry();
   prometheus.collectDefaultMetrics({ register: registry });
   const duration = new prometheus.Histogram({
-    name: 'kafkaload_batch_duration_seconds',
-    help: 'From the begin of a micro-batch to its commit',
+    name: DURATION.name,
+    help: DURATION.help,
     buckets: DURATION_BUCKETS,
     registers: [registry],
   });
-  const series = DESCRIBED.map(({ type, name, help, labels = [], read }) => {
+  const series = READ.map(({ type, name, help, labels = [], read }) => {
     const options = { name, help, labelNames: labels, registers: [registry] };
     const metric = type === 'counter' ? new prometheus.Counter(options) : new prometheus.Gauge(options);
     return (current: StreamStatus): void => {
@@ -158,10 +169,5 @@ export async function createMetrics(status: () => StreamStatus): Promise<Metrics
       for (const update of series) update(current);
       return registry.metrics();
     },
-    describe: () =>
-      registry
-        .getMetricsAsArray()
-        .filter(({ name }) => name.startsWith('kafkaload_'))
-        .map((metric) => ({ name: metric.name, type: String((metric as { type?: unknown }).type), help: metric.help })),
   };
 }

@@ -13,6 +13,7 @@ import { READER_OPTIONS } from '../../../src/config/readerOptionTable.ts';
 import { connectionShape, kafkaShape, topicShape } from '../../../src/config/schema.ts';
 import { WRITER_OPTIONS } from '../../../src/config/writerOptionTable.ts';
 import { ERROR_CODES, OffloadError } from '../../../src/errors.ts';
+import { STREAM_METRICS } from '../../../src/stream/observe/metrics.ts';
 import { allowedCasts } from '../../../src/transform/casts.ts';
 import { expectTable, formatTable, readme, tableAfter } from './readme.ts';
 
@@ -115,6 +116,16 @@ describe('the README', () => {
   it('lists every property of a topic that is not one of a Kafka client', () => {
     const listed = names(tableAfter('`accessOptions` and `serverOptions` take every librdkafka property'));
     expect(listed).toEqual(expect.arrayContaining([...SIDE_PROPERTIES.source, ...SIDE_PROPERTIES.sink]));
+  });
+
+  it('lists every metric of a stream', () => {
+    const rows = STREAM_METRICS.map(({ name, type, labels = [], help }) => [
+      `\`${name}\``,
+      type,
+      labels.map((label) => `\`${label}\``).join(', '),
+      help,
+    ]);
+    expectTable('### Seeing a stream run\n', formatTable(['Metric', 'Type', 'Labels', 'Meaning'], rows));
   });
 
   it('lists every kind of finding of verify', () => {

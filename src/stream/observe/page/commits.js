@@ -40,18 +40,16 @@ function makeCommit({ atMs, number, name, rows, bytes, seconds, fileCount, files
 
 function listCell(total, noun, lines) {
   const cell = make('td');
-  if (total === 0) {
-    cell.textContent = '-';
+  // One range says it all; a file may have a long path.
+  if (total === 0 || (total === 1 && noun === 'range')) {
+    cell.textContent = lines[0] ?? '-';
     return cell;
   }
   const details = make('details');
   const list = make('ul');
   const rest = total > lines.length ? [`and ${count(total - lines.length)} more`] : [];
   list.append(...[...lines, ...rest].map((line) => make('li', line)));
-  details.append(
-    make('summary', total === 1 && lines[0].length < 60 && noun === 'range' ? lines[0] : counted(total, noun)),
-    list,
-  );
+  details.append(make('summary', counted(total, noun)), list);
   cell.append(details);
   return cell;
 }

@@ -115,6 +115,10 @@ describe('the status of a stream', () => {
     clock.pass(599_000);
     expect(answers()).toEqual([true, true]);
     clock.pass(2_000);
+    // Others of the group have all partitions.
+    expect(answers()).toEqual([true, true]);
+    keeper.apply({ kind: 'assigned', partitions: [P0] });
+    clock.pass(601_000);
     expect(answers()).toEqual([false, true]);
     expect(liveness(keeper.snapshot(), job).why).toBe('nothing has happened for 10 min');
     keeper.apply(AWAY);
