@@ -4,7 +4,7 @@ import { Piscina } from 'piscina';
 import { messageOf, OffloadError } from '../errors.ts';
 
 /** What a thread is started with: a file of `workers/`. */
-export type ThreadEntry = 'offload' | 'load' | 'convert';
+export type ThreadEntry = 'offload' | 'load' | 'convert' | 'flow';
 
 /**
  * Few objects are made for each batch, so that V8's young spaces have nothing to gain from growing, and do it all the same:

@@ -87,6 +87,11 @@ export async function formatTable({ columns, rows }: RowTable, truncate: number 
   return table.toString();
 }
 
+/** One row in one line, its cells cut as those of a table. */
+export function formatRow(cells: readonly string[], truncate: number | null): string {
+  return cells.map((cell) => shorten(cell, truncate)).join(' | ');
+}
+
 function shorten(text: string, truncate: number | null): string {
   const characters = truncate === null ? [] : Array.from(text);
   if (truncate === null || characters.length <= truncate) return printable(text);
