@@ -437,7 +437,7 @@ class Membership implements GroupMember {
       try {
         const result = await attempt();
         if (failures > UNSAID_FAILURES && sinceMs !== null) {
-          this.#observe({ kind: 'resumed', afterMs: performance.now() - sinceMs });
+          this.#observe({ kind: 'resumed', of: 'group', afterMs: performance.now() - sinceMs });
         }
         return result;
       } catch (error) {
@@ -453,7 +453,7 @@ class Membership implements GroupMember {
         const retryInMs = Math.round(backoffMs * (0.8 + 0.4 * Math.random()));
         if (failures > UNSAID_FAILURES) {
           const { code, message } = failure;
-          this.#observe({ kind: 'waiting', code, message, attempt: failures, retryInMs });
+          this.#observe({ kind: 'waiting', of: 'group', code, message, attempt: failures, retryInMs });
         }
         await this.#pause(retryInMs);
       }

@@ -188,15 +188,16 @@ export type StreamEvent =
       readonly seconds: number;
     }
   | { readonly kind: 'abandoned'; readonly batch: MicroBatch; readonly why: string }
-  /** Cannot go on for now, and tries again: a broker, a disk, a database. */
+  /** Cannot go on for now, and tries again: a broker, a disk, a database. Membership and data wait each on their own. */
   | {
       readonly kind: 'waiting';
+      readonly of?: 'group';
       readonly code: string;
       readonly message: string;
       readonly attempt: number;
       readonly retryInMs: number;
     }
-  | { readonly kind: 'resumed'; readonly afterMs: number }
+  | { readonly kind: 'resumed'; readonly of?: 'group'; readonly afterMs: number }
   | { readonly kind: 'stopping'; readonly why: string };
 
 export type Observe = (event: StreamEvent) => void;

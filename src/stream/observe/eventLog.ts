@@ -15,12 +15,13 @@ const MAX_REMINDER_MS = 3_600_000;
  * @param lag Offsets that wait, over all partitions.
  */
 export function createEventLog(log: Log, group: string | null, clock: ObserverClock, lag: () => number): Observe {
-  const outage = new Outage(log, clock);
+  const outages = { data: new Outage(log, clock), group: new Outage(log, clock) };
   return (event) => {
     switch (event.kind) {
       case 'joined': {
         const { memberId, generationId } = event.identity;
         const { rebalances } = event;
+        outages.group.end();
         log.info(`joined group ${oneLine(group ?? '')}`, { member: memberId, generation: generationId, rebalances });
         break;
       }
@@ -41,10 +42,10 @@ export function createEventLog(log: Log, group: string | null, clock: ObserverCl
         });
         break;
       case 'waiting':
-        outage.wait(event);
+        outages[event.of ?? 'data'].wait(event);
         break;
       case 'resumed':
-        outage.end(event.afterMs);
+        outages[event.of ?? 'data'].end();
         break;
       case 'stopping':
         log.info(`stopping: ${oneLine(event.why)}`);
@@ -120,9 +121,11 @@ class Outage {
     this.#log.warn(`${head}: ${oneLine(message)}`, { code, attempt, retryInMs: Math.round(retryInMs) });
   }
 
-  end(afterMs: number): void {
-    if (this.#code !== null)
-      this.#log.info(`goes on after ${durationOf(afterMs / 1000)}`, { afterMs: Math.round(afterMs) });
+  /** Nothing is said where nothing was waited for. */
+  end(): void {
+    if (this.#code === null) return;
+    const afterMs = this.#clock.monotonicMs() - this.#sinceMs;
+    this.#log.info(`goes on after ${durationOf(afterMs / 1000)}`, { afterMs: Math.round(afterMs) });
     this.#code = null;
   }
 }

@@ -34,7 +34,7 @@ export class StatusKeeper {
   #outcomes = { rows: 0, bytes: 0 };
   #member: { readonly id: string; readonly generation: number } | null = null;
   #isJoined: boolean;
-  #waitsFor: string | null = null;
+  readonly #waitsFor: { data: string | null; group: string | null } = { data: null, group: null };
   #stopsBecause: string | null = null;
   #lastError: StreamStatus['lastError'] = null;
   #state: StreamState;
@@ -87,7 +87,7 @@ export class StatusKeeper {
       startedAtMs: this.#startedAtMs,
       state: this.#state,
       stateSeconds: (nowMs - this.#stateSinceMs) / 1000,
-      why: this.#stopsBecause ?? this.#waitsFor,
+      why: this.#stopsBecause ?? this.#waitsFor.data ?? this.#waitsFor.group,
       lastError: this.#lastError,
       silentSeconds: (nowMs - this.#heardAtMs) / 1000,
       totals: {
@@ -112,6 +112,7 @@ export class StatusKeeper {
     switch (event.kind) {
       case 'joined':
         this.#isJoined = true;
+        this.#waitsFor.group = null;
         this.#member = { id: event.identity.memberId, generation: event.identity.generationId };
         this.#totals.rebalances = event.rebalances;
         break;
@@ -140,11 +141,11 @@ export class StatusKeeper {
         this.#totals.abandoned += 1;
         break;
       case 'waiting':
-        this.#waitsFor = event.message;
+        this.#waitsFor[event.of ?? 'data'] = event.message;
         this.#lastError = { code: event.code, message: event.message, atMs: this.#clock.wallMs() };
         break;
       case 'resumed':
-        this.#waitsFor = null;
+        this.#waitsFor[event.of ?? 'data'] = null;
         break;
       case 'stopping':
         this.#stopsBecause = event.why;
@@ -185,7 +186,7 @@ export class StatusKeeper {
 
   #stateNow(): StreamState {
     if (this.#stopsBecause !== null) return 'stopping';
-    if (this.#waitsFor !== null) return 'waiting';
+    if (this.#waitsFor.data !== null || this.#waitsFor.group !== null) return 'waiting';
     return this.#isJoined ? 'running' : 'joining';
   }
 }

@@ -106,6 +106,21 @@ describe('the status of a stream', () => {
     expect(keeperOf({ group: null }).keeper.snapshot().state).toBe('running');
   });
 
+  test('waits until membership and data both go on', () => {
+    const { keeper } = keeperOf();
+    keeper.apply(joined());
+    keeper.apply({ ...AWAY, of: 'group', message: 'no coordinator' });
+    keeper.apply(AWAY);
+    expect(keeper.snapshot()).toMatchObject({ state: 'waiting', why: 'nobody answers' });
+    keeper.apply({ kind: 'resumed', afterMs: 1 });
+    expect(keeper.snapshot()).toMatchObject({ state: 'waiting', why: 'no coordinator' });
+    keeper.apply({ kind: 'resumed', of: 'group', afterMs: 1 });
+    expect(keeper.snapshot()).toMatchObject({ state: 'running', why: null });
+    keeper.apply({ ...AWAY, of: 'group' });
+    keeper.apply(joined());
+    expect(keeper.snapshot()).toMatchObject({ state: 'running', why: null });
+  });
+
   test('is alive while it waits for however long, and not when it has been silent', () => {
     const { keeper, clock } = keeperOf({ trigger: { kind: 'processingTime', intervalMs: 200_000 } });
     const job = streamJob({ trigger: { kind: 'processingTime', intervalMs: 200_000 } });
