@@ -134,7 +134,7 @@ test('asks for partitions of several topics at once, and tells their records apa
   expect(seen).toEqual({ ...request, forgotten: 0, left: 0 });
   expect(errorCode).toBe(0);
   const found = partitions.map(({ topic, partition, records, ...rest }) => {
-    return { place: `${topic}/${partition}`, errorCode: rest.errorCode, ...scanBatches(records), ...rest };
+    return { place: `${topic}/${partition}`, ...rest, ...scanBatches(records) };
   });
   const log = {
     highWatermark: 900,
