@@ -58,6 +58,7 @@ export class StreamProcess {
   /** Partitions become ours. */
   async take(partitions: readonly number[]): Promise<void> {
     const { group, topicId = TOPIC_ID } = this.#options;
+    await this.chain.claim(partitions.map((partition) => ({ topic: TOPIC, partition })));
     const committed = partitions.map((partition) => {
       return { topic: TOPIC, partition, offset: group.get(partition) ?? null };
     });

@@ -5,8 +5,9 @@
  */
 import { setByHand } from './ideal.ts';
 import { judge } from './judge.ts';
-import { Machine, runAlone, type Step, violationOf } from './machine.ts';
+import { type AnyOperation, Machine, runAlone, type Step, violationOf } from './machine.ts';
 import type { Operation } from './operations.ts';
+import { COMMIT } from './protocol.ts';
 import type { Actor, Command, Rules } from './rules.ts';
 import { StateTable } from './stateTable.ts';
 import { EMPTY_WORLD, intentOf, type World } from './world.ts';
@@ -47,7 +48,7 @@ export function explore({ rules, commands, order, hands, killed }: Exploration, 
   const first = killed === null ? 1 : KILLED + 1;
   const runOf = (index: number): number => first + (order === 'rising' ? index : commands.length - 1 - index);
   const actors = commands.map((command, index): Actor => ({ run: runOf(index), command, rules, isJudge: false }));
-  const machine = new Machine(actors);
+  const machine = new Machine(COMMIT, actors);
   const table = new StateTable(1 + actors.length);
   const state = new Int32Array(1 + actors.length);
   const child = new Int32Array(1 + actors.length);
@@ -145,8 +146,8 @@ export function explore({ rules, commands, order, hands, killed }: Exploration, 
 }
 
 function preparedWorld(rules: Rules, command: Command): World {
-  const log: Step[] = [];
-  runAlone({ run: KILLED, command, rules, isJudge: false }, EMPTY_WORLD, log);
+  const log: Step<Operation, World>[] = [];
+  runAlone(COMMIT, { run: KILLED, command, rules, isJudge: false }, EMPTY_WORLD, log);
   const prepared = log.find(({ world }) => world.ideal.runs.includes(KILLED));
   if (!prepared) throw new RangeError(`a run of ${command} prepares nothing`);
   return prepared.world;
@@ -173,7 +174,7 @@ function offsetsToSet(world: World): number[] {
   return all.filter((offset) => offset !== world.saved[0] && !taken.includes(offset));
 }
 
-export function showOperation({ name, args }: Operation): string {
+export function showOperation({ name, args }: AnyOperation): string {
   return [name, ...args.map(showValue)].join(' ');
 }
 

@@ -4,6 +4,7 @@
  * ways are one state.
  */
 
+import type { Next } from './machine.ts';
 import type { SavedRead } from './operations.ts';
 import { ask } from './operations.ts';
 import {
@@ -29,9 +30,6 @@ import {
   type StateFile,
   type StateKind,
 } from './world.ts';
-
-/** What follows a phase: another with its arguments, or the end of the run and how it ended. */
-export type Next = readonly [phase: string, ...args: unknown[]];
 
 export function end(why: string): Next {
   return ['end', why];

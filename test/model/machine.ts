@@ -4,29 +4,31 @@
  * and what an operation does to a world is worked out once.
  */
 
-import { FILE_PHASES, type Next } from './fileRun.ts';
-import { type Operation, outcomesOf } from './operations.ts';
-import type { Part } from './publish.ts';
-import type { Actor } from './rules.ts';
-import { STREAM_PHASES } from './streamRun.ts';
-import { Violation, type World, worldKey } from './world.ts';
+import { Violation } from './world.ts';
 
-type Phase = (actor: Actor, ...args: readonly unknown[]) => Part<Next>;
-
-const PHASES = { ...FILE_PHASES, ...STREAM_PHASES } as unknown as Record<string, Phase>;
-
-function begin(actor: Actor, [name, ...args]: Next): Part<Next> {
-  const phase = PHASES[name];
-  if (!phase) throw new RangeError(`no phase ${name}`);
-  return phase(actor, ...args);
+/** One indivisible act of a process. Arguments and results are plain data: they are compared by their JSON. */
+export interface AnyOperation {
+  readonly name: string;
+  readonly args: readonly unknown[];
 }
 
-function firstPhase({ rules }: Actor): Next {
-  return [rules.mode === 'FILE' ? 'fileOpen' : 'streamOpen'];
+/** What follows a phase: another with its arguments, or the end and how it ended. */
+export type Next = readonly [phase: string, ...args: unknown[]];
+
+/** A protocol: what its processes do, and what that does to the world. */
+export interface Protocol<Actor, World> {
+  first(actor: Actor): Next;
+  begin(actor: Actor, phase: Next): Generator<AnyOperation, Next, unknown>;
+  /** Every outcome there can be, the plain one first; none: it has to wait. */
+  outcomesOf(world: World, operation: AnyOperation): readonly (readonly [result: unknown, world: World])[];
+  /** Two worlds share it only if they are equal. */
+  keyOf(world: World): string;
+  /** Changes nothing and answers `true`. */
+  isIdle(actor: Actor, operation: AnyOperation): boolean;
 }
 
 /** What a run did, when it was alone. */
-export interface Step {
+export interface Step<Operation, World> {
   readonly operation: Operation;
   readonly result: unknown;
   /** Before it. */
@@ -38,15 +40,20 @@ export interface Step {
  *
  * @returns How it ended, and the world it left.
  */
-export function runAlone(actor: Actor, start: World, log?: Step[]): { readonly why: string; readonly world: World } {
+export function runAlone<Actor, World, Operation extends AnyOperation = AnyOperation>(
+  protocol: Protocol<Actor, World>,
+  actor: Actor,
+  start: World,
+  log?: Step<Operation, World>[],
+): { readonly why: string; readonly world: World } {
   let world = start;
-  for (let phase = firstPhase(actor); ; ) {
+  for (let phase = protocol.first(actor); ; ) {
     if (phase[0] === 'end') return { why: String(phase[1]), world };
-    const steps = begin(actor, phase);
+    const steps = protocol.begin(actor, phase) as Generator<Operation, Next, unknown>;
     let step = steps.next();
     while (!step.done) {
-      const [outcome] = outcomesOf(world, step.value);
-      if (!outcome) throw new RangeError(`${step.value.name} has no outcome`);
+      const [outcome] = protocol.outcomesOf(world, step.value);
+      if (!outcome) return { why: `waits for ${step.value.name}`, world };
       log?.push({ operation: step.value, result: outcome[0], world });
       world = outcome[1];
       step = steps.next(outcome[0]);
@@ -99,10 +106,11 @@ const KEY_BASE = 2 ** 24;
 /** A JavaScript map holds at most 2^24 entries. */
 const MEMO_ENTRIES = 2 ** 23;
 
-export class Machine {
+export class Machine<Actor, World> {
+  readonly #protocol: Protocol<Actor, World>;
   readonly #actors: readonly Actor[];
-  readonly #worlds = new Numbering<World>(worldKey);
-  readonly #operations = new Numbering<Operation>(({ name, args }) => JSON.stringify([name, args]));
+  readonly #worlds: Numbering<World>;
+  readonly #operations = new Numbering<AnyOperation>(({ name, args }) => JSON.stringify([name, args]));
   readonly #answers = new Numbering<unknown>((answer) => JSON.stringify(answer));
   readonly #places = new Numbering<Place>(({ actor, phase, answers }) => JSON.stringify([actor, phase, answers]));
   /** By place: its next operation; -1: the run has ended. */
@@ -111,8 +119,10 @@ export class Machine {
   readonly #moves = new Map<number, number>();
 
   /** @param actors By position; the machine names them by it. */
-  constructor(actors: readonly Actor[]) {
+  constructor(protocol: Protocol<Actor, World>, actors: readonly Actor[]) {
+    this.#protocol = protocol;
     this.#actors = actors;
+    this.#worlds = new Numbering(protocol.keyOf);
   }
 
   get worlds(): number {
@@ -129,7 +139,7 @@ export class Machine {
 
   /** Place of a run that has not begun. */
   start(actor: number): number {
-    return this.#settle(actor, firstPhase(this.#actorAt(actor)), []);
+    return this.#settle(actor, this.#protocol.first(this.#actorAt(actor)), []);
   }
 
   isEnd(place: number): boolean {
@@ -140,7 +150,7 @@ export class Machine {
     return String(this.#places.at(place).phase[1]);
   }
 
-  operationAt(place: number): Operation {
+  operationAt(place: number): AnyOperation {
     return this.#operations.at(this.#next[place] ?? -1);
   }
 
@@ -154,11 +164,13 @@ export class Machine {
     const key = world * KEY_BASE + operation;
     const known = this.#transitions.get(key);
     if (known) return known;
-    const made = outcomesOf(this.#worlds.at(world), this.#operations.at(operation)).map(([answer, after]) => ({
-      answer: this.#answers.numberOf(answer),
-      world: this.#worlds.numberOf(after),
-      alive: typeof answer === 'string' && answer.startsWith('alive:') ? Number(answer.slice(6)) : 0,
-    }));
+    const made = this.#protocol
+      .outcomesOf(this.#worlds.at(world), this.#operations.at(operation))
+      .map(([answer, after]) => ({
+        answer: this.#answers.numberOf(answer),
+        world: this.#worlds.numberOf(after),
+        alive: typeof answer === 'string' && answer.startsWith('alive:') ? Number(answer.slice(6)) : 0,
+      }));
     if (this.#transitions.size >= MEMO_ENTRIES) this.#transitions.clear();
     this.#transitions.set(key, made);
     return made;
@@ -176,15 +188,16 @@ export class Machine {
     return made;
   }
 
-  /** Goes on to the next operation that counts: fsync is none while nothing is ever lost. */
+  /** Goes on to the next operation that counts. */
   #settle(actor: number, from: Next, given: readonly unknown[]): number {
     let phase = from;
     let answers = given;
     while (phase[0] !== 'end') {
-      const steps = begin(this.#actorAt(actor), phase);
+      const own = this.#actorAt(actor);
+      const steps = this.#protocol.begin(own, phase);
       let step = steps.next();
       for (const answer of answers) step = steps.next(answer);
-      while (!step.done && step.value.name === 'sync') {
+      while (!step.done && this.#protocol.isIdle(own, step.value)) {
         answers = [...answers, true];
         step = steps.next(true);
       }

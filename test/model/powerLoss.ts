@@ -8,6 +8,7 @@ import { showOperation } from './explore.ts';
 import { judge } from './judge.ts';
 import { runAlone, type Step, violationOf } from './machine.ts';
 import { type Operation, type OperationName, outcomesOf } from './operations.ts';
+import { COMMIT } from './protocol.ts';
 import type { Actor, Command, Rules } from './rules.ts';
 import { EMPTY_WORLD, type World, worldKey } from './world.ts';
 
@@ -48,7 +49,7 @@ interface Loss {
 }
 
 /** Every world that can be found after the machine stopped somewhere in a run. */
-function* losses(log: readonly Step[]): Generator<Loss> {
+function* losses(log: readonly Step<Operation, World>[]): Generator<Loss> {
   let base = log[0]?.world ?? EMPTY_WORLD;
   let pending: Operation[] = [];
   for (const [index, { operation, result }] of log.entries()) {
@@ -105,8 +106,8 @@ export function losePower(rules: Rules, commands: readonly Command[], untilMs: n
     const command = commands[position];
     if (command === undefined) return null;
     const actor: Actor = { run: position + 1, command, rules, isJudge: false };
-    const log: Step[] = [];
-    runAlone(actor, world, log);
+    const log: Step<Operation, World>[] = [];
+    runAlone(COMMIT, actor, world, log);
     for (const { steps, lost, world: after } of losses(log)) {
       const key = `${position}/${worldKey(after)}`;
       if (seen.has(key)) continue;

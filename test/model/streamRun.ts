@@ -1,5 +1,6 @@
 /** A run of STREAM mode, as src/commit/streamRun.ts and its neighbours have it, in phases (fileRun.ts says why). */
-import { end, type Next } from './fileRun.ts';
+import { end } from './fileRun.ts';
+import type { Next } from './machine.ts';
 import { ask, type SavedRead, type Writes } from './operations.ts';
 import {
   changeIntent,

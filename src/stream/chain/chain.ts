@@ -22,9 +22,10 @@
  * 5. The caller commits to the group, then calls `groupCommitted`: staging is removed (chain.stagingRemoved), and every
  *    1,000 entries are folded (fold.ts).
  *
- * A start (`resume`) finds out who is dead, reads the chain, syncs it, publishes what entries name and is still staged, and
- * says where each partition goes on: the group's offset is the start or the end of the last entry that names it, since no
- * entry is made before the group holds its start. Then the chain is right. Any other value was set by a person, who wins.
+ * Partitions that become ours: `claim` finds out who is dead, reads the chain, syncs it, and publishes what entries name and
+ * is still staged. Then the group is asked, and `resume` says where each goes on: the group holds the start or the end of the
+ * last entry that names it, since no entry is made before the group holds its start. Then the chain is right. Any other value
+ * was set by a person, who wins.
  */
 import { resolve } from 'node:path';
 import { describeFailure } from '../../commit/context.ts';
@@ -34,7 +35,7 @@ import { type Clock, type FileSystem, nodeFileSystem, systemClock, unlessAbsent 
 import type { Place } from '../../plan/places.ts';
 import { passStep } from '../../steps.ts';
 import type { GroupOffset, Position, TopicPartition } from '../types.ts';
-import { ChainState } from './chainState.ts';
+import { ChainState, type News } from './chainState.ts';
 import { type ClaimCheck, Claims } from './claims.ts';
 import { encodeEntry, type FoundEntry, makeEntry, movesOf, parseEntry, type StagedBatch } from './entry.ts';
 import { FOLD_ENTRIES, foldEntries, removeFolded } from './fold.ts';
@@ -133,23 +134,40 @@ export class StreamChain {
   }
 
   /**
-   * Where partitions that became ours go on.
+   * Takes partitions that became ours, before the group is asked what it holds of them, and finishes what processes that
+   * died have left.
    *
-   * @param committed What the group holds, one for each of them, asked after they became ours.
-   * @param topicIds Ids of their topics now; a topic without one is taken for the one that the chain knows.
    * @throws OffloadError SAVED_OFFSETS_INVALID for a damaged chain, TARGET_CHANGED, IO_FAILED.
+   */
+  claim(partitions: readonly TopicPartition[]): Promise<void> {
+    return this.#alone('go on with', async () => {
+      const others = await this.#staging.others();
+      await this.#catchUp();
+      await this.#step('chain.read');
+      await this.#folder.sync();
+      await this.#finishOthers(others);
+      await removeFolded(this.#state);
+      this.#claims.take(partitions, this.#state.positions);
+      await this.#step('chain.claimed');
+    });
+  }
+
+  /**
+   * Where partitions go on that were claimed.
+   *
+   * @param committed What the group holds, one for each of them, asked after `claim`.
+   * @param topicIds Ids of their topics now; a topic without one is taken for the one that the chain knows.
+   * @throws OffloadError INTERNAL for a partition that was not claimed, and as `claim`.
    */
   resume(
     committed: readonly GroupOffset[],
     topicIds: Readonly<Record<string, string>> = {},
   ): Promise<ResumedPositions> {
     return this.#alone('go on with', async () => {
-      const others = await this.#staging.others();
-      await this.#state.catchUp();
-      await this.#step('chain.read');
+      // Of one who woke up meanwhile.
+      const { entries } = await this.#catchUp();
       await this.#folder.sync();
-      await this.#finishOthers(others);
-      await removeFolded(this.#state);
+      for (const found of entries) await this.#publishIfStaged(found);
       const resumed = this.#claims.resume(committed, topicIds, this.#state.positions);
       for (const setting of resumed.byHand) this.#options.log(`warning: ${describeSetting(setting)}`);
       await this.#step('chain.resumed');
@@ -202,6 +220,7 @@ export class StreamChain {
       await foldEntries(this.#state, {
         ...{ fs: this.#fs, group, staging: this.#staging, step: this.#step },
         foldEntries: this.#options.foldEntries ?? FOLD_ENTRIES,
+        catchUp: async () => void (await this.#catchUp()),
         publish: (found) => this.#publishIfStaged(found),
       });
     });
@@ -258,13 +277,13 @@ export class StreamChain {
         return number;
       }
       const { tip } = this.#state;
-      const news = await this.#state.catchUp();
+      await this.#catchUp();
       if (this.#state.tip === tip) {
         throw this.#folder.damaged(entryName(number), 'it is neither an entry nor free');
       }
       await this.#step('chain.lost');
       if (staged.target.kind !== 'file') continue;
-      return this.#overtaken(moves, { why: `entry ${news.at(-1)?.entry.number ?? tip} replaced the file meanwhile` });
+      return this.#overtaken(moves, { why: `entry ${this.#state.tip} replaced the file meanwhile` });
     }
   }
 
@@ -316,9 +335,16 @@ export class StreamChain {
     return { kind: 'overtaken', why, positions };
   }
 
+  async #catchUp(): Promise<News> {
+    const news = await this.#state.catchUp();
+    if (news.isJump) this.#claims.jump(this.#state.positions);
+    this.#claims.see(news.entries.map(({ entry }) => entry));
+    return news;
+  }
+
   /** Whether entries of ours that are in doubt came to be. */
   async #learn(): Promise<void> {
-    await this.#state.catchUp();
+    await this.#catchUp();
     for (const own of this.#batches.values()) {
       const number = own.isInDoubt ? this.#state.runs.get(own.run) : undefined;
       if (number === undefined) continue;

@@ -1,4 +1,4 @@
-/** Where a stream stands, by partition, as its chain tells; and what that is worth against the group's own offset. */
+/** Where a stream stands, by partition, as its chain tells. */
 import { z } from 'zod';
 import { offsetKey, type Place } from '../../plan/places.ts';
 import { count, place } from '../../sinks/manifestShape.ts';
@@ -10,8 +10,6 @@ export interface ChainPosition extends Place {
   readonly next: number;
   /** Number of that entry. */
   readonly entry: number;
-  /** Number of the last entry that obeyed a hand setting of the partition; 0: none did. */
-  readonly handEntry: number;
   /** Null where the broker has none. */
   readonly topicId: string | null;
 }
@@ -21,7 +19,6 @@ export const POSITION = z.object({
   start: count,
   next: count,
   entry: count,
-  handEntry: count,
   topicId: z.string().nullable(),
 });
 
@@ -32,39 +29,11 @@ export function positionsOf(list: readonly ChainPosition[]): ChainPositions {
 }
 
 /** Takes an entry in that follows all that are in. */
-export function moveOn(positions: ChainPositions, { number, moves, byHand, topicIds }: ChainEntry): void {
-  const obeyed = new Set(byHand.map(offsetKey));
+export function moveOn(positions: ChainPositions, { number, moves, topicIds }: ChainEntry): void {
   for (const { topic, partition, start, next } of moves) {
-    const key = offsetKey({ topic, partition });
-    const handEntry = obeyed.has(key) ? number : (positions.get(key)?.handEntry ?? 0);
-    positions.set(key, { topic, partition, start, next, entry: number, handEntry, topicId: topicIds[topic] ?? null });
+    const position = { topic, partition, start, next, entry: number, topicId: topicIds[topic] ?? null };
+    positions.set(offsetKey(position), position);
   }
-}
-
-/** Where reading goes on. `none`: neither chain nor group know. `madeAgain`: the chain knows another topic of that name. */
-export type Standing =
-  | { readonly kind: 'none' | 'madeAgain'; readonly offset: number | null }
-  | { readonly kind: 'chain'; readonly offset: number }
-  | { readonly kind: 'byHand'; readonly offset: number; readonly setting: HandSetting };
-
-/**
- * A process makes an entry only when the group holds the start of it. So the group holds the start or the end of the last
- * entry, and the entry is right; any other value was set by a person, and is right.
- *
- * @param group Null: the group has none, since its first commit never came, or since it was forgotten: the chain is right.
- */
-export function compareWithGroup(
-  position: ChainPosition | undefined,
-  group: number | null,
-  topicId: string | null,
-): Standing {
-  if (!position) return { kind: 'none', offset: group };
-  const { topic, partition, start, next } = position;
-  if (position.topicId !== null && topicId !== null && position.topicId !== topicId) {
-    return { kind: 'madeAgain', offset: group };
-  }
-  if (group === null || group === start || group === next) return { kind: 'chain', offset: next };
-  return { kind: 'byHand', offset: group, setting: { topic, partition, chain: next, group } };
 }
 
 /** For the log. */
