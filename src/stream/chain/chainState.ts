@@ -31,10 +31,10 @@ export class ChainState {
   /**
    * Reads what is new.
    *
-   * @returns The new entries, in order; `isJump`: others before them are folded already, and only their outcome is known.
+   * @returns The new entries that are not folded, in order.
    * @throws OffloadError SAVED_OFFSETS_INVALID for a chain with a hole or with damage.
    */
-  async catchUp(): Promise<News> {
+  async catchUp(): Promise<readonly FoundEntry[]> {
     let listing = await this.folder.list();
     for (let look = 1; look <= MOST_LOOKS; look++) {
       const read = await this.#readFrom(listing);
@@ -43,7 +43,7 @@ export class ChainState {
         const last = after.entries.at(-1) ?? 0;
         if (last <= read.tip) {
           this.#take(read);
-          return read;
+          return read.entries;
         }
         // Made since, unless an entry before it is missing.
         const isMissing = look > 1 && (await this.folder.readEntry(read.tip + 1)) === null;
@@ -61,8 +61,7 @@ export class ChainState {
     let tip = this.tip;
     let tipCrc32c = this.tipCrc32c;
     let positions = new Map(this.positions);
-    const isJump = checkpoint > tip;
-    if (isJump) {
+    if (checkpoint > tip) {
       const found = await this.folder.readCheckpoint(checkpoint);
       if (!found) return null;
       tip = found.number;
@@ -79,7 +78,7 @@ export class ChainState {
       moveOn(positions, next.entry);
       entries.push(next);
     }
-    return { checkpoint, tip, tipCrc32c, positions, entries, isJump };
+    return { checkpoint, tip, tipCrc32c, positions, entries };
   }
 
   #take({ checkpoint, tip, tipCrc32c, positions, entries }: ReadChain): void {
@@ -114,9 +113,6 @@ export class ChainState {
   }
 }
 
-export interface News {
+interface ReadChain extends Pick<ChainState, 'checkpoint' | 'tip' | 'tipCrc32c' | 'positions'> {
   readonly entries: readonly FoundEntry[];
-  readonly isJump: boolean;
 }
-
-interface ReadChain extends News, Pick<ChainState, 'checkpoint' | 'tip' | 'tipCrc32c' | 'positions'> {}
