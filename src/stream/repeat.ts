@@ -1,0 +1,50 @@
+/** The rhythm of a stream: step after step, a wait between two, and a longer one after a failure that passes by itself. */
+import type { Outage } from './outage.ts';
+import type { Turns } from './turns.ts';
+import type { GroupMember } from './types.ts';
+import type { Waker } from './waker.ts';
+
+export interface RepeatOptions {
+  readonly turns: Turns;
+  readonly waker: Waker;
+  readonly outage: Outage;
+  readonly member: GroupMember;
+  /** Ends it after the step that is under way. */
+  readonly stop: AbortSignal;
+  /** Ends it at once. */
+  readonly abandon: AbortSignal;
+  /** @returns Milliseconds until the next step, which others may ask for earlier; null: this was the last one. */
+  readonly step: (signal: AbortSignal) => Promise<number | null>;
+  /** After a step that failed: what it had under way may count or not. */
+  readonly onFailure: () => void;
+}
+
+/**
+ * @throws OffloadError that does not pass by itself; why the member left the group.
+ */
+export async function repeatSteps(options: RepeatOptions): Promise<void> {
+  const { turns, waker, outage, member, stop, abandon, step, onFailure } = options;
+  const wake = (): void => waker.wake();
+  const signals = [stop, abandon, member.signal];
+  for (const signal of signals) signal.addEventListener('abort', wake, { once: true });
+  try {
+    while (!stop.aborted && !abandon.aborted) {
+      member.signal.throwIfAborted();
+      let waitMs: number;
+      try {
+        const next = await turns.take((left) => step(AbortSignal.any([left, abandon])));
+        outage.succeeded();
+        if (next === null) return;
+        waitMs = next;
+      } catch (error) {
+        onFailure();
+        if (abandon.aborted || member.signal.aborted) continue;
+        waitMs = outage.failed(error);
+      }
+      if (waitMs > 0) await waker.sleep(waitMs);
+    }
+    member.signal.throwIfAborted();
+  } finally {
+    for (const signal of signals) signal.removeEventListener('abort', wake);
+  }
+}
