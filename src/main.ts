@@ -5,17 +5,13 @@ import type { Environment } from './config/options.ts';
 import type { SampleJob } from './config/sampleJob.ts';
 import type { Log } from './coordinator/log.ts';
 import type { OffsetsReport } from './coordinator/offsetsReport.ts';
-import type { ProgressSink } from './coordinator/progress.ts';
 import type { OffloadReport } from './coordinator/report.ts';
+import type { RunUi } from './coordinator/ui.ts';
 import { messageOf, OffloadError, toOffloadError } from './errors.ts';
 import { oneLine } from './printable.ts';
 
 /** Does what a job says; `signal` aborts with an OffloadError INTERRUPTED or TERMINATED as reason. */
-export type Offload = (
-  job: Job,
-  ui: { readonly progress: ProgressSink; readonly log: Log },
-  signal: AbortSignal,
-) => Promise<OffloadReport>;
+export type Offload = (job: Job, ui: RunUi, signal: AbortSignal) => Promise<OffloadReport>;
 
 /** Does what a sub-command of `offsets` says. */
 export type OffsetsCommand = (job: OffsetsJob, log: Log, signal: AbortSignal) => Promise<OffsetsReport>;
@@ -105,11 +101,12 @@ async function runJob(job: Job, { stdout, stderr, signal, loadOffload }: Surroun
     ]);
   const log = createLog({ verbose: job.verbose, stderr });
   for (const note of job.notes) log.debug(note);
-  const progress = job.report === 'json' || job.dryRun ? SILENT_PROGRESS : await createProgress(stderr);
+  const isSilent = job.report === 'json' || job.dryRun || job.stream !== null;
+  const progress = isSilent ? SILENT_PROGRESS : await createProgress(stderr);
   let report: OffloadReport;
   try {
     signal.throwIfAborted();
-    report = await offload(job, { progress, log }, signal);
+    report = await offload(job, { progress, log, stdout, stderr }, signal);
   } finally {
     progress.stop();
   }

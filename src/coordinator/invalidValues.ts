@@ -1,5 +1,5 @@
 import type { TopicSource } from '../config/job.ts';
-import type { RunUi } from './ui.ts';
+import type { Log } from './log.ts';
 
 /**
  * Says that values were replaced or made null.
@@ -10,7 +10,7 @@ import type { RunUi } from './ui.ts';
 export function warnOfInvalidUtf8(
   counts: readonly { readonly invalidUtf8: number }[],
   { invalidUtf8 }: Pick<TopicSource, 'invalidUtf8'>,
-  { log }: Pick<RunUi, 'log'>,
+  { log }: { readonly log: Pick<Log, 'warn'> },
 ): string[] {
   const values = counts.reduce((sum, count) => sum + count.invalidUtf8, 0);
   if (values === 0) return [];

@@ -1,5 +1,5 @@
 /** Jobs by where their rows come from and go to. */
-import type { ConsoleSink, FileSink, FileSource, Job, TopicSink, TopicSource } from '../config/job.ts';
+import type { ConsoleSink, FileSink, FileSource, Job, StreamSettings, TopicSink, TopicSource } from '../config/job.ts';
 
 /** Topics -> files. */
 export type OffloadJob = Job & { readonly source: TopicSource; readonly sink: FileSink };
@@ -34,4 +34,11 @@ export type ShowJob = Job & { readonly sink: ConsoleSink };
 
 export function isShow(job: Job): job is ShowJob {
   return job.sink.kind === 'console';
+}
+
+/** Topics -> anywhere, for as long as it runs. */
+export type StreamJob = Job & { readonly source: TopicSource; readonly stream: StreamSettings };
+
+export function isStream(job: Job): job is StreamJob {
+  return job.stream !== null && job.source.kind === 'topic';
 }

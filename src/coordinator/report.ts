@@ -44,6 +44,8 @@ export interface OffloadReport {
   readonly plan?: string;
   /** A run that writes to a topic; `bytes` are those of record batches then. Others leave it out. */
   readonly load?: ReportedLoad;
+  /** A stream, from its start to its end. `files` are its last ones. Others leave it out. */
+  readonly stream?: ReportedStream;
   /** Files that were read, for a run from files to files. Others leave it out. */
   readonly sourceFiles?: readonly string[];
   /** The first rows, for a run to the console: every cell as text, and all of it drawn. Others leave it out. */
@@ -83,6 +85,17 @@ export interface ReportedLoad {
   readonly alreadyLoaded: { readonly run: string; readonly at: string } | null;
 }
 
+export interface ReportedStream {
+  readonly group: string;
+  /** That were committed. */
+  readonly microBatches: number;
+  /** That were published. */
+  readonly files: number;
+  readonly badRecords: number;
+  /** True: it was told to stop. False: all there was is taken. */
+  readonly stopped: boolean;
+}
+
 export interface ReportedFile {
   readonly path: string;
   readonly rows: number;
@@ -111,7 +124,9 @@ export function formatSummary(report: OffloadReport, columns = 100): string {
     (past) => `finished run ${past.run}, which had stopped half-way: ${count(past.files.length, 'file')} published`,
   );
   const duration = `${report.seconds.toFixed(1)} s`;
-  if (report.load) {
+  if (report.stream) {
+    lines.push(describeStream(report, report.stream));
+  } else if (report.load) {
     lines.push(describeLoad(report, report.load));
   } else if (report.rows === 0 && report.files.length === 0) {
     lines.push(`${report.config}: nothing new in ${describeSource(report)}, no file written (${duration})`);
@@ -138,6 +153,13 @@ export function formatJson(report: OffloadReport): string {
   return `${JSON.stringify({ ...report, offsets, ...(report.table && { table }) }, null, 2)}\n`;
 }
 
+function describeStream({ config, rows, bytes, seconds, topics }: OffloadReport, stream: ReportedStream): string {
+  const what = `${count(rows, 'row')} of ${describeTopics(topics)} in ${count(stream.microBatches, 'micro-batch', 'micro-batches')}`;
+  const files = stream.files > 0 ? `, ${count(stream.files, 'file')}, ${formatSize(bytes)}` : '';
+  const end = stream.stopped ? 'stopped' : 'all there was is taken';
+  return `${config}: ${what}${files}, as group ${stream.group}, ${seconds.toFixed(1)} s; ${end}`;
+}
+
 function describeSource({ sourceFiles, topics }: OffloadReport): string {
   return sourceFiles ? count(sourceFiles.length, 'file') : describeTopics(topics);
 }
@@ -155,7 +177,7 @@ function describeFiles(files: readonly ReportedFile[]): string[] {
 }
 
 /** Offsets that moved, in as many columns as fit; those that did not are only counted. */
-function describeOffsets({ offsets, topic, committed }: OffloadReport, columns: number): string[] {
+function describeOffsets({ offsets, topic, committed, stream }: OffloadReport, columns: number): string[] {
   const moved = offsets.filter((offset) => offset.from !== offset.to);
   const resting = offsets.length - moved.length;
   const cells = alignedCells(moved, topic === null);
@@ -164,7 +186,11 @@ function describeOffsets({ offsets, topic, committed }: OffloadReport, columns: 
   const lines: string[] = [];
   const place = topic === null ? 'topic and partition' : 'partition';
   if (cells.length > 0)
-    lines.push(committed ? `saved offsets by ${place}` : `offsets read by ${place}; none was saved`);
+    lines.push(
+      committed
+        ? `${stream ? 'offsets of the group' : 'saved offsets'} by ${place}`
+        : `offsets read by ${place}; none was saved`,
+    );
   for (let index = 0; index < cells.length; index += perLine) {
     lines.push(`  ${cells.slice(index, index + perLine).join('   ')}`);
   }
@@ -197,8 +223,8 @@ function describeRetries({ retries, retryCauses }: OffloadReport): string[] {
   return retries > 0 ? [`requests repeated: ${causes.join(', ')}`] : [];
 }
 
-function count(value: number, noun: string): string {
-  return `${number(value)} ${noun}${value === 1 ? '' : 's'}`;
+function count(value: number, noun: string, plural = `${noun}s`): string {
+  return `${number(value)} ${value === 1 ? noun : plural}`;
 }
 
 function number(value: number): string {

@@ -31,10 +31,10 @@ export class ChainState {
   /**
    * Reads what is new.
    *
-   * @returns The new entries that are not folded, in order.
+   * @returns The new entries, in order; `isJump`: others before them are folded already, and only their outcome is known.
    * @throws OffloadError SAVED_OFFSETS_INVALID for a chain with a hole or with damage.
    */
-  async catchUp(): Promise<readonly FoundEntry[]> {
+  async catchUp(): Promise<News> {
     let listing = await this.folder.list();
     for (let look = 1; look <= MOST_LOOKS; look++) {
       const read = await this.#readFrom(listing);
@@ -43,7 +43,7 @@ export class ChainState {
         const last = after.entries.at(-1) ?? 0;
         if (last <= read.tip) {
           this.#take(read);
-          return read.entries;
+          return read;
         }
         // Made since, unless an entry before it is missing.
         const isMissing = look > 1 && (await this.folder.readEntry(read.tip + 1)) === null;
@@ -61,7 +61,8 @@ export class ChainState {
     let tip = this.tip;
     let tipCrc32c = this.tipCrc32c;
     let positions = new Map(this.positions);
-    if (checkpoint > tip) {
+    const isJump = checkpoint > tip;
+    if (isJump) {
       const found = await this.folder.readCheckpoint(checkpoint);
       if (!found) return null;
       tip = found.number;
@@ -78,7 +79,7 @@ export class ChainState {
       moveOn(positions, next.entry);
       entries.push(next);
     }
-    return { checkpoint, tip, tipCrc32c, positions, entries };
+    return { checkpoint, tip, tipCrc32c, positions, entries, isJump };
   }
 
   #take({ checkpoint, tip, tipCrc32c, positions, entries }: ReadChain): void {
@@ -113,6 +114,9 @@ export class ChainState {
   }
 }
 
-interface ReadChain extends Pick<ChainState, 'checkpoint' | 'tip' | 'tipCrc32c' | 'positions'> {
+export interface News {
   readonly entries: readonly FoundEntry[];
+  readonly isJump: boolean;
 }
+
+interface ReadChain extends News, Pick<ChainState, 'checkpoint' | 'tip' | 'tipCrc32c' | 'positions'> {}

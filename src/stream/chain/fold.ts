@@ -22,6 +22,7 @@ interface FoldOptions {
   readonly group: string;
   readonly staging: ChainStaging;
   readonly foldEntries: number;
+  readonly catchUp: () => Promise<void>;
   readonly publish: (found: FoundEntry) => Promise<void>;
   readonly step: (name: string) => Promise<void>;
 }
@@ -36,7 +37,7 @@ export async function foldEntries(state: ChainState, options: FoldOptions): Prom
     if (!found) {
       // Another has folded them.
       const before = state.checkpoint;
-      await state.catchUp();
+      await options.catchUp();
       if (state.checkpoint === before) throw folder.damaged(entryName(range.first), 'it or one behind it is missing');
       continue;
     }
@@ -51,7 +52,7 @@ export async function foldEntries(state: ChainState, options: FoldOptions): Prom
       staging.path,
     );
     await step('fold.checkpointWritten');
-    await state.catchUp();
+    await options.catchUp();
     await removeFolded(state);
     await step('fold.entriesRemoved');
   }
