@@ -95,6 +95,12 @@ export class TestTopics {
     await this.#admin.deleteRecords({ topics: [{ name, partitions: [{ partition, offset: BigInt(offset) }] }] });
   }
 
+  /** What an operator does with `kafka-consumer-groups --reset-offsets`, while the group has no members. */
+  async setGroupOffset(groupId: string, topic: string, partition: number, offset: number): Promise<void> {
+    const partitionOffsets = [{ partition, offset: BigInt(offset) }];
+    await this.#admin.alterConsumerGroupOffsets({ groupId, topics: [{ name: topic, partitionOffsets }] });
+  }
+
   /**
    * Lets clients of this id fetch at most `bytesPerSecond`, or without limit when null. The broker itself slows a run
    * down, so that it is alive for as long as a test needs it to be.

@@ -18,10 +18,13 @@ interface Claim {
   readonly partition: number;
   readonly offset: number;
   readonly entry: number;
-  /** The group holds the offset. */
+  /** -2: it was not asked. */
+  readonly group: number;
+  /** It holds the offset. */
   readonly isHeld: boolean;
   /** -1: none. */
   readonly hand: number;
+  readonly marks: readonly number[] | null;
 }
 
 /** All that a process remembers. */
@@ -37,6 +40,8 @@ interface Memory {
   readonly batches: number;
 }
 
+const UNKNOWN = -2;
+
 const FRESH: Memory = {
   generation: 0,
   claims: [],
@@ -48,13 +53,22 @@ const FRESH: Memory = {
   batches: 0,
 };
 
+function marksOf(...marks: readonly number[]): readonly number[] {
+  return [...new Set(marks)].sort((a, b) => a - b);
+}
+
 /** Takes an entry in that follows. */
 function takeEntry(memory: Memory, entry: Entry): Memory {
   const positions = [...memory.positions];
   for (const { partition, start, next } of entry.moves) positions[partition] = { start, next, entry: entry.number };
+  const claims = memory.claims.map((claim) => {
+    const move = entry.moves.find(({ partition }) => partition === claim.partition);
+    return move && claim.marks ? { ...claim, marks: marksOf(...claim.marks, move.start, move.next) } : claim;
+  });
   return {
     ...memory,
     positions,
+    claims,
     tip: entry.number,
     tipBatch: entry.batch,
     entries: [...memory.entries, entry],
@@ -69,7 +83,7 @@ function* catchUp(actor: ChainActor, from: Memory): Part<Memory | null> {
     if (checkpoint > from.tip) {
       const folded = yield* ask('readCheckpoint', checkpoint);
       if (!folded) continue;
-      memory = folded.reduce(takeEntry, { ...from, tip: 0, tipBatch: '', positions: [null, null], entries: [] });
+      memory = jump(folded.reduce(takeEntry, { ...from, tip: 0, tipBatch: '', positions: [null, null], entries: [] }));
     }
     for (;;) {
       const entry = yield* ask('readEntry', memory.tip + 1);
@@ -81,6 +95,14 @@ function* catchUp(actor: ChainActor, from: Memory): Part<Memory | null> {
     const seen = Math.max(checkpoint, memory.checkpoint);
     return { ...memory, checkpoint: seen, entries: memory.entries.filter(({ number }) => number > seen) };
   }
+}
+
+/** What was passed over cannot be told from what the group says. */
+function jump(memory: Memory): Memory {
+  const claims = memory.claims.map((claim) => {
+    return (memory.positions[claim.partition]?.entry ?? 0) === claim.entry ? claim : { ...claim, marks: null };
+  });
+  return { ...memory, claims };
 }
 
 function publishEntry({ rules }: ChainActor, { batch, old }: Entry): Part<true> {
@@ -109,10 +131,11 @@ function* claim(actor: ChainActor, before: Memory, fresh: readonly number[]): Pa
   yield* finishOthers(actor, memory, dead);
   for (const number of yield* ask('listFolded', memory.checkpoint)) yield* ask('removeEntry', number);
   const claims = fresh.map((partition): Claim => {
-    return { partition, offset: -1, entry: memory.positions[partition]?.entry ?? 0, isHeld: false, hand: -1 };
+    const position = memory.positions[partition];
+    const marks = position ? marksOf(position.start, position.next) : [];
+    return { partition, offset: -1, entry: position?.entry ?? 0, group: UNKNOWN, isHeld: false, hand: -1, marks };
   });
-  const others = memory.claims.filter(({ partition }) => !fresh.includes(partition));
-  return ['resume', { ...memory, claims: [...others, ...claims] }, fresh, early];
+  return ['resume', { ...memory, claims: [...memory.claims, ...claims] }, fresh, early];
 }
 
 function* resume(
@@ -124,19 +147,17 @@ function* resume(
   const group = early ?? (yield* ask('committed', ...fresh));
   const memory = yield* catchUp(actor, before);
   if (!memory) return ['end', 'the chain is damaged'];
-  if (early === null && fresh.some((partition) => hasMoved(memory, partition))) return ['claim', memory, fresh];
+  if (keeps(actor, 'syncBeforeGoing')) yield* ask('sync');
+  for (const entry of memory.entries.filter(({ number }) => number > before.tip)) yield* publishEntry(actor, entry);
   const claims = memory.claims.map((own) => {
     const at = fresh.indexOf(own.partition);
-    return at < 0 ? own : settle(actor, memory, own, group[at] ?? -1);
+    if (at < 0) return own;
+    const now = settle(actor, memory, { ...own, group: group[at] ?? -1 });
+    return { ...now, isHeld: now.group === now.offset && now.entry === own.entry };
   });
   const now = { ...memory, claims };
   const all = claims.map(({ partition }) => partition);
   return keeps(actor, 'resumeFirst') ? ['commit', now, all, ''] : ['work', now];
-}
-
-/** Somebody's entry names it that was not there when it was claimed. */
-function hasMoved(memory: Memory, partition: number): boolean {
-  return (memory.positions[partition]?.entry ?? 0) !== claimIn(memory, partition).entry;
 }
 
 function* finishOthers(actor: ChainActor, memory: Memory, dead: readonly number[]): Part<void> {
@@ -154,13 +175,14 @@ function* finishOthers(actor: ChainActor, memory: Memory, dead: readonly number[
 }
 
 /** As in src/stream/chain/claims.ts. */
-function settle(actor: ChainActor, { positions }: Memory, own: Claim, group: number): Claim {
+function settle(actor: ChainActor, { positions }: Memory, own: Claim): Claim {
   const position = positions[own.partition];
-  if (!position) return { ...own, offset: group, isHeld: true, hand: -1 };
-  const { start, next, entry } = position;
-  const isChain = group < 0 || group === next || (group === start && keeps(actor, 'chainWins'));
-  if (isChain || !keeps(actor, 'handWins')) return { ...own, offset: next, entry, isHeld: group === next, hand: -1 };
-  return { ...own, offset: group, entry, isHeld: true, hand: group === start ? -1 : group };
+  const { group, marks } = own;
+  if (!position) return { ...own, offset: group, entry: 0, hand: -1 };
+  const { next, entry } = position;
+  const isMark = keeps(actor, 'chainWins') ? marks === null || marks.includes(group) : group === next;
+  if (group < 0 || isMark || !keeps(actor, 'handWins')) return { ...own, offset: next, entry, hand: -1 };
+  return { ...own, offset: group, entry, hand: marks?.includes(group) ? -1 : group };
 }
 
 /** Commits to the group where partitions go on, unless it holds that. @param batch That is over then; '': none. */
@@ -171,7 +193,9 @@ function* commit(actor: ChainActor, memory: Memory, partitions: readonly number[
     const offsets = due.map(({ partition, offset }) => [partition, offset] as const);
     if (!(yield* ask('commitGroup', memory.generation, ...offsets))) return ['join', memory];
   }
-  const claims = memory.claims.map((claim) => (due.includes(claim) ? { ...claim, isHeld: true } : claim));
+  const claims = memory.claims.map((claim) =>
+    due.includes(claim) ? { ...claim, group: claim.offset, isHeld: true } : claim,
+  );
   const now = { ...memory, claims };
   if (batch !== '') yield* ask('removeStaging', batch);
   const { foldEntries } = actor.rules;
@@ -198,7 +222,9 @@ function* work(actor: ChainActor, memory: Memory): Part<Next> {
 }
 
 function* append(actor: ChainActor, memory: Memory, batch: string, moves: readonly Move[], old: string): Part<Next> {
-  const isOvertaken = moves.some(({ partition }) => hasMoved(memory, partition));
+  const isOvertaken = moves.some(({ partition }) => {
+    return (memory.positions[partition]?.entry ?? 0) !== claimIn(memory, partition).entry;
+  });
   if (isOvertaken && keeps(actor, 'lookAtNews')) return ['overtaken', memory, batch, moves];
   const entry: Entry = { number: memory.tip + 1, batch, previous: memory.tipBatch, moves, old };
   if (!keeps(actor, 'createFirst')) yield* publishEntry(actor, entry);
@@ -228,7 +254,7 @@ function claimIn({ claims }: Memory, partition: number): Claim {
 function moved(memory: Memory, { number, moves }: Entry): Memory {
   const claims = memory.claims.map((claim) => {
     const move = moves.find(({ partition }) => partition === claim.partition);
-    return move ? { ...claim, offset: move.next, entry: number, isHeld: false, hand: -1 } : claim;
+    return move ? { ...claim, offset: move.next, entry: number, isHeld: false, hand: -1, marks: null } : claim;
   });
   return { ...memory, claims };
 }
@@ -249,15 +275,10 @@ function* overtaken(actor: ChainActor, memory: Memory, batch: string, moves: rea
     if (yield* ask('hasStaged', entry.batch)) yield* publishEntry(actor, entry);
   }
   yield* ask('removeStaging', batch);
-  const isOver = ({ partition }: Claim): boolean => {
-    return moves.some((move) => move.partition === partition) && hasMoved(memory, partition);
-  };
-  // Whether a person was obeyed, only the group can say.
-  const wished = memory.claims.filter((own) => isOver(own) && own.hand >= 0);
-  if (wished.length > 0) return ['claim', memory, wished.map(({ partition }) => partition)];
   const claims = memory.claims.map((own) => {
-    const position = memory.positions[own.partition];
-    return isOver(own) && position ? { ...own, offset: position.next, entry: position.entry, isHeld: false } : own;
+    const isOurs = moves.some(({ partition }) => partition === own.partition);
+    if (!isOurs || (memory.positions[own.partition]?.entry ?? 0) === own.entry) return own;
+    return { ...settle(actor, memory, own), isHeld: false };
   });
   const partitions = moves.map(({ partition }) => partition);
   return ['commit', { ...memory, claims }, partitions, ''];
