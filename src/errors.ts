@@ -30,6 +30,7 @@ const CODES = {
   TRANSFORM_FAILED: { exitStatus: 1, retriable: false },
   SAVED_OFFSETS_INVALID: { exitStatus: 1, retriable: false },
   RUN_ALIVE: { exitStatus: 1, retriable: false },
+  OVERTAKEN: { exitStatus: 1, retriable: true },
   FENCED: { exitStatus: 1, retriable: false },
   OUTCOME_UNKNOWN: { exitStatus: 1, retriable: false },
   RECOVERY_BLOCKED: { exitStatus: 1, retriable: false },

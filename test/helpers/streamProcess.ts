@@ -62,12 +62,12 @@ export class StreamProcess {
     const committed = partitions.map((partition) => {
       return { topic: TOPIC, partition, offset: group.get(partition) ?? null };
     });
-    const { positions, toCommit } = await this.chain.resume(committed, { [TOPIC]: topicId });
+    const { positions } = await this.chain.resume(committed, { [TOPIC]: topicId });
     for (const partition of partitions) {
       const known = positions.find((position) => position.partition === partition);
       this.positions.set(partition, known?.offset ?? 0);
     }
-    await this.commit(toCommit.map(({ partition, offset }) => [partition, offset] as const));
+    await this.commit([...this.positions].filter(([partition]) => partitions.includes(partition)));
   }
 
   async commit(positions: readonly (readonly [partition: number, offset: number])[]): Promise<void> {

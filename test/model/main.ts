@@ -5,6 +5,9 @@
  * time that is left, which the configurations share. Prints a line for each, and the trace of whatever is found.
  */
 import { parseArgs } from 'node:util';
+import { CHAIN_MUTANTS, CHAINS, describeChain, LONG_CHAINS } from './chain/configurations.ts';
+import { exploreChain } from './chain/exploreChain.ts';
+import { CHAIN_CORRECTIONS } from './chain/rules.ts';
 import { AFTER_KILLED, MODES, MUTANTS, PAIRS, POWER_LOSSES, rulesOf, TARGETS, TRIPLES } from './configurations.ts';
 import { type Exploration, explore, type Limits, type Result } from './explore.ts';
 import { losePower } from './powerLoss.ts';
@@ -86,6 +89,19 @@ for (const mutant of MUTANTS) {
       ? explore(mutant.exploration, { states: MOST_STATES, untilMs: endsAtMs })
       : losePower(mutant.rules, mutant.commands, endsAtMs),
   );
+}
+process.stdout.write('--- chains of streams\n');
+for (const [index, rules] of [...CHAINS, ...LONG_CHAINS].entries()) {
+  // At most a third of what is left, for all of them.
+  const share = (endsAtMs - Date.now()) / 3 / (CHAINS.length + LONG_CHAINS.length - index);
+  const limits: Limits = { states: MOST_STATES, untilMs: Date.now() + Math.max(0, share) };
+  report(describeChain(rules), false, () => exploreChain(rules, limits));
+}
+for (const rules of CHAIN_MUTANTS) {
+  const what = rules.without === null ? '' : CHAIN_CORRECTIONS[rules.without];
+  report(`chain without ${rules.without}: ${what}`, true, () => {
+    return exploreChain(rules, { states: MOST_STATES, untilMs: endsAtMs });
+  });
 }
 process.stdout.write('--- three runs\n');
 const triples = TRIPLES.flatMap((commands) =>

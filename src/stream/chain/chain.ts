@@ -35,7 +35,7 @@ import { type Clock, type FileSystem, nodeFileSystem, systemClock, unlessAbsent 
 import type { Place } from '../../plan/places.ts';
 import { passStep } from '../../steps.ts';
 import type { GroupOffset, Position, TopicPartition } from '../types.ts';
-import { ChainState, type News } from './chainState.ts';
+import { ChainState } from './chainState.ts';
 import { type ClaimCheck, Claims } from './claims.ts';
 import { encodeEntry, type FoundEntry, makeEntry, movesOf, parseEntry, type StagedBatch } from './entry.ts';
 import { FOLD_ENTRIES, foldEntries, removeFolded } from './fold.ts';
@@ -67,10 +67,11 @@ export interface ChainBatch {
 }
 
 export interface ResumedPositions {
-  /** Of those partitions for which chain or group know one. */
+  /**
+   * Of those partitions for which chain or group know one. What the group does not hold of them is to be committed to it,
+   * and told to `groupCommitted`, before `append`.
+   */
   readonly positions: readonly Position[];
-  /** Of these, those that the group does not hold yet: to be committed to it, and told to `groupCommitted`, before `append`. */
-  readonly toCommit: readonly Position[];
   /** Topics that were deleted and made again since the chain saw them: what the chain knows of them is forgotten. */
   readonly madeAgain: readonly string[];
 }
@@ -78,7 +79,7 @@ export interface ResumedPositions {
 export type AppendOutcome =
   /** The files are visible. `number`: of the entry. */
   | { readonly kind: 'written'; readonly number: number }
-  /** Nothing of the micro-batch counts. `positions` of all its partitions, to be committed to the group as `toCommit` is. */
+  /** Nothing of the micro-batch counts. `positions` as those of `resume`; one that is not there goes on where it began. */
   | { readonly kind: 'overtaken'; readonly why: string; readonly positions: readonly Position[] };
 
 /** @throws OffloadError IO_FAILED */
@@ -142,7 +143,7 @@ export class StreamChain {
   claim(partitions: readonly TopicPartition[]): Promise<void> {
     return this.#alone('go on with', async () => {
       const others = await this.#staging.others();
-      await this.#catchUp();
+      await this.#state.catchUp();
       await this.#step('chain.read');
       await this.#folder.sync();
       await this.#finishOthers(others);
@@ -157,17 +158,15 @@ export class StreamChain {
    *
    * @param committed What the group holds, one for each of them, asked after `claim`.
    * @param topicIds Ids of their topics now; a topic without one is taken for the one that the chain knows.
-   * @throws OffloadError INTERNAL for a partition that was not claimed, and as `claim`.
+   * @throws OffloadError OVERTAKEN, retriable, if another process moved one on since `claim`: claim and ask again. INTERNAL
+   *   for a partition that was not claimed, and as `claim`.
    */
   resume(
     committed: readonly GroupOffset[],
     topicIds: Readonly<Record<string, string>> = {},
   ): Promise<ResumedPositions> {
     return this.#alone('go on with', async () => {
-      // Of one who woke up meanwhile.
-      const { entries } = await this.#catchUp();
-      await this.#folder.sync();
-      for (const found of entries) await this.#publishIfStaged(found);
+      await this.#state.catchUp();
       const resumed = this.#claims.resume(committed, topicIds, this.#state.positions);
       for (const setting of resumed.byHand) this.#options.log(`warning: ${describeSetting(setting)}`);
       await this.#step('chain.resumed');
@@ -175,9 +174,11 @@ export class StreamChain {
     });
   }
 
-  /** Makes the staging folder of a micro-batch. @param partitions That it moves. */
+  /** Makes the staging folder of a micro-batch; one before it that came to nothing is over. @param partitions That it moves. */
   begin(partitions: readonly TopicPartition[]): Promise<ChainBatch> {
     return this.#alone('begin a micro-batch of', async () => {
+      for (const own of [...this.#batches.values()]) await this.#abandon(own);
+      await this.#publishNews();
       const run = makeRunId(this.#clock.nowMs());
       const stagingPath = await this.#staging.begin(run, this.#state.tip, partitions);
       const batch = { run, stagingPath };
@@ -191,7 +192,8 @@ export class StreamChain {
    * Makes a micro-batch count and its files visible. May be called again after an error; an entry that the error left is
    * finished first, by any other call as well.
    *
-   * @throws OffloadError INTERNAL if the group does not hold its start, as far as was told; TARGET_CHANGED, IO_FAILED.
+   * @throws OffloadError INTERNAL if the group does not hold its start, as far as was told; OVERTAKEN, as `resume`;
+   *   TARGET_CHANGED, IO_FAILED.
    */
   append(batch: ChainBatch, staged: StagedBatch): Promise<AppendOutcome> {
     return this.#alone('write to', async () => {
@@ -211,7 +213,7 @@ export class StreamChain {
     return this.#alone('clear up', async () => {
       await this.#finishOwn();
       for (const own of [...this.#batches.values()]) {
-        if (!own.isPublished || !own.made || !this.#claims.isCommitted(own.made.entry.moves)) continue;
+        if (!own.isPublished || !own.made || !this.#claims.isCommitted(own.made.entry)) continue;
         await this.#staging.remove(own.stagingPath);
         this.#batches.delete(own.run);
         await this.#step('chain.stagingRemoved');
@@ -220,7 +222,6 @@ export class StreamChain {
       await foldEntries(this.#state, {
         ...{ fs: this.#fs, group, staging: this.#staging, step: this.#step },
         foldEntries: this.#options.foldEntries ?? FOLD_ENTRIES,
-        catchUp: async () => void (await this.#catchUp()),
         publish: (found) => this.#publishIfStaged(found),
       });
     });
@@ -235,9 +236,7 @@ export class StreamChain {
   abandon(batch: ChainBatch): Promise<void> {
     return this.#alone('clear up', async () => {
       const own = this.#batches.get(batch.run);
-      if (!own || own.made || own.isInDoubt) return;
-      await this.#staging.remove(own.stagingPath);
-      this.#batches.delete(own.run);
+      if (own) await this.#abandon(own);
     });
   }
 
@@ -277,7 +276,7 @@ export class StreamChain {
         return number;
       }
       const { tip } = this.#state;
-      await this.#catchUp();
+      await this.#state.catchUp();
       if (this.#state.tip === tip) {
         throw this.#folder.damaged(entryName(number), 'it is neither an entry nor free');
       }
@@ -325,26 +324,15 @@ export class StreamChain {
     moves: readonly Place[],
     { why }: Pick<ClaimCheck & { kind: 'overtaken' }, 'why'>,
   ): Promise<AppendOutcome> {
-    await this.#folder.sync();
-    for (const number of this.#state.runs.values()) {
-      const found = await this.#folder.readEntry(number);
-      if (found) await this.#publishIfStaged(found);
-    }
+    await this.#publishNews();
     const positions = this.#claims.overtaken(moves, this.#state.positions);
     await this.#step('chain.overtaken');
     return { kind: 'overtaken', why, positions };
   }
 
-  async #catchUp(): Promise<News> {
-    const news = await this.#state.catchUp();
-    if (news.isJump) this.#claims.jump(this.#state.positions);
-    this.#claims.see(news.entries.map(({ entry }) => entry));
-    return news;
-  }
-
   /** Whether entries of ours that are in doubt came to be. */
   async #learn(): Promise<void> {
-    await this.#catchUp();
+    await this.#state.catchUp();
     for (const own of this.#batches.values()) {
       const number = own.isInDoubt ? this.#state.runs.get(own.run) : undefined;
       if (number === undefined) continue;
@@ -355,6 +343,12 @@ export class StreamChain {
       this.#claims.moved(found.entry);
       await this.#folder.sync();
     }
+  }
+
+  async #abandon({ run, stagingPath, made, isInDoubt }: OwnBatch): Promise<void> {
+    if (made || isInDoubt) return;
+    await this.#staging.remove(stagingPath);
+    this.#batches.delete(run);
   }
 
   /** Publishes what entries of this process name. */
@@ -383,8 +377,17 @@ export class StreamChain {
         : await this.#staging.isLeft(staged, isDead, this.#state.positions);
       if (isLeft) await this.#staging.remove(staged.path);
     }
+    this.#state.takeNews();
     await this.#step('chain.othersFinished');
     for (const other of others) await this.#staging.removeProcess(other);
+  }
+
+  /** Of entries that were read: an exact file is made from what the last of them made of it. */
+  async #publishNews(): Promise<void> {
+    const news = this.#state.takeNews();
+    if (news.length === 0) return;
+    await this.#folder.sync();
+    for (const found of news) await this.#publishIfStaged(found);
   }
 
   async #publishIfStaged(found: FoundEntry): Promise<void> {

@@ -23,6 +23,8 @@ export class ChainState {
   checkpoint = 0;
   /** Entries that are not folded, by the run of their micro-batch. */
   readonly runs = new Map<string, number>();
+  /** Those that were read since `takeNews`. */
+  #news: FoundEntry[] = [];
 
   constructor(folder: ChainFolder) {
     this.folder = folder;
@@ -31,10 +33,9 @@ export class ChainState {
   /**
    * Reads what is new.
    *
-   * @returns The new entries, in order; `isJump`: others before them are folded already, and only their outcome is known.
    * @throws OffloadError SAVED_OFFSETS_INVALID for a chain with a hole or with damage.
    */
-  async catchUp(): Promise<News> {
+  async catchUp(): Promise<void> {
     let listing = await this.folder.list();
     for (let look = 1; look <= MOST_LOOKS; look++) {
       const read = await this.#readFrom(listing);
@@ -43,7 +44,7 @@ export class ChainState {
         const last = after.entries.at(-1) ?? 0;
         if (last <= read.tip) {
           this.#take(read);
-          return read;
+          return;
         }
         // Made since, unless an entry before it is missing.
         const isMissing = look > 1 && (await this.folder.readEntry(read.tip + 1)) === null;
@@ -61,8 +62,7 @@ export class ChainState {
     let tip = this.tip;
     let tipCrc32c = this.tipCrc32c;
     let positions = new Map(this.positions);
-    const isJump = checkpoint > tip;
-    if (isJump) {
+    if (checkpoint > tip) {
       const found = await this.folder.readCheckpoint(checkpoint);
       if (!found) return null;
       tip = found.number;
@@ -79,7 +79,7 @@ export class ChainState {
       moveOn(positions, next.entry);
       entries.push(next);
     }
-    return { checkpoint, tip, tipCrc32c, positions, entries, isJump };
+    return { checkpoint, tip, tipCrc32c, positions, entries };
   }
 
   #take({ checkpoint, tip, tipCrc32c, positions, entries }: ReadChain): void {
@@ -87,8 +87,16 @@ export class ChainState {
     this.tip = tip;
     this.tipCrc32c = tipCrc32c;
     this.positions = positions;
+    this.#news.push(...entries);
     for (const { entry } of entries) this.runs.set(entry.run, entry.number);
     for (const [run, number] of this.runs) if (number <= this.checkpoint) this.runs.delete(run);
+  }
+
+  /** Entries that were read since it was asked last; those that are folded meanwhile among them. */
+  takeNews(): readonly FoundEntry[] {
+    const news = this.#news;
+    this.#news = [];
+    return news;
   }
 
   /** Takes an own entry in that was made behind the last one. */
@@ -114,9 +122,6 @@ export class ChainState {
   }
 }
 
-export interface News {
+interface ReadChain extends Pick<ChainState, 'checkpoint' | 'tip' | 'tipCrc32c' | 'positions'> {
   readonly entries: readonly FoundEntry[];
-  readonly isJump: boolean;
 }
-
-interface ReadChain extends News, Pick<ChainState, 'checkpoint' | 'tip' | 'tipCrc32c' | 'positions'> {}

@@ -2,9 +2,9 @@
  * What this process may append, by partition: where it goes on, behind which entry, and whether the group holds that. So no
  * entry is made before the group commit of what came before it, by whomever, has succeeded.
  *
- * The chain is read before the group is asked, and entries that come meanwhile are followed. What the group then says is
- * the start or the end of one of them, or a person set it. The other way round, one that slept between the two would take
- * an offset that has long been passed for the wish of a person.
+ * The chain is read before the group is asked, and what the group says is worth something only if the chain has not moved
+ * since. The other way round, one that slept between the two would take an offset that has long been passed for the wish of
+ * a person.
  */
 import { OffloadError } from '../../errors.ts';
 import { offsetKey, type Place } from '../../plan/places.ts';
@@ -17,13 +17,9 @@ interface Claim {
   offset: number | null;
   /** Number of the last entry that names the partition; 0: none. */
   entry: number;
-  /** What it said when it was asked, or was told; null: none. */
-  group: number | null | 'unasked';
-  /** It holds `offset`, or nothing where that is null. Not so where an entry came since: it may have moved as well. */
+  /** The group holds `offset`, as far as it was asked or told. */
   isHeld: boolean;
   byHand: HandSetting | null;
-  /** Starts and ends of the entries that name it, since the chain was read first; null: we have made one ourselves. */
-  marks: Set<number> | null;
 }
 
 export type ClaimCheck =
@@ -32,7 +28,6 @@ export type ClaimCheck =
 
 export interface Resumed {
   readonly positions: readonly Position[];
-  readonly toCommit: readonly Position[];
   readonly madeAgain: readonly string[];
   readonly byHand: readonly HandSetting[];
 }
@@ -44,25 +39,7 @@ export class Claims {
   take(partitions: readonly Place[], chain: ChainPositions): void {
     for (const partition of partitions) {
       const key = offsetKey(partition);
-      const position = chain.get(key);
-      const marks = new Set(position ? [position.start, position.next] : []);
-      const entry = position?.entry ?? 0;
-      this.#claims.set(key, { offset: null, entry, group: 'unasked', isHeld: false, byHand: null, marks });
-    }
-  }
-
-  /** Entries were read that follow. */
-  see(entries: readonly ChainEntry[]): void {
-    for (const move of entries.flatMap(({ moves }) => moves)) {
-      const marks = this.#claims.get(offsetKey(move))?.marks;
-      marks?.add(move.start).add(move.next);
-    }
-  }
-
-  /** Entries were passed over that are folded: what the group says cannot be told from theirs. */
-  jump(chain: ChainPositions): void {
-    for (const [key, claim] of this.#claims) {
-      if ((chain.get(key)?.entry ?? 0) !== claim.entry) claim.marks = null;
+      this.#claims.set(key, { offset: null, entry: chain.get(key)?.entry ?? 0, isHeld: false, byHand: null });
     }
   }
 
@@ -70,7 +47,7 @@ export class Claims {
    * Takes in what the group holds.
    *
    * @param topicIds A topic without one is taken for the one that the chain knows.
-   * @throws OffloadError INTERNAL for partitions that were not taken.
+   * @throws OffloadError OVERTAKEN if the chain has moved since `take`; INTERNAL for partitions that were not taken.
    */
   resume(
     committed: readonly GroupOffset[],
@@ -82,31 +59,29 @@ export class Claims {
       const key = offsetKey({ topic, partition });
       const claim = this.#claimOf(key);
       const position = chain.get(key);
+      if ((position?.entry ?? 0) !== claim.entry) throw movedMeanwhile(key, position);
       const id = topicIds[topic];
       const isOther = position?.topicId != null && id !== undefined && position.topicId !== id;
       if (isOther) madeAgain.add(topic);
-      claim.group = group;
-      settle(claim, isOther ? undefined : position);
-      claim.isHeld = group === claim.offset && claim.entry === (position?.entry ?? 0);
-      claim.entry = position?.entry ?? 0;
+      Object.assign(claim, settle(isOther ? undefined : position, group));
+      claim.isHeld = claim.offset === group;
       return { topic, partition, claim };
     });
-    const positions = claims.flatMap(({ topic, partition, claim: { offset } }) => {
-      return offset === null ? [] : [{ topic, partition, offset }];
-    });
     return {
-      positions,
-      toCommit: positions.filter((position) => !this.#claimOf(offsetKey(position)).isHeld),
+      positions: claims.flatMap(({ topic, partition, claim: { offset } }) => {
+        return offset === null ? [] : [{ topic, partition, offset }];
+      }),
       madeAgain: [...madeAgain],
       byHand: claims.flatMap(({ claim }) => claim.byHand ?? []),
     };
   }
 
+  /** What was committed to the group; where nobody knew how to go on, it goes on there. */
   groupHolds(positions: readonly Position[]): void {
     for (const position of positions) {
       const claim = this.#claims.get(offsetKey(position));
-      if (!claim || claim.group === 'unasked') continue;
-      claim.group = position.offset;
+      if (!claim) continue;
+      claim.offset ??= position.offset;
       claim.isHeld = position.offset === claim.offset;
     }
   }
@@ -135,7 +110,7 @@ export class Claims {
       if (!claim.isHeld) {
         throw new OffloadError(
           'INTERNAL',
-          `nothing can be written of ${key} from ${move.start}: the group held ${claim.group} last; commit to it first`,
+          `nothing can be written of ${key} from ${move.start}: it is not known that the group holds that; commit first`,
         );
       }
       if (claim.byHand) byHand.push(claim.byHand);
@@ -147,30 +122,34 @@ export class Claims {
   moved({ number, moves }: ChainEntry): void {
     for (const move of moves) {
       const claim = this.#claims.get(offsetKey(move));
-      if (claim) Object.assign(claim, { offset: move.next, entry: number, isHeld: false, byHand: null, marks: null });
+      if (claim) Object.assign(claim, { offset: move.next, entry: number, isHeld: false, byHand: null });
     }
   }
 
-  /** Takes over where the chain stands by now. @returns Where each partition goes on. */
+  /**
+   * Takes over where the chain stands by now.
+   *
+   * @returns Where each partition goes on.
+   * @throws OffloadError OVERTAKEN if a person had set the group: whether that was obeyed, only the group can say.
+   */
   overtaken(partitions: readonly Place[], chain: ChainPositions): Position[] {
     return partitions.flatMap(({ topic, partition }) => {
       const key = offsetKey({ topic, partition });
       const claim = this.#claimOf(key);
       const position = chain.get(key);
       if (position && position.entry !== claim.entry) {
-        settle(claim, position);
-        claim.isHeld = false;
-        claim.entry = position.entry;
+        if (claim.byHand) throw movedMeanwhile(key, position);
+        Object.assign(claim, { offset: position.next, entry: position.entry, isHeld: false });
       }
       return claim.offset === null ? [] : [{ topic, partition, offset: claim.offset }];
     });
   }
 
-  /** Whether the group holds all that an entry moved, or has gone on from there, as far as is known. */
-  isCommitted(moves: readonly Move[]): boolean {
+  /** Whether the group holds all that an entry moved, or another has it now, as far as is known. */
+  isCommitted({ number, moves }: ChainEntry): boolean {
     return moves.every((move) => {
       const claim = this.#claims.get(offsetKey(move));
-      return !claim || (typeof claim.group === 'number' && claim.group >= move.next);
+      return !claim || claim.entry > number || claim.isHeld;
     });
   }
 
@@ -183,21 +162,19 @@ export class Claims {
 
 /**
  * Where a partition goes on. A process makes an entry only when the group holds the start of it: so the group holds the
- * start or the end of the last entry there was when it was asked, and the chain is right; any other value was set by a
- * person, and is right. A group that holds nothing never got its first commit, or has forgotten it: the chain is right.
- *
- * @param position Undefined: the chain knows nothing of it.
+ * start or the end of the last entry, and the chain is right; any other value was set by a person, and is right. A group
+ * that holds nothing never got its first commit, or has forgotten it: the chain is right.
  */
-function settle(claim: Claim, position: ChainPosition | undefined): void {
-  const { group, marks } = claim;
-  claim.byHand = null;
-  if (!position) {
-    claim.offset = typeof group === 'number' ? group : null;
-    return;
-  }
-  claim.offset = position.next;
-  if (typeof group !== 'number' || marks === null || marks.has(group)) return;
-  const { topic, partition, next } = position;
-  claim.byHand = { topic, partition, chain: next, group };
-  claim.offset = group;
+function settle(position: ChainPosition | undefined, group: number | null): Pick<Claim, 'offset' | 'byHand'> {
+  if (!position) return { offset: group, byHand: null };
+  const { topic, partition, start, next } = position;
+  if (group === null || group === start || group === next) return { offset: next, byHand: null };
+  return { offset: group, byHand: { topic, partition, chain: next, group } };
+}
+
+function movedMeanwhile(key: string, position: ChainPosition | undefined): OffloadError {
+  return new OffloadError(
+    'OVERTAKEN',
+    `${key} was moved on to ${position?.next} by entry ${position?.entry} of another process meanwhile`,
+  );
 }

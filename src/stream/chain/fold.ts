@@ -22,7 +22,6 @@ interface FoldOptions {
   readonly group: string;
   readonly staging: ChainStaging;
   readonly foldEntries: number;
-  readonly catchUp: () => Promise<void>;
   readonly publish: (found: FoundEntry) => Promise<void>;
   readonly step: (name: string) => Promise<void>;
 }
@@ -37,7 +36,7 @@ export async function foldEntries(state: ChainState, options: FoldOptions): Prom
     if (!found) {
       // Another has folded them.
       const before = state.checkpoint;
-      await options.catchUp();
+      await state.catchUp();
       if (state.checkpoint === before) throw folder.damaged(entryName(range.first), 'it or one behind it is missing');
       continue;
     }
@@ -52,7 +51,7 @@ export async function foldEntries(state: ChainState, options: FoldOptions): Prom
       staging.path,
     );
     await step('fold.checkpointWritten');
-    await options.catchUp();
+    await state.catchUp();
     await removeFolded(state);
     await step('fold.entriesRemoved');
   }

@@ -18,13 +18,10 @@ interface Claim {
   readonly partition: number;
   readonly offset: number;
   readonly entry: number;
-  /** -2: it was not asked. */
-  readonly group: number;
-  /** It holds the offset. */
+  /** The group holds the offset. */
   readonly isHeld: boolean;
   /** -1: none. */
   readonly hand: number;
-  readonly marks: readonly number[] | null;
 }
 
 /** All that a process remembers. */
@@ -37,10 +34,10 @@ interface Memory {
   readonly positions: readonly (Position | null)[];
   /** Entries that are not folded. */
   readonly entries: readonly Entry[];
+  /** Those of others that were read since the last micro-batch began, and may not be published. */
+  readonly news: readonly Entry[];
   readonly batches: number;
 }
-
-const UNKNOWN = -2;
 
 const FRESH: Memory = {
   generation: 0,
@@ -50,25 +47,17 @@ const FRESH: Memory = {
   checkpoint: 0,
   positions: [null, null],
   entries: [],
+  news: [],
   batches: 0,
 };
-
-function marksOf(...marks: readonly number[]): readonly number[] {
-  return [...new Set(marks)].sort((a, b) => a - b);
-}
 
 /** Takes an entry in that follows. */
 function takeEntry(memory: Memory, entry: Entry): Memory {
   const positions = [...memory.positions];
   for (const { partition, start, next } of entry.moves) positions[partition] = { start, next, entry: entry.number };
-  const claims = memory.claims.map((claim) => {
-    const move = entry.moves.find(({ partition }) => partition === claim.partition);
-    return move && claim.marks ? { ...claim, marks: marksOf(...claim.marks, move.start, move.next) } : claim;
-  });
   return {
     ...memory,
     positions,
-    claims,
     tip: entry.number,
     tipBatch: entry.batch,
     entries: [...memory.entries, entry],
@@ -76,33 +65,25 @@ function takeEntry(memory: Memory, entry: Entry): Memory {
 }
 
 /** As `ChainState.catchUp`. Null: the chain cannot be read, and the process ends. */
-function* catchUp(actor: ChainActor, from: Memory): Part<Memory | null> {
+function* catchUp(from: Memory): Part<Memory | null> {
   for (;;) {
     const checkpoint = yield* ask('listCheckpoint');
     let memory = from;
     if (checkpoint > from.tip) {
       const folded = yield* ask('readCheckpoint', checkpoint);
       if (!folded) continue;
-      memory = jump(folded.reduce(takeEntry, { ...from, tip: 0, tipBatch: '', positions: [null, null], entries: [] }));
+      memory = folded.reduce(takeEntry, { ...from, tip: 0, tipBatch: '', positions: [null, null], entries: [] });
     }
     for (;;) {
       const entry = yield* ask('readEntry', memory.tip + 1);
       if (!entry) break;
       if (entry.previous !== memory.tipBatch) return null;
-      memory = takeEntry(memory, entry);
+      memory = { ...takeEntry(memory, entry), news: [...memory.news, entry] };
     }
-    if (keeps(actor, 'lookAfterReading') && (yield* ask('listCheckpoint')) !== checkpoint) continue;
+    if ((yield* ask('listCheckpoint')) !== checkpoint) continue;
     const seen = Math.max(checkpoint, memory.checkpoint);
     return { ...memory, checkpoint: seen, entries: memory.entries.filter(({ number }) => number > seen) };
   }
-}
-
-/** What was passed over cannot be told from what the group says. */
-function jump(memory: Memory): Memory {
-  const claims = memory.claims.map((claim) => {
-    return (memory.positions[claim.partition]?.entry ?? 0) === claim.entry ? claim : { ...claim, marks: null };
-  });
-  return { ...memory, claims };
 }
 
 function publishEntry({ rules }: ChainActor, { batch, old }: Entry): Part<true> {
@@ -124,18 +105,17 @@ function* claim(actor: ChainActor, before: Memory, fresh: readonly number[]): Pa
   const early = keeps(actor, 'chainBeforeGroup') ? null : yield* ask('committed', ...fresh);
   const deadFirst = keeps(actor, 'deadFirst');
   let dead = deadFirst ? yield* ask('whoIsDead') : [];
-  const memory = yield* catchUp(actor, before);
+  const memory = yield* catchUp(before);
   if (!memory) return ['end', 'the chain is damaged'];
   if (!deadFirst) dead = yield* ask('whoIsDead');
   if (keeps(actor, 'syncBeforeGoing')) yield* ask('sync');
   yield* finishOthers(actor, memory, dead);
   for (const number of yield* ask('listFolded', memory.checkpoint)) yield* ask('removeEntry', number);
   const claims = fresh.map((partition): Claim => {
-    const position = memory.positions[partition];
-    const marks = position ? marksOf(position.start, position.next) : [];
-    return { partition, offset: -1, entry: position?.entry ?? 0, group: UNKNOWN, isHeld: false, hand: -1, marks };
+    return { partition, offset: -1, entry: memory.positions[partition]?.entry ?? 0, isHeld: false, hand: -1 };
   });
-  return ['resume', { ...memory, claims: [...memory.claims, ...claims] }, fresh, early];
+  const others = memory.claims.filter(({ partition }) => !fresh.includes(partition));
+  return ['resume', { ...memory, claims: [...others, ...claims], news: [] }, fresh, early];
 }
 
 function* resume(
@@ -145,19 +125,21 @@ function* resume(
   early: readonly number[] | null,
 ): Part<Next> {
   const group = early ?? (yield* ask('committed', ...fresh));
-  const memory = yield* catchUp(actor, before);
+  const memory = yield* catchUp(before);
   if (!memory) return ['end', 'the chain is damaged'];
-  if (keeps(actor, 'syncBeforeGoing')) yield* ask('sync');
-  for (const entry of memory.entries.filter(({ number }) => number > before.tip)) yield* publishEntry(actor, entry);
+  if (early === null && fresh.some((partition) => hasMoved(memory, partition))) return ['claim', memory, fresh];
   const claims = memory.claims.map((own) => {
     const at = fresh.indexOf(own.partition);
-    if (at < 0) return own;
-    const now = settle(actor, memory, { ...own, group: group[at] ?? -1 });
-    return { ...now, isHeld: now.group === now.offset && now.entry === own.entry };
+    return at < 0 ? own : settle(actor, memory, own, group[at] ?? -1);
   });
   const now = { ...memory, claims };
   const all = claims.map(({ partition }) => partition);
   return keeps(actor, 'resumeFirst') ? ['commit', now, all, ''] : ['work', now];
+}
+
+/** Somebody's entry names it that was not there when it was claimed. */
+function hasMoved(memory: Memory, partition: number): boolean {
+  return (memory.positions[partition]?.entry ?? 0) !== claimIn(memory, partition).entry;
 }
 
 function* finishOthers(actor: ChainActor, memory: Memory, dead: readonly number[]): Part<void> {
@@ -175,14 +157,13 @@ function* finishOthers(actor: ChainActor, memory: Memory, dead: readonly number[
 }
 
 /** As in src/stream/chain/claims.ts. */
-function settle(actor: ChainActor, { positions }: Memory, own: Claim): Claim {
+function settle(actor: ChainActor, { positions }: Memory, own: Claim, group: number): Claim {
   const position = positions[own.partition];
-  const { group, marks } = own;
-  if (!position) return { ...own, offset: group, entry: 0, hand: -1 };
-  const { next, entry } = position;
-  const isMark = keeps(actor, 'chainWins') ? marks === null || marks.includes(group) : group === next;
-  if (group < 0 || isMark || !keeps(actor, 'handWins')) return { ...own, offset: next, entry, hand: -1 };
-  return { ...own, offset: group, entry, hand: marks?.includes(group) ? -1 : group };
+  if (!position) return { ...own, offset: group, isHeld: true, hand: -1 };
+  const { start, next, entry } = position;
+  const isChain = group < 0 || group === next || (group === start && keeps(actor, 'chainWins'));
+  if (isChain || !keeps(actor, 'handWins')) return { ...own, offset: next, entry, isHeld: group === next, hand: -1 };
+  return { ...own, offset: group, entry, isHeld: true, hand: group === start ? -1 : group };
 }
 
 /** Commits to the group where partitions go on, unless it holds that. @param batch That is over then; '': none. */
@@ -193,9 +174,7 @@ function* commit(actor: ChainActor, memory: Memory, partitions: readonly number[
     const offsets = due.map(({ partition, offset }) => [partition, offset] as const);
     if (!(yield* ask('commitGroup', memory.generation, ...offsets))) return ['join', memory];
   }
-  const claims = memory.claims.map((claim) =>
-    due.includes(claim) ? { ...claim, group: claim.offset, isHeld: true } : claim,
-  );
+  const claims = memory.claims.map((claim) => (due.includes(claim) ? { ...claim, isHeld: true } : claim));
   const now = { ...memory, claims };
   if (batch !== '') yield* ask('removeStaging', batch);
   const { foldEntries } = actor.rules;
@@ -214,17 +193,16 @@ function* work(actor: ChainActor, memory: Memory): Part<Next> {
     yield* ask('awaitRebalance', memory.generation);
     return ['join', memory];
   }
+  if (keeps(actor, 'publishNews')) yield* publishNews(actor, memory);
   const batch = `${process}.${memory.batches + 1}`;
   const old = rules.target === 'file' ? yield* ask('readExact') : '';
   const partitions = moves.map(({ partition }) => partition);
   yield* ask('stage', { process, batch, tip: memory.tip, partitions, hasFile: true });
-  return ['append', { ...memory, batches: memory.batches + 1 }, batch, moves, old];
+  return ['append', { ...memory, news: [], batches: memory.batches + 1 }, batch, moves, old];
 }
 
 function* append(actor: ChainActor, memory: Memory, batch: string, moves: readonly Move[], old: string): Part<Next> {
-  const isOvertaken = moves.some(({ partition }) => {
-    return (memory.positions[partition]?.entry ?? 0) !== claimIn(memory, partition).entry;
-  });
+  const isOvertaken = moves.some(({ partition }) => hasMoved(memory, partition));
   if (isOvertaken && keeps(actor, 'lookAtNews')) return ['overtaken', memory, batch, moves];
   const entry: Entry = { number: memory.tip + 1, batch, previous: memory.tipBatch, moves, old };
   if (!keeps(actor, 'createFirst')) yield* publishEntry(actor, entry);
@@ -239,7 +217,7 @@ function* append(actor: ChainActor, memory: Memory, batch: string, moves: readon
     const other = yield* ask('readEntry', entry.number);
     return other ? ['append', takeEntry(memory, other), batch, moves, old] : ['append', memory, batch, moves, old];
   }
-  const now = yield* catchUp(actor, memory);
+  const now = yield* catchUp(memory);
   if (!now) return ['end', 'the chain is damaged'];
   const isStale = actor.rules.target === 'file' && keeps(actor, 'lostExact');
   return isStale ? ['overtaken', now, batch, moves] : ['append', now, batch, moves, old];
@@ -254,7 +232,7 @@ function claimIn({ claims }: Memory, partition: number): Claim {
 function moved(memory: Memory, { number, moves }: Entry): Memory {
   const claims = memory.claims.map((claim) => {
     const move = moves.find(({ partition }) => partition === claim.partition);
-    return move ? { ...claim, offset: move.next, entry: number, isHeld: false, hand: -1, marks: null } : claim;
+    return move ? { ...claim, offset: move.next, entry: number, isHeld: false, hand: -1 } : claim;
   });
   return { ...memory, claims };
 }
@@ -270,18 +248,26 @@ function* publish(actor: ChainActor, memory: Memory, entry: Entry): Part<Next> {
 }
 
 function* overtaken(actor: ChainActor, memory: Memory, batch: string, moves: readonly Move[]): Part<Next> {
-  yield* ask('sync');
-  for (const entry of memory.entries) {
-    if (yield* ask('hasStaged', entry.batch)) yield* publishEntry(actor, entry);
-  }
+  yield* publishNews(actor, memory);
   yield* ask('removeStaging', batch);
+  const isOver = ({ partition }: Claim): boolean => {
+    return moves.some((move) => move.partition === partition) && hasMoved(memory, partition);
+  };
+  // Whether a person was obeyed, only the group can say.
+  const wished = memory.claims.filter((own) => isOver(own) && own.hand >= 0);
+  if (wished.length > 0) return ['claim', memory, wished.map(({ partition }) => partition)];
   const claims = memory.claims.map((own) => {
-    const isOurs = moves.some(({ partition }) => partition === own.partition);
-    if (!isOurs || (memory.positions[own.partition]?.entry ?? 0) === own.entry) return own;
-    return { ...settle(actor, memory, own), isHeld: false };
+    const position = memory.positions[own.partition];
+    return isOver(own) && position ? { ...own, offset: position.next, entry: position.entry, isHeld: false } : own;
   });
   const partitions = moves.map(({ partition }) => partition);
-  return ['commit', { ...memory, claims }, partitions, ''];
+  return ['commit', { ...memory, claims, news: [] }, partitions, ''];
+}
+
+/** Entries that were read are visible before anything is made from what is there. */
+function* publishNews(actor: ChainActor, { news }: Memory): Part<void> {
+  if (news.length > 0) yield* ask('sync');
+  for (const entry of news) if (yield* ask('hasStaged', entry.batch)) yield* publishEntry(actor, entry);
 }
 
 /** As src/stream/chain/fold.ts. */
@@ -294,7 +280,7 @@ function* fold(actor: ChainActor, memory: Memory): Part<Next> {
     if (entry) entries.push(entry);
   }
   if ((yield* ask('listCheckpoint')) !== checkpoint || entries.length !== actor.rules.foldEntries) {
-    const now = yield* catchUp(actor, memory);
+    const now = yield* catchUp(memory);
     return now ? ['work', now] : ['end', 'the chain is damaged'];
   }
   if (keeps(actor, 'publishBeforeFold')) {
