@@ -38,9 +38,11 @@ export interface GapCounts {
   readonly deleted: number;
   /** Offsets of the range that were deleted while the run was on its way to them. */
   readonly lost: number;
+  /** Records that were left out, or went to the topic of dead letters, since no row could be made of them. */
+  readonly bad: number;
 }
 
-export const NO_GAPS: GapCounts = { control: 0, aborted: 0, compacted: 0, deleted: 0, lost: 0 };
+export const NO_GAPS: GapCounts = { control: 0, aborted: 0, compacted: 0, deleted: 0, lost: 0, bad: 0 };
 
 /** A column of files that holds topics, partitions or offsets as they are. */
 export interface OriginColumn {

@@ -1,4 +1,5 @@
 import { OffloadError, toOffloadError } from '../errors.ts';
+import { checkDeadLetters } from './badRecords.ts';
 import { connectionType, readConnection } from './connections.ts';
 import { OFFSETS_ENTRY } from './defaults.ts';
 import { isMapping } from './keySpellings.ts';
@@ -63,6 +64,7 @@ async function checkEntries(loaded: LoadedConfig, environment: Environment): Pro
       );
       if (topicName !== null) await resolveTopicSink(properties, named, { cwd });
       const offsets = await resolveOffsets(tree.kafka, namedTopics(source.source.selection), cwd);
+      checkDeadLetters(source.source, null, offsets.settings);
       notes.push(...source.notes, ...offsets.notes);
       warnings.push(...source.warnings);
     } catch (error) {

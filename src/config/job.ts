@@ -116,12 +116,32 @@ export type TopicSelection =
   /** `assign`: these partitions alone, by topic. */
   | { readonly kind: 'assign'; readonly partitions: Readonly<Record<string, readonly number[]>> };
 
+/** What becomes of a record of which no row can be made. */
+export type BadRecordPolicy =
+  /** The run ends with an error that names it. */
+  | { readonly kind: 'fail' }
+  /** It is left out and counted. */
+  | { readonly kind: 'skip' }
+  | DeadLetterPolicy;
+
+/**
+ * It goes to another topic as it is, with the reason in headers: on the cluster that records are written to, else on the
+ * one that they are read from.
+ */
+export interface DeadLetterPolicy {
+  readonly kind: 'dlq';
+  readonly topic: string;
+  /** Where the topic is not there yet. */
+  readonly create: TopicToCreate;
+}
+
 /** Rows are the messages of topics. */
 export interface TopicSource {
   readonly kind: 'topic';
   readonly selection: TopicSelection;
   readonly fields: readonly Field[];
   readonly invalidUtf8: 'fail' | 'replace' | 'null';
+  readonly onBadRecord: BadRecordPolicy;
   /** At most this many messages in this run; null: no limit. */
   readonly maxRead: number | null;
   readonly startingOffsets: OffsetSpec;

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { basename, dirname, resolve } from 'node:path';
 import { OffloadError } from '../errors.ts';
+import { checkDeadLetters } from './badRecords.ts';
 import type { Job, KafkaSettings, OffsetsJob, OffsetsSettings, TopicSink, VerifyJob } from './job.ts';
 import { type JobContext, prepareJob } from './jobContext.ts';
 import { type JobSink, type JobSource, resolveSink, resolveSource } from './jobParts.ts';
@@ -30,6 +31,9 @@ export async function resolveJob(options: CliOptions, environment: Environment):
   const sink = await resolveSink(context, source.part);
   const stream = options.stream ? resolveStream(context, source.part, source.properties) : null;
   const offsets = await resolveState(context, source.part, sink.part);
+  if (source.part.kind === 'topic') {
+    checkDeadLetters(source.part, sink.part.kind === 'topic' ? sink.part : null, offsets.settings);
+  }
   return deepFreeze({
     config: context.named?.name ?? (sink.part.kind === 'files' ? FILES_NAME : nameAfter(source.part)),
     source: source.part,

@@ -53,6 +53,7 @@ export const topicShape = {
   accessOptions: properties.nullish(),
   writeFormat: text.nullish(),
   invalidUtf8: oneOf('fail', 'replace', 'null').nullish(),
+  onBadRecord: text.nullish(),
   maxBatchBytes: size().nullish(),
   partitions: integer(1, ' of at least 1').nullish(),
   replicationFactor: integer(-1, ' of at least 1, or -1 for the default of the broker')

@@ -1,4 +1,5 @@
 import type { TransformSettings } from '../transform/batchTransform.ts';
+import { readBadRecordPolicy } from './badRecords.ts';
 import { resolveColumns } from './columns.ts';
 import { DEFAULTS } from './defaults.ts';
 import type { Deserializers } from './deserializers.ts';
@@ -69,6 +70,7 @@ export async function resolveTopicSource(
       selection,
       fields: columns.fields,
       invalidUtf8,
+      onBadRecord: readBadRecordPolicy(named),
       maxRead: resolveMaxRead(named, options),
       startingOffsets:
         startingOffsets === undefined

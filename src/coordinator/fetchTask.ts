@@ -2,6 +2,7 @@
  * What a worker does with one task: fetch, decode, transform, encode, stage. Runs in a worker thread; the thread keeps
  * its connections, arenas and encoder from task to task.
  */
+import type { RecordBatch } from 'apache-arrow';
 import type { ConnectionSettings, FetchSettings, TopicSource } from '../config/job.ts';
 import type { PartitionColumn } from '../config/partitionBy.ts';
 import type { OutputFormat } from '../config/writerOptions.ts';
@@ -20,8 +21,9 @@ import { type Segment, SegmentWriter, type StagedLayout } from '../stage/segment
 import { endTurn, type TurnFlags, waitForTurn } from '../stage/turns.ts';
 import { passStep } from '../steps.ts';
 import type { OffsetRange } from '../tasks.ts';
-import { messagePlace } from '../transform/places.ts';
-import { toArrowBatch } from '../transform/toArrow.ts';
+import { type PlacedRows, workOnGoodRows } from '../transform/badRows.ts';
+import { toRows } from '../transform/toRows.ts';
+import { addBadRows, type BadRecordCounts, NO_BAD_RECORDS } from './badRecords/counts.ts';
 import { openFolders } from './folders.ts';
 import { RowTransform, type TransformPlan } from './rowTransform.ts';
 import { joinWorker, type SharedState } from './sharedState.ts';
@@ -35,6 +37,8 @@ export interface WorkerSettings {
   readonly failOnDataLoss: boolean;
   readonly fields: TopicSource['fields'];
   readonly invalidUtf8: TopicSource['invalidUtf8'];
+  /** True: records of which no row can be made are left out and counted; false: the first of them ends the run. */
+  readonly leavesOutBad: boolean;
   readonly transform: TransformPlan | null;
   readonly output: OutputFormat;
   /** Folders below the target. */
@@ -70,6 +74,8 @@ export interface TaskResult {
   readonly lost: number;
   /** Values that were not UTF-8 and were replaced or made null. */
   readonly invalidUtf8: number;
+  /** Of the messages that were read, those without a row. */
+  readonly bad: BadRecordCounts;
   /** Which encoders have written columns in this thread so far. */
   readonly encoders: readonly string[];
 }
@@ -80,6 +86,15 @@ export type TaskOutcome = TaskResult | { readonly ok: false; readonly error: Pla
 interface WrittenRows {
   readonly segments: Segment[];
   readonly folders: FolderSegment[];
+}
+
+interface TaskCounts {
+  rows: number;
+  rowsWritten: number;
+  control: number;
+  aborted: number;
+  invalidUtf8: number;
+  bad: BadRecordCounts;
 }
 
 export class FetchTaskRunner {
@@ -140,7 +155,7 @@ export class FetchTaskRunner {
     const startedAtMs = performance.timeOrigin + performance.now();
     const columns = this.#columns;
     const written: WrittenRows = { segments: [], folders: [] };
-    const counts = { rows: 0, rowsWritten: 0, control: 0, aborted: 0, invalidUtf8: 0 };
+    const counts: TaskCounts = { rows: 0, rowsWritten: 0, control: 0, aborted: 0, invalidUtf8: 0, bad: NO_BAD_RECORDS };
     let position = startOffset;
     let segmentStart = startOffset;
     let fetchedBytes = 0;
@@ -209,33 +224,75 @@ export class FetchTaskRunner {
     if (this.#counters.isStopped()) throw new OffloadError('INTERNAL', 'the run is stopping');
   }
 
-  /** Encodes what the columns hold, in row groups of at most `rowGroupRows`, and stages it. */
+  /** Makes rows of what the columns hold, encodes and stages them. */
   async #encode(
     range: OffsetRange,
-    { file, turn }: FetchTask,
+    task: FetchTask,
     writer: SegmentWriter,
-    { segments, folders }: WrittenRows,
-    counts: { invalidUtf8: number; rowsWritten: number },
+    written: WrittenRows,
+    counts: TaskCounts,
   ): Promise<void> {
-    const { fields, invalidUtf8, rowGroupRows, output, partitionBy, mark, turns } = this.#settings;
+    const { fields, invalidUtf8, leavesOutBad } = this.#settings;
     const { topic, partition } = range;
     const onInvalidUtf8 = (values: number): void => {
       counts.invalidUtf8 += values;
     };
-    const read = toArrowBatch(this.#columns, fields, { topic, partition, invalidUtf8, onInvalidUtf8 });
-    const offsetAt = (row: number): number => this.#columns.offsetAt(row);
-    const origin = messagePlace(topic, partition, offsetAt);
-    const { batch, place } = await this.#transform.apply(read, origin, onInvalidUtf8);
-    counts.rowsWritten += batch.numRows;
+    const context = { topic, partition, invalidUtf8, onInvalidUtf8 };
+    const { bad, ...read } = toRows(this.#columns, fields, context, leavesOutBad);
+    const make = async (rows: PlacedRows): Promise<void> => {
+      let invalid = 0;
+      const made = await this.#transform.apply(rows.batch, rows.place, (values) => {
+        invalid += values;
+      });
+      const place = { range, task, offsetAt: offsetsOf(rows, range) };
+      await this.#write(made, place, writer, written);
+      counts.rowsWritten += made.batch.numRows;
+      if (invalid > 0) onInvalidUtf8(invalid);
+    };
+    if (!leavesOutBad) return make(read);
+    const check = async (rows: PlacedRows): Promise<void> => {
+      await this.#check(await this.#transform.apply(rows.batch, rows.place));
+    };
+    const worked = await workOnGoodRows(read, { make, check, find: (rows) => this.#transform.findBadRows(rows) });
+    counts.bad = addBadRows(counts.bad, [...bad, ...worked.bad]);
+  }
+
+  /** Refuses what `#write` would, before anything is written. @throws OffloadError ROW_INVALID */
+  async #check({ batch, place }: PlacedRows): Promise<void> {
+    const { output, partitionBy, mark } = this.#settings;
+    if (batch.numRows === 0) return;
+    this.#encoder ??= (await loadFileFormat(output)).createEncoder(mark);
+    if (partitionBy.length === 0) this.#encoder.check?.(batch);
+    else (await this.#openFolders(this.#encoder, batch)).check(batch, place.rowName);
+  }
+
+  async #openFolders(encoder: BatchEncoder, { schema }: RecordBatch): Promise<FolderEncoder> {
+    const { rowGroupRows, partitionBy } = this.#settings;
+    this.#folders ??= await openFolders({ encoder, mostRows: rowGroupRows, partitionBy }, schema);
+    return this.#folders;
+  }
+
+  /** Encodes rows in row groups of at most `rowGroupRows`, and stages them. */
+  async #write(
+    { batch, place: { rowName } }: PlacedRows,
+    {
+      range,
+      task: { file, turn },
+      offsetAt,
+    }: { range: OffsetRange; task: FetchTask; offsetAt: (row: number) => number },
+    writer: SegmentWriter,
+    { segments, folders }: WrittenRows,
+  ): Promise<void> {
+    const { rowGroupRows, output, partitionBy, mark, turns, leavesOutBad } = this.#settings;
     // Where it is not known which message a row was made of, all offsets are accounted for by the last piece.
     const offsetOfRow = this.#transform.isNone ? offsetAt : () => range.startOffset;
     this.#encoder ??= (await loadFileFormat(output)).createEncoder(mark);
+    // In several pieces a bad row could show when some are written.
+    if (leavesOutBad && batch.numRows > rowGroupRows) this.#encoder.check?.(batch);
     if (partitionBy.length > 0) {
-      this.#folders ??= await openFolders(
-        { encoder: this.#encoder, mostRows: rowGroupRows, partitionBy },
-        batch.schema,
-      );
-      folders.push(...(await this.#folders.write(batch, range, writer, place.rowName)));
+      const encoder = await this.#openFolders(this.#encoder, batch);
+      if (leavesOutBad) encoder.check(batch, rowName);
+      folders.push(...(await encoder.write(batch, range, writer, rowName)));
       return;
     }
     for (let row = 0, end = 0; row < batch.numRows; row = end) {
@@ -254,4 +311,9 @@ export class FetchTaskRunner {
       });
     }
   }
+}
+
+/** Offsets of rows. */
+function offsetsOf({ place: { origin } }: PlacedRows, { startOffset }: OffsetRange): (row: number) => number {
+  return 'offsetAt' in origin ? origin.offsetAt : () => startOffset;
 }

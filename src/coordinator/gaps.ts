@@ -1,14 +1,15 @@
 import { offsetKey } from '../plan/places.ts';
 import type { RangePlan } from '../plan/ranges.ts';
 import type { GapCounts } from '../tasks.ts';
+import { countBad } from './badRecords/counts.ts';
 import type { TaskResult } from './fetchTask.ts';
 
 /** What reading a range, or a part of one, came to. */
-type RangeResult = Pick<TaskResult, 'range' | 'rows' | 'control' | 'aborted' | 'lost'>;
+type RangeResult = Pick<TaskResult, 'range' | 'rows' | 'control' | 'aborted' | 'lost' | 'bad'>;
 
 /**
  * Accounts for every offset of the plan that gave no row; partitions without any are left out. Rows, `control`, `aborted`,
- * `compacted` and `lost` add up to the range; `deleted` is what lies between the offset that was due and its start.
+ * `compacted` and `lost` add up to the range, the `bad` ones being among the rows that were read; `deleted` is what lies between the offset that was due and its start.
  */
 export function countGaps(
   plan: RangePlan,
@@ -30,9 +31,10 @@ export function countGaps(
     const control = sum((result) => result.control);
     const aborted = sum((result) => result.aborted);
     const lost = sum((result) => result.lost);
+    const bad = sum((result) => countBad(result.bad));
     const compacted = offsets - sum((result) => result.rows) - control - aborted - lost;
     const deleted = plan.lost.get(key) ?? 0;
-    const counts = { control, aborted, compacted, deleted, lost };
+    const counts = { control, aborted, compacted, deleted, lost, bad };
     return Object.values(counts).some((count) => count > 0) ? [{ topic, partition, ...counts }] : [];
   });
 }

@@ -12,6 +12,7 @@ import { describePlan } from '../plan/describe.ts';
 import type { PartitionBounds, RangePlan } from '../plan/ranges.ts';
 import { cutTasks, DIVIDED_TASK_BYTES, type FetchTask, type TaskPlan, TURN_TASK_BYTES } from '../plan/tasks.ts';
 import { isUnsettled } from '../transform/settle.ts';
+import { reportBadRecords } from './badRecords/counts.ts';
 import type { TaskResult, WorkerSettings } from './fetchTask.ts';
 import { contentOf } from './fileContent.ts';
 import { checkFolders } from './folders.ts';
@@ -128,9 +129,15 @@ async function runOpened(context: RunContext, session: RunSession, pool: FetchPo
   await session.finish(intent);
   const startedAtMs = staged.results.reduce((first, result) => Math.min(first, result.startedAtMs), Infinity);
   const dataSeconds = (performance.timeOrigin + performance.now() - startedAtMs) / 1000;
-  warnings.push(...warnOfInvalidUtf8(staged.results, job.source, ui));
+  const bad = reportBadRecords(
+    staged.results.map((result) => result.bad),
+    job.source.onBadRecord,
+    ui,
+  );
+  warnings.push(...warnOfInvalidUtf8(staged.results, job.source, ui), ...bad.warnings);
   return {
     ...begun,
+    ...bad,
     warnings,
     rows: sum(staged, (result) => result.rowsWritten),
     ...(Number.isFinite(dataSeconds) && { dataSeconds }),

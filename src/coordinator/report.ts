@@ -31,6 +31,8 @@ export interface OffloadReport {
   readonly workers: readonly { readonly worker: number; readonly rows: number }[];
   /** Offsets that gave no row, by partition; partitions without any may be left out. */
   readonly gaps?: readonly (GapCounts & { readonly topic: string; readonly partition: number })[];
+  /** Records that were left out; absent where one ends the run (`onBadRecord`), or none was there. */
+  readonly badRecords?: ReportedBadRecords;
   readonly warnings: readonly string[];
   /** Requests to Kafka that were repeated, since a broker was not there, late or not the leader any more. */
   readonly retries: number;
@@ -109,6 +111,14 @@ export interface ReportedOffset {
   readonly to: number;
 }
 
+export interface ReportedBadRecords {
+  readonly records: number;
+  /** By the code that the run would have ended with. */
+  readonly byReason: Readonly<Record<string, number>>;
+  /** The topic that they went to; null: they were left out. */
+  readonly deadLetterTopic: string | null;
+}
+
 const FILES_SHOWN = 10;
 
 /**
@@ -138,7 +148,8 @@ export function formatSummary(report: OffloadReport, columns = 100): string {
     );
   }
   if (report.files.length > 0) lines.push('files', ...describeFiles(report.files));
-  lines.push(...describeOffsets(report, columns), ...describeGaps(report), ...describeRetries(report));
+  lines.push(...describeOffsets(report, columns), ...describeGaps(report), ...describeBad(report));
+  lines.push(...describeRetries(report));
   return lines.join('\n');
 }
 
@@ -210,12 +221,20 @@ function alignedCells(offsets: readonly ReportedOffset[], isNested: boolean): st
 }
 
 function describeGaps(report: OffloadReport): string[] {
-  const causes = ['control', 'aborted', 'compacted', 'deleted', 'lost'] as const;
+  const causes = ['control', 'aborted', 'compacted', 'deleted', 'lost', 'bad'] as const;
   const parts = causes.flatMap((cause) => {
     const total = (report.gaps ?? []).reduce((sum, gap) => sum + gap[cause], 0);
     return total > 0 ? [`${number(total)} ${cause}`] : [];
   });
   return parts.length > 0 ? [`offsets without a row: ${parts.join(', ')}`] : [];
+}
+
+function describeBad({ badRecords }: OffloadReport): string[] {
+  if (!badRecords) return [];
+  const { records, byReason, deadLetterTopic } = badRecords;
+  const reasons = Object.entries(byReason).map(([code, times]) => `${number(times)} ${code}`);
+  const where = deadLetterTopic === null ? 'left out' : `written to topic ${deadLetterTopic}`;
+  return [`${count(records, 'bad record')} ${where}: ${reasons.join(', ')}`];
 }
 
 function describeRetries({ retries, retryCauses }: OffloadReport): string[] {

@@ -1,5 +1,6 @@
 /** The transform of a job in the thread that runs it. */
 import type { RecordBatch, Schema } from 'apache-arrow';
+import type { BadRow, PlacedRows } from '../transform/badRows.ts';
 import type { BatchTransform, RowPlace, TransformSettings } from '../transform/batchTransform.ts';
 import { transformMemory } from '../transform/memory.ts';
 
@@ -60,6 +61,37 @@ export class RowTransform {
     // Which row was made of which nobody knows.
     const made = `made of ${place.rowName(0)} to ${place.rowName(batch.numRows - 1)}`;
     return { batch: result, place: { ...place, rowName: (row) => `row ${row + 1} of those ${made}` } };
+  }
+
+  /**
+   * `apply`, for whoever keeps the rows as they come.
+   *
+   * @param leavesOutBad False: a bad row is an error.
+   * @returns Null: no row is left; and the bad ones.
+   */
+  async applyToGood(
+    rows: PlacedRows,
+    leavesOutBad: boolean,
+    onInvalidUtf8?: (values: number) => void,
+  ): Promise<{ batch: RecordBatch | null; bad: readonly BadRow[] }> {
+    const make = async ({ batch, place }: PlacedRows): Promise<{ batch: RecordBatch; invalid: number }> => {
+      let invalid = 0;
+      const made = await this.apply(batch, place, (values) => {
+        invalid += values;
+      });
+      return { batch: made.batch, invalid };
+    };
+    const work = { make, check: make, find: (some: PlacedRows) => this.findBadRows(some) };
+    const { made, bad } = leavesOutBad
+      ? await (await import('../transform/badRows.ts')).workOnGoodRows(rows, work)
+      : { made: await make(rows), bad: [] };
+    if (made && made.invalid > 0) onInvalidUtf8?.(made.invalid);
+    return { batch: made?.batch ?? null, bad };
+  }
+
+  /** As that of `BatchTransform`, after `apply` has failed. */
+  async findBadRows({ batch, place }: PlacedRows): Promise<readonly BadRow[] | null> {
+    return (await this.#opened?.findBadRows?.(batch, place)) ?? null;
   }
 
   async close(): Promise<void> {

@@ -30,6 +30,6 @@ async function carryOut(job: Job, ui: RunUi, signal: AbortSignal): Promise<Offlo
   if (isConvert(job)) return (await import('./convert/convert.ts')).convert(job, ui, signal);
   if (isTopicToTopic(job)) return (await import('./load/topicToTopic.ts')).copyTopics(job, ui, signal);
   if (isFileLoad(job)) return (await import('./load/filesToTopic.ts')).loadFiles(job, ui, signal);
-  if (isShow(job)) return (await import('./show.ts')).show(job, signal);
+  if (isShow(job)) return (await import('./show.ts')).show(job, ui, signal);
   throw new OffloadError('INTERNAL', `no way from ${job.source.kind} to ${job.sink.kind}`);
 }

@@ -9,9 +9,10 @@ import { Cluster } from '../kafka/cluster.ts';
 import { comparePlaces } from '../plan/places.ts';
 import type { RangeTail } from '../sources/lastRows.ts';
 import type { OffsetRange } from '../tasks.ts';
-import type { TransformSettings } from '../transform/batchTransform.ts';
+import type { BadRow } from '../transform/badRows.ts';
 import { arrowSchema } from '../transform/schema.ts';
 import { isUnsettled, type Sample, settleTransform } from '../transform/settle.ts';
+import { addBadRows, NO_BAD_RECORDS, reportBadRecords } from './badRecords/counts.ts';
 import { warnOfInvalidUtf8 } from './invalidValues.ts';
 import type { Log } from './log.ts';
 import { lookUpRanges } from './lookup.ts';
@@ -22,6 +23,8 @@ import { findTopics } from './topics.ts';
 
 /** Told of values that were replaced or made null since they were not UTF-8. */
 type CountValues = (values: number) => void;
+/** Told of records that are left out. */
+type CountBad = (bad: readonly BadRow[]) => void;
 
 const NOTHING_SAVED: SavedState = { offsets: [], others: [], topicIds: {}, previousRun: null };
 
@@ -45,10 +48,16 @@ export async function sample(job: SampleJob, log: Log, signal: AbortSignal): Pro
     const onInvalidUtf8: CountValues = (values) => {
       counts.invalidUtf8 += values;
     };
-    const samples = await readTails(cluster, tails, job, onInvalidUtf8);
+    let bad = NO_BAD_RECORDS;
+    const onBad: CountBad = (rows) => {
+      bad = addBadRows(bad, rows);
+    };
+    const samples = await readTails(cluster, tails, job, onInvalidUtf8, onBad);
     signal.throwIfAborted();
-    const { schema, batches } = await transformRows(job, input, samples, onInvalidUtf8);
+    const { schema, batches } = await transformRows(job, input, samples, onInvalidUtf8, onBad);
     const rows = await collectRows(batches, job);
+    // A look writes no dead letters.
+    reportBadRecords([bad], job.source.onBadRecord, { log }, false);
     warnOfInvalidUtf8([counts], job.source, { log });
     return {
       config: job.config,
@@ -94,11 +103,15 @@ async function readTails(
   tails: readonly RangeTail[],
   { source }: SampleJob,
   onInvalidUtf8: CountValues,
+  onBad: CountBad,
 ): Promise<Sample[]> {
   const { readRows } = await import('../sources/lastRows.ts');
   const samples: Sample[] = [];
   for (const tail of tails) {
-    for await (const rows of readRows(cluster, tail, source, onInvalidUtf8)) samples.push(rows);
+    for await (const { bad, ...rows } of readRows(cluster, tail, source, onInvalidUtf8)) {
+      onBad(bad);
+      if (rows.batch.numRows > 0) samples.push(rows);
+    }
   }
   return samples;
 }
@@ -109,20 +122,21 @@ async function transformRows(
   input: Schema,
   samples: readonly Sample[],
   onInvalidUtf8: CountValues,
+  onBad: CountBad,
 ): Promise<{ schema: Schema; batches: AsyncIterable<RecordBatch> }> {
-  const settled = await settleTransform(job.transform, input, async () => samples);
-  return { schema: await resultSchema(settled, input), batches: applyTransform(settled, samples, onInvalidUtf8) };
-}
-
-async function* applyTransform(
-  settings: TransformSettings | null,
-  samples: readonly Sample[],
-  onInvalidUtf8: CountValues,
-): AsyncGenerator<RecordBatch> {
-  const rows = new RowTransform(transformPlan(settings));
-  try {
-    for (const { batch, place } of samples) yield (await rows.apply(batch, place, onInvalidUtf8)).batch;
-  } finally {
-    await rows.close();
+  const leavesOutBad = job.source.onBadRecord.kind !== 'fail';
+  const settled = await settleTransform(job.transform, input, async () => samples, leavesOutBad);
+  const rows = new RowTransform(transformPlan(settled));
+  async function* apply(): AsyncGenerator<RecordBatch> {
+    try {
+      for (const sample of samples) {
+        const { batch, bad } = await rows.applyToGood(sample, leavesOutBad, onInvalidUtf8);
+        onBad(bad);
+        if (batch) yield batch;
+      }
+    } finally {
+      await rows.close();
+    }
   }
+  return { schema: await resultSchema(settled, input), batches: apply() };
 }

@@ -24,6 +24,7 @@ export async function sampleTopics(
   const samples: Sample[] = [];
   for (const range of ranges.slice(0, SAMPLE_PLACES)) {
     for await (const { batch, place } of readFirstRows(cluster, [range], source)) {
+      if (batch.numRows === 0) continue;
       const kept = keepRows(batch);
       const { origin } = place;
       // The batch and its offsets are gone with the next one.

@@ -4,7 +4,8 @@ import type { FileSource, Job, TopicSource } from '../config/job.ts';
 import type { Cluster } from '../kafka/cluster.ts';
 import type { FileSchema } from '../sources/files/fileReader.ts';
 import type { OffsetRange } from '../tasks.ts';
-import type { RowPlace, TransformSettings } from '../transform/batchTransform.ts';
+import type { BadRow, PlacedRows } from '../transform/badRows.ts';
+import type { TransformSettings } from '../transform/batchTransform.ts';
 import { isUnsettled, settleTransform } from '../transform/settle.ts';
 import { RowTransform, transformPlan } from './rowTransform.ts';
 
@@ -32,7 +33,11 @@ export async function settleTopicJob<TopicJob extends Job & { readonly source: T
     import('./sampleRows.ts'),
   ]);
   const samples = () => sampleTopics(cluster, ranges, job.source);
-  return { ...job, transform: await settleTransform(job.transform, arrowSchema(job.source.fields), samples) };
+  const input = arrowSchema(job.source.fields);
+  return {
+    ...job,
+    transform: await settleTransform(job.transform, input, samples, job.source.onBadRecord.kind !== 'fail'),
+  };
 }
 
 /** The same for rows of files. */
@@ -54,17 +59,21 @@ export async function settleFileJob<FileJob extends Job & { readonly source: Fil
 /** For a look at the first rows: the first batch tells the columns. */
 export class FirstRowsTransform {
   readonly #settings: TransformSettings | null;
+  readonly #leavesOutBad: boolean;
   #rows: RowTransform | null = null;
 
-  constructor(settings: TransformSettings | null) {
+  constructor(settings: TransformSettings | null, leavesOutBad: boolean) {
     this.#settings = settings;
+    this.#leavesOutBad = leavesOutBad;
   }
 
-  async apply(batch: RecordBatch, place: RowPlace): Promise<RecordBatch> {
+  /** @returns Null: no row is left; and the bad ones. */
+  async apply(rows: PlacedRows): Promise<{ batch: RecordBatch | null; bad: readonly BadRow[] }> {
+    if (rows.batch.numRows === 0) return { batch: null, bad: [] };
     this.#rows ??= new RowTransform(
-      transformPlan(await settleTransform(this.#settings, batch.schema, async () => [{ batch, place }])),
+      transformPlan(await settleTransform(this.#settings, rows.batch.schema, async () => [rows], this.#leavesOutBad)),
     );
-    return (await this.#rows.apply(batch, place)).batch;
+    return this.#rows.applyToGood(rows, this.#leavesOutBad);
   }
 
   async close(): Promise<void> {

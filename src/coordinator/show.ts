@@ -6,11 +6,13 @@ import { Cluster } from '../kafka/cluster.ts';
 import { FILE_READER_BYTES } from '../plan/memory.ts';
 import { formatTable, TableCollector } from '../sinks/console.ts';
 import { fileRowPlace } from '../transform/places.ts';
+import { addBadRows, type BadRecordCounts, NO_BAD_RECORDS, reportBadRecords } from './badRecords/counts.ts';
 import type { ShowJob } from './jobs.ts';
 import { lookUpRanges } from './lookup.ts';
 import { emptyReport, type OffloadReport } from './report.ts';
 import { FirstRowsTransform } from './settleJob.ts';
 import { findTopics, plainTopicOf } from './topics.ts';
+import type { RunUi } from './ui.ts';
 
 const BATCH_BYTES = 4 * 1024 ** 2;
 /** Rows read at a time where a transform may leave some out. */
@@ -22,7 +24,7 @@ const FILTERED_ROWS = 2048;
  * @returns The report with its table; `rows` is how many are in it.
  * @throws OffloadError as a run to files would, but for what has to do with writing.
  */
-export async function show(job: ShowJob, signal: AbortSignal): Promise<OffloadReport> {
+export async function show(job: ShowJob, ui: RunUi, signal: AbortSignal): Promise<OffloadReport> {
   const startedAtMs = performance.now();
   const { source, sink, config } = job;
   const collector = new TableCollector(sink.numRows);
@@ -35,11 +37,13 @@ export async function show(job: ShowJob, signal: AbortSignal): Promise<OffloadRe
     return { ...report, plan };
   }
   const sourceFiles = source.kind === 'files' ? await showFiles({ ...job, source }, collector, signal) : null;
-  if (source.kind === 'topic') await showTopics({ ...job, source }, collector, signal);
+  const bad = source.kind === 'topic' ? await showTopics({ ...job, source }, collector, signal) : NO_BAD_RECORDS;
   const { table } = collector;
   const drawing = await formatTable(table, sink.truncate);
   const seconds = (performance.now() - startedAtMs) / 1000;
-  const shown = { ...report, rows: table.rows.length, seconds, table: { ...table, drawing } };
+  // A look writes no dead letters.
+  const left = source.kind === 'topic' ? reportBadRecords([bad], source.onBadRecord, ui, false) : {};
+  const shown = { ...report, ...left, rows: table.rows.length, seconds, table: { ...table, drawing } };
   return sourceFiles ? { ...shown, sourceFiles } : shown;
 }
 
@@ -47,9 +51,10 @@ async function showTopics(
   job: ShowJob & { readonly source: TopicSource },
   collector: TableCollector,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<BadRecordCounts> {
   const { source } = job;
-  const rows = new FirstRowsTransform(job.transform);
+  const rows = new FirstRowsTransform(job.transform, source.onBadRecord.kind !== 'fail');
+  let counts = NO_BAD_RECORDS;
   const cluster = new Cluster(source.kafka.connection, signal);
   const offsetsCluster = job.offsets.kafka ? new Cluster(job.offsets.kafka.connection, signal) : cluster;
   try {
@@ -66,10 +71,13 @@ async function showTopics(
     });
     const { plan } = await lookUpRanges(cluster, selected, job, saved);
     const { readFirstRows } = await import('../sources/firstRows.ts');
-    for await (const { batch, place } of readFirstRows(cluster, plan.ranges, source)) {
-      collector.add(await rows.apply(batch, place));
+    for await (const { bad, ...read } of readFirstRows(cluster, plan.ranges, source)) {
+      const applied = await rows.apply(read);
+      if (applied.batch) collector.add(applied.batch);
+      counts = addBadRows(addBadRows(counts, bad), applied.bad);
       if (collector.missing === 0) break;
     }
+    return counts;
   } finally {
     await rows.close();
     cluster.close();
@@ -98,10 +106,11 @@ async function showFiles(
       memoryLimitBytes: FILE_READER_BYTES,
     };
     // Columns may differ from file to file.
-    const rows = new FirstRowsTransform(transform);
+    const rows = new FirstRowsTransform(transform, false);
     try {
       for await (const { batch, firstRow } of openFile(input, path, { ...options, signal })) {
-        if (batch.numRows > 0) collector.add(await rows.apply(batch, fileRowPlace(path, firstRow)));
+        const applied = await rows.apply({ batch, place: fileRowPlace(path, firstRow) });
+        if (applied.batch) collector.add(applied.batch);
         if (collector.missing === 0) return files;
       }
     } finally {

@@ -64,6 +64,7 @@ function workerSettings(job: OffloadJob, layout: StagedLayout): Omit<WorkerSetti
     failOnDataLoss: source.failOnDataLoss,
     fields: source.fields,
     invalidUtf8: source.invalidUtf8,
+    leavesOutBad: source.onBadRecord.kind !== 'fail',
     transform: transformPlan(job.transform),
     output,
     partitionBy,

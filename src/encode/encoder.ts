@@ -23,6 +23,12 @@ export interface BatchEncoder {
    *   fails. After either it must not be used again.
    */
   encode(batch: RecordBatch | Table): Promise<EncodedRows>;
+  /**
+   * Looks for values that `encode` would refuse, without encoding anything; left out where there are no such values.
+   *
+   * @throws OffloadError ROW_INVALID
+   */
+  check?(batch: RecordBatch): void;
   /** Which encoders wrote so far: for Parquet `flat` (our own) and `parquet-wasm`, else the format. */
   usedEncoders(): string[];
   /** Gives back what the encoder holds; `encode` may not be called afterwards. */

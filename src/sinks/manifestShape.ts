@@ -30,7 +30,13 @@ export const WRITTEN = {
     .object({ output: z.looseObject({ format: z.string() }), topic: column, partition: column, offset: column })
     .nullable(),
   ranges: z.array(range),
-  gaps: z.array(z.object({ ...place, control: count, aborted: count, compacted: count, deleted: count, lost: count })),
+  gaps: z.array(
+    z.object({
+      ...{ ...place, control: count, aborted: count, compacted: count, deleted: count, lost: count },
+      // Runs of older versions had none.
+      bad: count.default(0),
+    }),
+  ),
 };
 
 export const MANIFEST = z.object({

@@ -2,14 +2,12 @@
  * The last messages of a range. What stands at its end may be markers of transactions, records that were aborted, or
  * offsets that compaction has emptied, so it is searched backwards, in windows that grow, until there are enough.
  */
-import type { RecordBatch } from 'apache-arrow';
 import type { TopicSource } from '../config/job.ts';
 import { MessageColumns } from '../decode/columns.ts';
 import type { Cluster } from '../kafka/cluster.ts';
 import type { OffsetRange } from '../tasks.ts';
-import type { RowPlace } from '../transform/batchTransform.ts';
-import { messagePlace } from '../transform/places.ts';
-import { toArrowBatch } from '../transform/toArrow.ts';
+import type { BadRow, PlacedRows } from '../transform/badRows.ts';
+import { toRows } from '../transform/toRows.ts';
 import { type ReadSettings, readRecordSets } from './recordSets.ts';
 
 const FETCH_BYTES = 1024 ** 2;
@@ -77,7 +75,8 @@ async function lastOffsets(
  * The messages that were found, together.
  *
  * @param onInvalidUtf8 Told how many values were replaced or made null since they were not UTF-8.
- * @returns One batch with memory of its own; more only where one cannot hold them, none where there is no message.
+ * @returns One batch with memory of its own; more only where one cannot hold them, none where there is no message. And
+ *   the bad records that were left out.
  * @throws OffloadError as `KafkaRangeReader.next`; INVALID_UTF8, FIELD_INVALID
  */
 export async function* readRows(
@@ -85,14 +84,12 @@ export async function* readRows(
   tail: RangeTail,
   source: TopicSource,
   onInvalidUtf8: (values: number) => void,
-): AsyncGenerator<{ batch: RecordBatch; place: RowPlace }> {
-  const { fields, invalidUtf8 } = source;
+): AsyncGenerator<PlacedRows & { readonly bad: readonly BadRow[] }> {
+  const { fields, invalidUtf8, onBadRecord } = source;
   const { topic, partition } = tail;
   const names = fields.map(({ column }) => column);
-  const rowsOf = (columns: MessageColumns): { batch: RecordBatch; place: RowPlace } => ({
-    batch: toArrowBatch(columns, fields, { topic, partition, invalidUtf8, onInvalidUtf8 }),
-    place: messagePlace(topic, partition, (row) => columns.offsetAt(row)),
-  });
+  const rowsOf = (columns: MessageColumns): ReturnType<typeof toRows> =>
+    toRows(columns, fields, { topic, partition, invalidUtf8, onInvalidUtf8 }, onBadRecord.kind !== 'fail');
   const size = { rows: tail.messages, bytes: FIRST_BYTES };
   let columns = new MessageColumns(names, size);
   for await (const set of readRecordSets(cluster, tail, source, FETCH_BYTES)) {

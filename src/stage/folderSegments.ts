@@ -37,6 +37,11 @@ export class FolderEncoder {
     this.#mostRows = mostRows;
   }
 
+  /** Refuses what `write` would, without a trace. @throws OffloadError ROW_INVALID */
+  check(batch: RecordBatch, rowName: (row: number) => string): void {
+    for (const { rows } of splitBatch(batch, this.#partitioning, rowName)) this.#encoder.check?.(rows);
+  }
+
   /**
    * @param range Where the batch comes from.
    * @param rowName Names a row of the batch in messages.

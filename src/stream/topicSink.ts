@@ -6,6 +6,7 @@
  *
  * Who may commit, and under which transactional id, is told in topicTransactions.ts.
  */
+import { reportBadRecords } from '../coordinator/badRecords/counts.ts';
 import { warnOfInvalidUtf8 } from '../coordinator/invalidValues.ts';
 import type { TopicToTopicJob } from '../coordinator/jobs.ts';
 import type { TopicUnit, UnitEnd } from '../coordinator/load/chunks.ts';
@@ -140,6 +141,8 @@ class TopicStreamSink implements StreamSink {
       await transactions.lookAgain();
       return { kind: 'overtaken', why: failure.message, positions: ranges.map((range) => this.#positionOf(range)) };
     }
+    const bad = counts.ends.map((end) => end.bad);
+    const { badRecords, warnings } = reportBadRecords(bad, job.source.onBadRecord, { log });
     return {
       kind: 'written',
       rows: counts.rows,
@@ -147,8 +150,8 @@ class TopicStreamSink implements StreamSink {
       files: [],
       name: null,
       bytesRead: counts.ends.reduce((sum, { bytesRead }) => sum + bytesRead, 0),
-      badRecords: counts.ends.reduce((sum, { dropped }) => sum + dropped, 0),
-      warnings: warnOfInvalidUtf8(counts.ends, job.source, { log }),
+      badRecords: badRecords?.records ?? 0,
+      warnings: [...warnOfInvalidUtf8(counts.ends, job.source, { log }), ...warnings],
       isGroupCommitted: transactions.isGroupCommitted,
     };
   }

@@ -1,6 +1,7 @@
 /** What is done with each batch of rows in a worker, between decoding and encoding. */
 import type { RecordBatch, Schema } from 'apache-arrow';
 import type { ColumnType } from '../config/sparkSchema.ts';
+import type { BadRow } from './badRows.ts';
 
 export interface BatchTransform {
   /** Columns of every result, in order. */
@@ -12,6 +13,11 @@ export interface BatchTransform {
    * @throws OffloadError TRANSFORM_FAILED naming the rows.
    */
   apply(batch: RecordBatch, place: RowPlace, onInvalidUtf8?: (values: number) => void): Promise<RecordBatch>;
+  /**
+   * After `apply` has failed: the rows that it fails on, each with its error; null or none where that is not known.
+   * Leave it out where only trying tells.
+   */
+  findBadRows?(batch: RecordBatch, place: RowPlace): Promise<readonly BadRow[] | null>;
   close(): Promise<void>;
 }
 

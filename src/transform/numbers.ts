@@ -14,17 +14,22 @@ export interface PartitionPlace {
   readonly partition: number;
 }
 
+/** Told of a row that is out of range, in place of an error; what stands there then means nothing. */
+export type OnBadRow = (row: number, error: OffloadError) => void;
+
 /** The Int64 that interleaved words are, without a copy. */
 export function sharedInt64(words: Int32Array<ArrayBuffer>, rows: number): BigInt64Array<ArrayBuffer> {
   return new BigInt64Array(words.buffer, words.byteOffset, rows);
 }
 
 /** @throws OffloadError FIELD_INVALID if an offset is beyond Int32. */
-export function offsetsAsInt32(columns: MessageColumns, place: PartitionPlace): Int32Array {
+export function offsetsAsInt32(columns: MessageColumns, place: PartitionPlace, onBadRow?: OnBadRow): Int32Array {
   const { rows, offsetWords } = columns;
-  // Offsets ascend within a partition, so the last one is the largest.
-  const last = rows === 0 ? 0 : columns.offsetAt(rows - 1);
-  if (last > MAX_INT32) throw outOfRange('offset', last, 'INT', place, last, 'LONG');
+  // Offsets ascend within a partition, so the last ones are the largest.
+  for (let row = rows - 1; row >= 0 && columns.offsetAt(row) > MAX_INT32; row--) {
+    const offset = columns.offsetAt(row);
+    refuse(row, outOfRange('offset', offset, 'INT', place, offset, 'LONG'), onBadRow);
+  }
   const low = new Int32Array(rows);
   for (let row = 0; row < rows; row++) low[row] = offsetWords[2 * row] as number;
   return low;
@@ -51,13 +56,18 @@ function floorSeconds(words: Int32Array, row: number): number {
 }
 
 /** Timestamps as days since the epoch in UTC. @throws OffloadError FIELD_INVALID if a day is beyond Int32. */
-export function daysAsInt32(columns: MessageColumns, words: Int32Array, place: PartitionPlace): Int32Array {
+export function daysAsInt32(
+  columns: MessageColumns,
+  words: Int32Array,
+  place: PartitionPlace,
+  onBadRow?: OnBadRow,
+): Int32Array {
   const days = new Int32Array(columns.rows);
   for (let row = 0; row < columns.rows; row++) {
     const ms = wordsToNumber(words, row);
     const day = Math.floor(ms / MS_PER_DAY);
     if (day > MAX_INT32 || day < -MAX_INT32)
-      throw outOfRange('timestamp', ms, 'DATE', place, columns.offsetAt(row), 'LONG');
+      refuse(row, outOfRange('timestamp', ms, 'DATE', place, columns.offsetAt(row), 'LONG'), onBadRow);
     days[row] = day;
   }
   return days;
@@ -74,14 +84,26 @@ export function offsetText(columns: MessageColumns, row: number): string {
  *
  * @throws OffloadError FIELD_INVALID outside the years 0 to 9999.
  */
-export function timestampText(columns: MessageColumns, words: Int32Array, row: number, place: PartitionPlace): string {
+export function timestampText(
+  columns: MessageColumns,
+  words: Int32Array,
+  row: number,
+  place: PartitionPlace,
+  onBadRow?: OnBadRow,
+): string {
   const ms = wordsToNumber(words, row);
   const iso = Math.abs(ms) <= MAX_DATE_MS ? new Date(ms).toISOString() : '';
   // A year of more than four digits comes with a sign and two digits more.
-  if (iso.length !== 24) throw outOfRange('timestamp', ms, 'STRING', place, columns.offsetAt(row), 'LONG');
+  if (iso.length !== 24)
+    refuse(row, outOfRange('timestamp', ms, 'STRING', place, columns.offsetAt(row), 'LONG'), onBadRow);
   const seconds = `${iso.slice(0, 10)} ${iso.slice(11, 19)}`;
   const fraction = iso.slice(20, 23).replace(/0+$/, '');
   return fraction === '' ? seconds : `${seconds}.${fraction}`;
+}
+
+function refuse(row: number, error: OffloadError, onBadRow: OnBadRow | undefined): void {
+  if (!onBadRow) throw error;
+  onBadRow(row, error);
 }
 
 function outOfRange(

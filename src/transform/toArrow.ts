@@ -19,7 +19,7 @@ import { OffloadError } from '../errors.ts';
 import { daysAsInt32, offsetsAsInt32, offsetText, secondsAsInt64, sharedInt64, timestampText } from './numbers.ts';
 import { arrowSchema } from './schema.ts';
 import { constantRows, textRows } from './text.ts';
-import { type ByteRows, findInvalidRow, repairRows, sharedRows } from './utf8.ts';
+import { type ByteRows, findInvalidRow, invalidRows, repairRows, sharedRows } from './utf8.ts';
 
 type TextColumn = 'key' | 'value' | 'headers';
 
@@ -30,6 +30,11 @@ export interface TransformContext {
   readonly invalidUtf8: 'fail' | 'replace' | 'null';
   /** Told how many values of a column were replaced or made null; not called where all were valid. */
   readonly onInvalidUtf8?: (values: number, column: TextColumn) => void;
+  /**
+   * Told of a row with a value that its column cannot take, once for each such value, in place of an error; what stands
+   * there in the batch means nothing then.
+   */
+  readonly onBadRow?: (row: number, error: OffloadError) => void;
 }
 
 /**
@@ -39,8 +44,8 @@ export interface TransformContext {
  * valid until `columns.clear()` or the next batch decoded into them. Only casts and repaired text take memory of their own.
  *
  * @param columns Must hold every column that `fields` name.
- * @throws OffloadError INVALID_UTF8 under `fail`, naming the first row; FIELD_INVALID for a cast that is not allowed or a
- *   value outside the range of its type.
+ * @throws OffloadError INVALID_UTF8 under `fail`, naming the first row, and FIELD_INVALID for a value outside the range of
+ *   its type, unless `onBadRow` is told; FIELD_INVALID for a cast that is not allowed.
  */
 export function toArrowBatch(
   columns: MessageColumns,
@@ -84,9 +89,7 @@ function bytesData(columns: MessageColumns, field: Field, type: DataType, contex
   const name = field.column === 'key' ? 'key' : 'value';
   const column = present(columns[name], name);
   if (field.type === 'STRING') {
-    return utf8Data(
-      validText(column, columns.rows, name, context.invalidUtf8, (row) => columns.offsetAt(row), context),
-    );
+    return utf8Data(validText(column, columns.rows, name, context.invalidUtf8, context, columns, (row) => row));
   }
   return binaryData(sharedRows(column, columns.rows), type as Binary);
 }
@@ -95,9 +98,9 @@ function headersData(columns: MessageColumns, type: List<Struct>, context: Trans
   const headers = present(columns.headers, 'headers');
   const valueOffsets = headers.offsets.subarray(0, columns.rows + 1);
   const count = valueOffsets[columns.rows] as number;
-  const offsetOf = (headerRow: number) => columns.offsetAt(rowOfHeader(headers, columns.rows, headerRow));
+  const rowOf = (headerRow: number) => rowOfHeader(headers, columns.rows, headerRow);
   const policy = context.invalidUtf8 === 'fail' ? 'fail' : 'replace';
-  const keys = utf8Data(validText(headers.keys, count, 'headers', policy, offsetOf, context));
+  const keys = utf8Data(validText(headers.keys, count, 'headers', policy, context, columns, rowOf));
   const struct = type.children[0] as SchemaField<Struct>;
   const valueType = struct.type.children[1]?.type as Binary;
   const values = binaryData(sharedRows(headers.values, count), valueType);
@@ -122,7 +125,7 @@ function offsetData(columns: MessageColumns, field: Field, type: DataType, conte
       type: type as Int32,
       length: rows,
       nullCount: 0,
-      data: offsetsAsInt32(columns, placeOf(context)),
+      data: offsetsAsInt32(columns, placeOf(context), context.onBadRow),
     });
   }
   return makeData({ type: type as Int64, length: rows, nullCount: 0, data: sharedInt64(columns.offsetWords, rows) });
@@ -135,28 +138,35 @@ function timestampData(columns: MessageColumns, field: Field, type: DataType, co
     case 'LONG':
       return makeData({ type: type as Int64, length: rows, nullCount: 0, data: secondsAsInt64(words, rows) });
     case 'DATE': {
-      const data = daysAsInt32(columns, words, placeOf(context));
+      const data = daysAsInt32(columns, words, placeOf(context), context.onBadRow);
       return makeData({ type: type as DateDay, length: rows, nullCount: 0, data });
     }
     case 'STRING':
-      return utf8Data(textRows(rows, (row) => timestampText(columns, words, row, placeOf(context))));
+      return utf8Data(textRows(rows, (row) => timestampText(columns, words, row, placeOf(context), context.onBadRow)));
     default:
       return makeData({ type: type as Timestamp, length: rows, nullCount: 0, data: sharedInt64(words, rows) });
   }
 }
 
-/** @param offsetOf Offset of the message that a row of `column` belongs to. */
+/** @param rowOf The message that a row of `column` belongs to. */
 function validText(
   column: BinaryColumn,
   rows: number,
   name: TextColumn,
   policy: TransformContext['invalidUtf8'],
-  offsetOf: (row: number) => number,
   context: TransformContext,
+  columns: MessageColumns,
+  rowOf: (row: number) => number,
 ): ByteRows {
   const invalid = findInvalidRow(column, rows);
   if (invalid === -1) return sharedRows(column, rows);
-  if (policy === 'fail') throw invalidUtf8(name, offsetOf(invalid), context);
+  if (policy === 'fail') {
+    const { onBadRow } = context;
+    const errorAt = (row: number): OffloadError => invalidUtf8(name, columns.offsetAt(rowOf(row)), context);
+    if (!onBadRow) throw errorAt(invalid);
+    for (const row of invalidRows(column, rows, invalid)) onBadRow(rowOf(row), errorAt(row));
+    return repairRows(column, rows, invalid, 'replace');
+  }
   const text = repairRows(column, rows, invalid, policy);
   context.onInvalidUtf8?.(text.repaired, name);
   return text;

@@ -35,6 +35,13 @@ export function findInvalidRow(column: BinaryColumn, rows: number): number {
   return -1;
 }
 
+/** Rows that are not UTF-8. @param firstRow The first of them. */
+export function* invalidRows({ offsets, data }: BinaryColumn, rows: number, firstRow: number): Generator<number> {
+  for (let row = firstRow; row < rows; row++) {
+    if (!isUtf8(data.subarray(offsets[row], offsets[row + 1]))) yield row;
+  }
+}
+
 function anyRowStartsInside(offsets: Int32Array, data: Uint8Array, rows: number): boolean {
   const used = offsets[rows] as number;
   for (let row = 1; row < rows; row++) {

@@ -206,7 +206,8 @@ function* overlapping(ranges: readonly Omit<CoveredRange, 'time'>[]): Generator<
       }),
     );
     const expected = group.reduce((sum, { gaps, ...range }) => {
-      return sum + range.endOffset - range.startOffset - gaps.control - gaps.aborted - gaps.compacted - gaps.lost;
+      const { control, aborted, compacted, lost, bad } = gaps;
+      return sum + range.endOffset - range.startOffset - control - aborted - compacted - lost - bad;
     }, 0);
     yield { range: { topic, partition, startOffset, endOffset }, expected, times: Math.max(1, times) };
   }

@@ -18,7 +18,9 @@ const FOUND_BY_PARTITION = 10;
 /**
  * Offsets alone are decoded, and only of the ranges given.
  *
- * @param ranges Read whole into the files; each once.
+ * @param read.ranges Read whole into the files; each once.
+ * @param read.bad Records of them that were left out as bad, by `offsetKey`: which ones is not recorded, and rows are
+ *   counted elsewhere, so that many messages may be in no file.
  * @param counts Offsets of the rows in the files.
  * @param topicIds Of the runs: a topic that was made again has other messages.
  */
@@ -26,7 +28,7 @@ export async function compareWithTopic(
   config: string,
   cluster: Cluster,
   fetch: FetchSettings,
-  ranges: readonly OffsetRange[],
+  { ranges, bad }: { readonly ranges: readonly OffsetRange[]; readonly bad: ReadonlyMap<string, number> },
   counts: ReadonlyMap<string, OffsetCounts>,
   topicIds: Readonly<Record<string, string>>,
 ): Promise<{ findings: Finding[]; remarks: string[]; messages: number }> {
@@ -52,7 +54,7 @@ export async function compareWithTopic(
           if (!counts.get(key)?.has(offset)) missing.add(offset);
         });
       }
-      findings.push(...missing.describe(config));
+      if (missing.count > (bad.get(key) ?? 0)) findings.push(...missing.describe(config));
     }
   }
   return { findings, remarks, messages };
@@ -90,6 +92,10 @@ class MissingOffsets {
   readonly #place: { readonly topic: string; readonly partition: number };
   readonly #ranges: { startOffset: number; endOffset: number }[] = [];
   #count = 0;
+
+  get count(): number {
+    return this.#count;
+  }
 
   constructor(place: { readonly topic: string; readonly partition: number }) {
     this.#place = place;

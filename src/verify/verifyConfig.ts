@@ -4,6 +4,7 @@ import type { VisibleState } from '../commit/session.ts';
 import type { FetchSettings } from '../config/job.ts';
 import type { FileSystem } from '../io.ts';
 import type { Cluster } from '../kafka/cluster.ts';
+import { offsetKey } from '../plan/places.ts';
 import type { GapCounts } from '../tasks.ts';
 import { NO_GAPS } from '../tasks.ts';
 import type { ChainedRun } from './chain.ts';
@@ -134,7 +135,12 @@ async function compareMessages(
   { cluster, fetch }: NonNullable<ConfigToVerify['saved']>,
 ) {
   const { compareWithTopic } = await import('./topicRows.ts');
-  const ranges = mergeRanges(coverage.ranges.filter(({ run }) => compared.runs.has(run)));
+  const covered = coverage.ranges.filter(({ run }) => compared.runs.has(run));
+  const ranges = mergeRanges(covered);
+  const bad = new Map<string, number>();
+  for (const { gaps, ...range } of covered) {
+    bad.set(offsetKey(range), (bad.get(offsetKey(range)) ?? 0) + gaps.bad);
+  }
   const topicIds = runs.findLast(({ manifest }) => manifest.committed)?.manifest.topicIds ?? {};
-  return compareWithTopic(config, cluster, fetch, ranges, compared.counts, topicIds);
+  return compareWithTopic(config, cluster, fetch, { ranges, bad }, compared.counts, topicIds);
 }

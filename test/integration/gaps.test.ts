@@ -21,7 +21,7 @@ afterAll(async () => {
   await work.close();
 });
 
-const NONE = { control: 0, aborted: 0, compacted: 0, deleted: 0, lost: 0 };
+const NONE = { control: 0, aborted: 0, compacted: 0, deleted: 0, lost: 0, bad: 0 };
 type Gaps = Readonly<Record<keyof typeof NONE, number>>;
 
 interface Counted {

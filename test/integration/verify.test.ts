@@ -105,11 +105,20 @@ test('messages that the topic holds and no file has are named; those that are de
   const { connection, fetch } = kafkaSettings(bootstrapServers);
   const cluster = new Cluster(connection);
   try {
+    const bad = new Map<string, number>();
     const compare = (ids: Readonly<Record<string, string>>) =>
-      compareWithTopic('orders', cluster, fetch, [range(topic, 0, 0, 100)], new Map([[`${topic}/0`, counts]]), ids);
+      compareWithTopic(
+        ...(['orders', cluster, fetch, { ranges: [range(topic, 0, 0, 100)], bad }] as const),
+        ...([new Map([[`${topic}/0`, counts]]), ids] as const),
+      );
     const { findings, messages } = await compare({});
     expect(messages).toBe(90);
     expect(findings.map((finding) => finding.range)).toEqual([range(topic, 0, 10, 12), range(topic, 0, 40, 41)]);
+    // Two offsets that start from 10, and 40: as many as were left out as bad.
+    bad.set(`${topic}/0`, 3);
+    expect((await compare({})).findings).toEqual([]);
+    bad.set(`${topic}/0`, 2);
+    expect((await compare({})).findings).toHaveLength(2);
     const remade = await compare({ [topic]: 'another' });
     expect(remade).toMatchObject({ findings: [], messages: 0, remarks: [expect.stringContaining('was made again')] });
   } finally {

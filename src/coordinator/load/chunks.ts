@@ -12,6 +12,7 @@ import type { EncodedRecordBatch } from '../../encode/records/recordBatch.ts';
 import type { PlainError } from '../../errors.ts';
 import type { FileSchema } from '../../sources/files/fileTypes.ts';
 import type { OffsetRange } from '../../tasks.ts';
+import type { BadRecordCounts } from '../badRecords/counts.ts';
 import type { TransformPlan } from '../rowTransform.ts';
 
 /** Chunks of one worker that are on their way or in the open transaction. */
@@ -48,6 +49,8 @@ export interface LoadSettings {
         readonly failOnDataLoss: boolean;
         readonly fields: TopicSource['fields'];
         readonly invalidUtf8: TopicSource['invalidUtf8'];
+        /** True: records of which no record can be made are left out and counted; false: the first of them ends the run. */
+        readonly leavesOutBad: boolean;
       }
     | {
         readonly kind: 'files';
@@ -91,6 +94,8 @@ export interface UnitEnd {
   readonly lost: number;
   /** Values that were not UTF-8 and were replaced or made null. */
   readonly invalidUtf8: number;
+  /** Records of a topic that were left out; they are among `rows`. */
+  readonly bad: BadRecordCounts;
   /** Bad rows of a file that were left out. */
   readonly dropped: number;
   /** Message bytes, as decoded; of a file: 0. */

@@ -2,6 +2,7 @@
 import { Table } from 'apache-arrow';
 import { openFile } from '../../sources/files/fileReader.ts';
 import { fileRowPlace } from '../../transform/places.ts';
+import { NO_BAD_RECORDS } from '../badRecords/counts.ts';
 import type { RowTransform } from '../rowTransform.ts';
 import type { ChunkSender } from './chunkSender.ts';
 import type { FileUnit, LoadSettings, UnitEnd } from './chunks.ts';
@@ -45,5 +46,15 @@ export async function sendFileUnit(unit: FileUnit, context: FileUnitContext): Pr
     }
     if (next >= endRow) break;
   }
-  return { next, rows: next - startRow, dropped, control: 0, aborted: 0, lost: 0, invalidUtf8: 0, bytesRead: 0 };
+  return {
+    next,
+    rows: next - startRow,
+    dropped,
+    control: 0,
+    aborted: 0,
+    lost: 0,
+    invalidUtf8: 0,
+    bad: NO_BAD_RECORDS,
+    bytesRead: 0,
+  };
 }

@@ -6,16 +6,17 @@ import type { DecodeKernel } from '../../decode/kernel.ts';
 import { RecordSet } from '../../decode/recordSet.ts';
 import type { FetchedRecords } from '../../sources/kafkaRange.ts';
 import type { OffsetRange } from '../../tasks.ts';
+import { type PlacedRows, workOnGoodRows } from '../../transform/badRows.ts';
 import type { RowPlace } from '../../transform/batchTransform.ts';
-import { messagePlace } from '../../transform/places.ts';
-import { toArrowBatch } from '../../transform/toArrow.ts';
+import { toRows } from '../../transform/toRows.ts';
+import { addBadRows, type BadRecordCounts, NO_BAD_RECORDS } from '../badRecords/counts.ts';
 import type { RowTransform } from '../rowTransform.ts';
 import type { LoadSettings } from './chunks.ts';
 
 type TopicSettings = Extract<LoadSettings['source'], { kind: 'topic' }>;
 
 export interface TopicChunksContext {
-  readonly source: Pick<TopicSettings, 'fetch' | 'fields' | 'invalidUtf8'>;
+  readonly source: Pick<TopicSettings, 'fetch' | 'fields' | 'invalidUtf8' | 'leavesOutBad'>;
   readonly limits: Pick<LoadSettings, 'chunkRows' | 'chunkBytes'>;
   /** Empty; used again for the next partition after `clear`. */
   readonly columns: MessageColumns;
@@ -25,13 +26,25 @@ export interface TopicChunksContext {
   readonly signal: AbortSignal;
 }
 
-/** Rows that go on together: none of them, if the transform left none. */
-export interface RowChunk {
-  readonly batch: RecordBatch;
-  /** Names a row of the batch in errors. */
-  readonly rowName: (row: number) => string;
+/** Rows that go on together. */
+export interface RowChunk<Made> {
+  /** What was made of them; null if there is no row: the transform left none, or all were bad. */
+  readonly made: Made | null;
+  readonly rows: number;
   /** The next offset behind them. */
   readonly next: number;
+}
+
+export interface ChunkWork<Made> {
+  /**
+   * Works on the rows of a chunk, one at least, and leaves no trace: where some of them are bad it is called again, with
+   * fewer. What it gives may look into the rows, which are valid until `take` returns.
+   *
+   * @param rowName Names a row of the batch in errors.
+   */
+  readonly make: (batch: RecordBatch, rowName: (row: number) => string) => Promise<Made>;
+  /** Called with each chunk, one after the other. */
+  readonly take: (chunk: RowChunk<Made>) => Promise<void>;
 }
 
 export interface ChunkCounts {
@@ -39,21 +52,22 @@ export interface ChunkCounts {
   readonly control: number;
   readonly aborted: number;
   readonly invalidUtf8: number;
+  /** Among `rows`: those that were left out. */
+  readonly bad: BadRecordCounts;
   readonly bytesRead: number;
 }
 
-export class TopicChunks {
+export class TopicChunks<Made> {
   readonly #context: TopicChunksContext;
   readonly #range: OffsetRange;
-  readonly #take: (chunk: RowChunk) => Promise<void>;
-  readonly #counts = { rows: 0, control: 0, aborted: 0, invalidUtf8: 0, bytesRead: 0 };
+  readonly #work: ChunkWork<Made>;
+  readonly #counts = { rows: 0, control: 0, aborted: 0, invalidUtf8: 0, bad: NO_BAD_RECORDS, bytesRead: 0 };
   #position: number;
 
-  /** @param take Called with each chunk, one after the other; its rows are valid until it returns. */
-  constructor(context: TopicChunksContext, range: OffsetRange, take: (chunk: RowChunk) => Promise<void>) {
+  constructor(context: TopicChunksContext, range: OffsetRange, work: ChunkWork<Made>) {
     this.#context = context;
     this.#range = range;
-    this.#take = take;
+    this.#work = work;
     this.#position = range.startOffset;
   }
 
@@ -66,7 +80,7 @@ export class TopicChunks {
     return this.#position;
   }
 
-  /** @throws OffloadError BATCH_CORRUPT, INVALID_UTF8, what a row fails with, what `take` throws. */
+  /** @throws OffloadError BATCH_CORRUPT, INVALID_UTF8, what a row fails with, what `make` and `take` throw. */
   async add({ records, aborted, startOffset }: FetchedRecords): Promise<void> {
     const { source, limits, columns, kernel, signal } = this.#context;
     const { isolationLevel, checkCrcs, maxBatchBytes } = source.fetch;
@@ -97,17 +111,27 @@ export class TopicChunks {
     const onInvalidUtf8 = (values: number): void => {
       this.#counts.invalidUtf8 += values;
     };
-    const read = toArrowBatch(columns, source.fields, {
-      topic,
-      partition,
-      invalidUtf8: source.invalidUtf8,
-      onInvalidUtf8,
-    });
-    const origin = messagePlace(topic, partition, (row) => columns.offsetAt(row));
-    const { batch, place } = await transform.apply(read, origin, onInvalidUtf8);
+    const { invalidUtf8, leavesOutBad } = source;
+    const context = { topic, partition, invalidUtf8, onInvalidUtf8 };
+    const { bad, ...read } = toRows(columns, source.fields, context, leavesOutBad);
+    const make = async (rows: PlacedRows): Promise<Omit<RowChunk<Made>, 'next'> & { invalid: number }> => {
+      let invalid = 0;
+      const { batch, place } = await transform.apply(rows.batch, rows.place, (values) => {
+        invalid += values;
+      });
+      const made = batch.numRows === 0 ? null : await this.#work.make(batch, nameOf(transform, place));
+      return { made, rows: batch.numRows, invalid };
+    };
+    const find = (rows: PlacedRows) => transform.findBadRows(rows);
+    const worked = leavesOutBad
+      ? await workOnGoodRows(read, { make, check: make, find })
+      : { made: await make(read), bad: [] };
+    const { made, rows, invalid } = worked.made ?? { made: null, rows: 0, invalid: 0 };
+    if (invalid > 0) onInvalidUtf8(invalid);
+    this.#counts.bad = addBadRows(this.#counts.bad, [...bad, ...worked.bad]);
     this.#counts.rows += columns.rows;
     this.#counts.bytesRead += columns.rawBytes;
-    await this.#take({ batch, rowName: nameOf(transform, place), next: this.#position });
+    await this.#work.take({ made, rows, next: this.#position });
     columns.clear();
   }
 }

@@ -20,6 +20,7 @@ import type { PartitionBounds, RangePlan } from '../../plan/ranges.ts';
 import { passStep } from '../../steps.ts';
 import type { PartitionOffset } from '../../tasks.ts';
 import { transformMemory } from '../../transform/memory.ts';
+import { reportBadRecords } from '../badRecords/counts.ts';
 import { countGaps } from '../gaps.ts';
 import { warnOfInvalidUtf8 } from '../invalidValues.ts';
 import type { TopicToTopicJob } from '../jobs.ts';
@@ -161,11 +162,17 @@ async function copy(context: CopyContext, opened: Opened): Promise<OffloadReport
   passStep('load.progressForgotten');
   const from = new Map(session.saved.offsets.map((entry) => [offsetKey(entry), entry.offset]));
   const results = ends.map(({ unit, end }) => ({ ...end, range: unit.range }));
+  const bad = reportBadRecords(
+    results.map((result) => result.bad),
+    job.source.onBadRecord,
+    ui,
+  );
   return {
     ...nothingCopied(job, selected, counts.transactions),
     run: session.run,
     recovered: session.recovered,
-    warnings: [...plan.warnings, ...warnOfInvalidUtf8(results, job.source, ui)],
+    ...bad,
+    warnings: [...plan.warnings, ...warnOfInvalidUtf8(results, job.source, ui), ...bad.warnings],
     rows: counts.rows,
     bytes: counts.bytes,
     offsets: plan.next.map(({ topic, partition, offset }) => {
@@ -270,6 +277,7 @@ export function loadSettings(
       failOnDataLoss: source.failOnDataLoss,
       fields: source.fields,
       invalidUtf8: source.invalidUtf8,
+      leavesOutBad: source.onBadRecord.kind !== 'fail',
     },
     transform: transformPlan(job.transform),
     target: {

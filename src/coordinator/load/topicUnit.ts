@@ -26,9 +26,12 @@ export async function sendTopicUnit({ range }: TopicUnit, context: TopicUnitCont
   const { fetch, failOnDataLoss } = source;
   const reader = new KafkaRangeReader(cluster, range, { fetch, failOnDataLoss });
   const reading = { ...context, kernel: new DecodeKernel(), signal: sender.signal };
-  const chunks = new TopicChunks(reading, range, async ({ batch, rowName, next }) => {
-    // Where no row is left, what comes next moves the position as well.
-    if (batch.numRows > 0) await sender.send(await maker.encode(batch, rowName), batch.numRows, next);
+  const chunks = new TopicChunks(reading, range, {
+    make: (batch, rowName) => maker.encode(batch, rowName),
+    take: async ({ made, rows, next }) => {
+      // Where no row is left, what comes next moves the position as well.
+      if (made) await sender.send(made, rows, next);
+    },
   });
   for (let fetched = await reader.next(); fetched !== null; fetched = await reader.next()) await chunks.add(fetched);
   await chunks.flush(range.endOffset);

@@ -81,6 +81,14 @@ export class ParquetEncoder implements BatchEncoder {
     return { body: this.#body.pieces(), bodyBytes, footer: encodePart(footer, indexes), rows };
   }
 
+  check(batch: RecordBatch): void {
+    for (const [index, given] of batch.schema.fields.entries()) {
+      const data = batch.data.children[index];
+      const field = storedField(given);
+      if (data && field !== given) storedData(data, field.type, field.name);
+    }
+  }
+
   /** A file of no rows: an empty body, and a footer that has the schema and no row group. */
   emptyFile(schema: Schema): EncodedRows {
     return { body: [], bodyBytes: 0, footer: encodeStruct(this.#emptyFooter(schema)), rows: 0 };

@@ -10,16 +10,11 @@ import { arrowType, sqlType } from '../../sources/files/columnTypes.ts';
 import { shown } from '../../sources/files/rowErrors.ts';
 import { widerType } from '../../sources/files/unify.ts';
 import { typeOfValue, withoutNulls } from '../../sources/files/valueTypes.ts';
+import { type BadRow, inOrder, type PlacedRows } from '../badRows.ts';
 import type { BatchTransform, DeserializedColumn, DeserializerSettings, RowPlace } from '../batchTransform.ts';
 import { userContext } from '../places.ts';
 import { openModuleTransform } from './moduleTransform.ts';
 import { type Deserializer, loadUserModule, type UserModule } from './userModule.ts';
-
-/** Rows and where they stand. */
-interface PlacedBatch {
-  readonly batch: RecordBatch;
-  readonly place: RowPlace;
-}
 
 /** What the bytes of a row are, and where it stands. */
 type OnValue = (value: unknown, row: number) => void;
@@ -42,6 +37,11 @@ export async function openDeserializers(settings: DeserializerSettings, input: S
       const typed = new RecordBatch(schema, makeData({ type, length: batch.numRows, nullCount: 0, children }));
       return next ? next.apply(typed, place) : typed;
     },
+    async findBadRows(batch, place) {
+      const bad: BadRow[] = [];
+      for (const column of columns) column.findBadRows(batch, place, bad);
+      return inOrder(bad);
+    },
     close: async () => next?.close(),
   };
 }
@@ -52,12 +52,14 @@ export async function openDeserializers(settings: DeserializerSettings, input: S
  * Whole numbers become BIGINT, numbers with a fraction among them DOUBLE, objects STRUCT of all keys seen; what is null in
  * every row becomes text.
  *
+ * @param leavesOut Rows that a function fails on, or that do not go with earlier ones, teach nothing.
  * @throws OffloadError TRANSFORM_INVALID if a module cannot be used; TRANSFORM_FAILED where a function fails or gives
- *   values that no one type holds.
+ *   values that no one type holds: on all rows, if `leavesOut`.
  */
 export async function sampleDeserializers(
   settings: DeserializerSettings,
-  samples: readonly PlacedBatch[],
+  samples: readonly PlacedRows[],
+  leavesOut = false,
 ): Promise<DeserializerSettings> {
   const columns: DeserializedColumn[] = [];
   for (const column of settings.columns) {
@@ -68,7 +70,9 @@ export async function sampleDeserializers(
     const module = await loadUserModule(column.url, column.where);
     columns.push({
       ...column,
-      type: declaredType(module, column) ?? inferType(module, column, settings.config, samples),
+      type:
+        declaredType(module, column) ??
+        inferType({ module, column, config: settings.config, isSample: true }, samples, leavesOut),
     });
   }
   return { ...settings, columns };
@@ -92,21 +96,25 @@ function declaredType({ exports }: UserModule, { where }: DeserializedColumn): C
   }
 }
 
-function inferType(
-  module: UserModule,
-  column: DeserializedColumn,
-  config: string,
-  samples: readonly PlacedBatch[],
-): ColumnType {
+function inferType(call: DeserializerCall, samples: readonly PlacedRows[], leavesOut: boolean): ColumnType {
+  const { column } = call;
   let type: ColumnType = 'NULL';
+  let good = 0;
+  let failure: OffloadError | null = null;
+  const onFailure = (error: OffloadError): void => {
+    failure ??= error;
+  };
   for (const { batch, place } of samples) {
-    deserialize({ module, column, config, isSample: true }, batch, place, (value, row) => {
+    const onValue: OnValue = (value, row) => {
       const next = isTypeless(value) ? null : widerType(type, typeOfValue(value));
       if (next === null)
         throw mismatch(column, place, row, `${shown(value)} is no ${sqlType(type)}, as earlier rows have`);
       type = next;
-    });
+      good += 1;
+    };
+    deserialize(call, batch, place, onValue, leavesOut ? onFailure : undefined);
   }
+  if (good === 0 && failure !== null) throw failure;
   if (hasNoFields(type)) {
     throw new OffloadError(
       'TRANSFORM_FAILED',
@@ -147,23 +155,37 @@ class TypedColumn {
   }
 
   decode(batch: RecordBatch, place: RowPlace): Data {
-    const { type } = this;
-    const { column } = this.#call;
-    deserialize(this.#call, batch, place, (value, row) => {
-      try {
-        checkKeys(type, value, '');
-        this.#builder.appendValue(canonicalValue(type, value));
-      } catch (error) {
-        if (!(error instanceof ValueMismatch)) throw error;
-        throw mismatch(
-          column,
-          place,
-          row,
-          `${error.path === '' ? '' : `${error.path.replace(/^\./, '')}: `}${error.message}`,
-        );
-      }
-    });
+    try {
+      deserialize(this.#call, batch, place, (value, row) => this.#append(value, place, row));
+    } catch (error) {
+      // The rows before it are none of the next batch.
+      this.#builder.finish();
+      throw error;
+    }
     return this.#builder.finish();
+  }
+
+  /** Adds those to `bad` that `decode` fails on. */
+  findBadRows(batch: RecordBatch, place: RowPlace, bad: BadRow[]): void {
+    const onFailure = (error: OffloadError, row: number): void => void bad.push({ row, error });
+    deserialize(this.#call, batch, place, (value, row) => this.#append(value, place, row), onFailure);
+    this.#builder.finish();
+  }
+
+  #append(value: unknown, place: RowPlace, row: number): void {
+    const { type } = this;
+    try {
+      checkKeys(type, value, '');
+      this.#builder.appendValue(canonicalValue(type, value));
+    } catch (error) {
+      if (!(error instanceof ValueMismatch)) throw error;
+      throw mismatch(
+        this.#call.column,
+        place,
+        row,
+        `${error.path === '' ? '' : `${error.path.replace(/^\./, '')}: `}${error.message}`,
+      );
+    }
   }
 }
 
@@ -179,6 +201,7 @@ function deserialize(
   batch: RecordBatch,
   place: RowPlace,
   onValue: OnValue,
+  onFailure?: (error: OffloadError, row: number) => void,
 ): void {
   const data = batch.data.children[column.index] as Data;
   const run = module.run as unknown as Deserializer;
@@ -190,22 +213,24 @@ function deserialize(
   const context = { ...userContext(config, origin, isSample), column: column.column, offset: 0 };
   for (let row = 0; row < batch.numRows; row++) {
     if ('offsetAt' in origin) context.offset = origin.offsetAt(row);
-    let value: unknown;
     try {
-      value = run(
-        isPresent === null || isPresent(row) ? bytes.subarray(offsets[row], offsets[row + 1]) : null,
-        context,
-      );
-    } catch (error) {
-      throw new OffloadError(
-        'TRANSFORM_FAILED',
-        `${column.where} failed on the ${column.column} of ${place.rowName(row)}: ${messageOf(error)}`,
-        {
+      let value: unknown;
+      try {
+        value = run(
+          isPresent === null || isPresent(row) ? bytes.subarray(offsets[row], offsets[row + 1]) : null,
+          context,
+        );
+      } catch (error) {
+        const what = `the ${column.column} of ${place.rowName(row)}`;
+        throw new OffloadError('TRANSFORM_FAILED', `${column.where} failed on ${what}: ${messageOf(error)}`, {
           cause: error,
-        },
-      );
+        });
+      }
+      onValue(value, row);
+    } catch (error) {
+      if (!onFailure || !(error instanceof OffloadError)) throw error;
+      onFailure(error, row);
     }
-    onValue(value, row);
   }
 }
 

@@ -1,14 +1,15 @@
 /** Which row of a batch a query failed on, and with which of its expressions: DuckDB tells neither. */
 
 import { isUtf8 } from 'node:buffer';
-import type { DuckDBConnection } from '@duckdb/node-api';
+import type { DuckDBConnection, DuckDBPreparedStatement } from '@duckdb/node-api';
 import { type RecordBatch, Vector } from 'apache-arrow';
 import { messageOf, OffloadError } from '../../errors.ts';
 import { duckdbReason } from '../../sources/files/duckdb/database.ts';
 import { shown } from '../../sources/files/rowErrors.ts';
+import type { BadRow } from '../badRows.ts';
 import type { RowPlace } from '../batchTransform.ts';
 import { rewriteSelect } from './rewrite.ts';
-import { columnNode, inputColumns, type Queries, type Select, splitQuery } from './statement.ts';
+import { columnNode, failuresQuery, inputColumns, type Queries, type Select, splitQuery } from './statement.ts';
 
 export interface FailedBatch {
   readonly connection: DuckDBConnection;
@@ -24,16 +25,9 @@ export interface FailedBatch {
 
 /** The error to throw. Runs queries on halves of the batch, on halves of the half that fails, and so on. */
 export async function explainFailure(failed: FailedBatch): Promise<OffloadError> {
-  const { connection, queries, where, batch, place } = failed;
+  const { connection, queries, batch } = failed;
   if (failed.error instanceof OffloadError) return failed.error;
-  const fails = async (from: number, to: number, query: string): Promise<Error | null> => {
-    failed.narrow(from, to);
-    const run = connection.run(`SELECT max(hash(rows)) FROM (${query}) AS rows`);
-    return run.then(
-      () => null,
-      (error: Error) => error,
-    );
-  };
+  const fails = (from: number, to: number, query: string) => failureOf(failed, from, to, query);
   let cause = await fails(0, batch.numRows, queries.onBytes);
   if (cause === null || isMemory(cause)) return generalError(failed, cause ?? failed.error);
   let [low, high] = [0, batch.numRows];
@@ -47,20 +41,75 @@ export async function explainFailure(failed: FailedBatch): Promise<OffloadError>
     }
   }
   cause = (await fails(low, high, queries.onBytes)) ?? cause;
-  const rowName = place.rowName(low);
-  for (const part of await splitQuery(connection, failed.select, queries)) {
-    const error = await fails(low, high, part.query);
+  return explainRow(failed, low, cause, await splitQuery(connection, failed.select, queries));
+}
+
+/**
+ * All rows that a batch fails on, where each of its expressions can be tried on each row by itself: one query, and one
+ * for each row found. Null where they cannot: names that expressions take from one another, `unnest`, `random()`.
+ */
+export async function findFailedRows(failed: FailedBatch): Promise<readonly BadRow[] | null> {
+  const { connection, select, queries, batch, place, narrow } = failed;
+  const query = await failuresQuery(connection, select, queries);
+  narrow(0, batch.numRows);
+  const reader = await connection.runAndReadAll(query).catch(() => null);
+  if (reader === null) return null;
+  // Of each row: the part that fails, as `splitQuery` has them; null: none does.
+  const failures = reader.getRows().flatMap(([part], row) => (part === null ? [] : [{ row, part: Number(part) }]));
+  const parts = await splitQuery(connection, select, queries);
+  const columns = parts.map((part) => columnsOf(failed, part));
+  const prepared = new Map<number, DuckDBPreparedStatement>();
+  const bad: BadRow[] = [];
+  try {
+    for (const { row, part } of failures) {
+      const { query: own, text } = parts[part] as (typeof parts)[number];
+      const statement = prepared.get(part) ?? (await connection.prepare(hashOf(own)));
+      prepared.set(part, statement);
+      narrow(row, row + 1);
+      const cause = await outcomeOf(statement.run());
+      const about = { row, rowName: place.rowName(row), expression: text, columns: columns[part] ?? [] };
+      if (cause !== null) bad.push({ row, error: rowError(failed, { ...about, cause }) });
+    }
+  } finally {
+    for (const statement of prepared.values()) statement.destroySync();
+  }
+  return bad;
+}
+
+/** @param cause What the row fails with. */
+async function explainRow(
+  failed: FailedBatch,
+  row: number,
+  cause: Error,
+  parts: Awaited<ReturnType<typeof splitQuery>>,
+): Promise<OffloadError> {
+  const { where, place } = failed;
+  const rowName = place.rowName(row);
+  for (const part of parts) {
+    const error = await failureOf(failed, row, row + 1, part.query);
     if (error === null || /^(Binder|Catalog) Error/.test(error.message)) continue;
-    return rowError(failed, {
-      row: low,
-      rowName,
-      cause: error,
-      expression: part.text,
-      columns: columnsOf(failed, part),
-    });
+    const [expression, columns] = [part.text, columnsOf(failed, part)];
+    return rowError(failed, { row, rowName, cause: error, expression, columns });
   }
   const message = `cannot apply ${where} to ${rowName}: ${duckdbReason(cause)}`;
   return new OffloadError('TRANSFORM_FAILED', message, { context: { transform: where, row: rowName }, cause });
+}
+
+async function failureOf({ connection, narrow }: FailedBatch, from: number, to: number, query: string) {
+  narrow(from, to);
+  return outcomeOf(connection.run(hashOf(query)));
+}
+
+/** All of a result, and little of it given out. */
+function hashOf(query: string): string {
+  return `SELECT max(hash(rows)) FROM (${query}) AS rows`;
+}
+
+function outcomeOf(run: Promise<unknown>): Promise<Error | null> {
+  return run.then(
+    () => null,
+    (error: Error) => error,
+  );
 }
 
 interface FailedRow {
@@ -95,7 +144,7 @@ function generalError({ where, batch, place }: FailedBatch, cause: unknown): Off
   const rows = `${batch.numRows} rows from ${place.rowName(0)} on`;
   const why = isMemory(cause) ? 'it needs more memory than there is for it; raise --max-memory' : duckdbReason(cause);
   return new OffloadError('TRANSFORM_FAILED', `cannot apply ${where} to ${rows}: ${why}`, {
-    context: { transform: where, source: place.source },
+    context: { transform: where, source: place.source, ...(isMemory(cause) && { cause: 'memory' }) },
     cause,
   });
 }

@@ -44,6 +44,12 @@ export async function besidePlainColumns(
       }
       return batchOf(schema, inOrder(order, children, result.data.children), batch.numRows);
     },
+    ...(statement.findBadRows && {
+      findBadRows: (batch, place) => {
+        const table = batchOf(tableSchema, batch.data.children.slice(plain), batch.numRows);
+        return statement.findBadRows?.(table, place) ?? Promise.resolve(null);
+      },
+    }),
     close: () => statement.close(),
   };
 }

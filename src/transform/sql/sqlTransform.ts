@@ -5,8 +5,9 @@ import type { ColumnField } from '../../config/sparkSchema.ts';
 import type { BatchBuilder } from '../../sources/files/batchBuilder.ts';
 import { toArrowSchema } from '../../sources/files/columnTypes.ts';
 import { type Database, openDatabase } from '../../sources/files/duckdb/database.ts';
+import type { BadRow } from '../badRows.ts';
 import type { BatchTransform, OpenTransformOptions, RowPlace, SqlSettings } from '../batchTransform.ts';
-import { explainFailure } from './failedRow.ts';
+import { explainFailure, type FailedBatch, findFailedRows } from './failedRow.ts';
 import { InputTable } from './inputTable.ts';
 import { inputType } from './inputTypes.ts';
 import { besidePlainColumns } from './plainColumns.ts';
@@ -179,24 +180,31 @@ class SqlTransform implements BatchTransform {
       if (invalid > 0) onInvalidUtf8?.(invalid);
       return rows;
     } catch (error) {
-      const data = this.#bytesData(batch);
-      const narrow = (from: number, to: number): void => tables.bytes.set(data, from, to);
-      const { select, settings } = this.#opened;
-      const failed = {
-        connection: this.#connection,
-        select,
-        queries,
-        where: settings.where,
-        batch,
-        place,
-        error,
-        narrow,
-      };
-      throw await explainFailure(failed);
+      throw await explainFailure(this.#failed(batch, place, error));
     } finally {
-      tables.text.set([], 0, 0);
-      tables.bytes.set([], 0, 0);
+      this.#empty();
     }
+  }
+
+  async findBadRows(batch: RecordBatch, place: RowPlace): Promise<readonly BadRow[] | null> {
+    try {
+      return await findFailedRows(this.#failed(batch, place, null));
+    } finally {
+      this.#empty();
+    }
+  }
+
+  #failed(batch: RecordBatch, place: RowPlace, error: unknown): FailedBatch {
+    const { tables, queries, select, settings } = this.#opened;
+    const data = this.#bytesData(batch);
+    const narrow = (from: number, to: number): void => tables.bytes.set(data, from, to);
+    return { connection: this.#connection, select, queries, where: settings.where, batch, place, error, narrow };
+  }
+
+  #empty(): void {
+    const { tables } = this.#opened;
+    tables.text.set([], 0, 0);
+    tables.bytes.set([], 0, 0);
   }
 
   async #readText(): Promise<RecordBatch> {

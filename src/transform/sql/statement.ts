@@ -200,6 +200,31 @@ export async function splitQuery(
   return parts;
 }
 
+/**
+ * For each row, in order, the number of the expression that it fails on, as `splitQuery` has them, or null: WHERE, or the
+ * first of the list where WHERE keeps the row. What `hash` cannot be null of is null in `try` only after an error.
+ */
+export async function failuresQuery(connection: DuckDBConnection, select: Select, { body }: Queries): Promise<string> {
+  const items = nodesIn(body.select_list);
+  const condition = isNode(body.where_clause) ? body.where_clause : null;
+  // A star has no names here, and gives columns as they are.
+  const list = [
+    ...(condition ? [failsNode(condition), tryNode(condition)] : []),
+    ...items.filter((_, i) => select.names[i] !== null).map(failsNode),
+  ];
+  if (list.length === 0) return `SELECT NULL FROM ${BYTES_TABLE}`;
+  const from_table = { ...(body.from_table as SyntaxNode), table_name: BYTES_TABLE, alias: tableAlias(body) };
+  const node = { ...body, select_list: list, where_clause: null, from_table };
+  const rows = await formatSql(connection, { node, named_param_map: [] });
+  const names = list.map((_, i) => `f${i}`);
+  const flags = condition ? names.slice(2) : names;
+  const numbers = items.flatMap((_, i) => (select.names[i] === null ? [] : [condition ? i + 1 : i]));
+  const cases = flags.map((flag, i) => ` WHEN ${flag} THEN ${numbers[i]}`).join('');
+  const ofList = `CASE${cases === '' ? ' WHEN false THEN 0' : cases} END`;
+  const failing = condition ? `CASE WHEN f0 THEN 0 WHEN f1::BOOLEAN THEN ${ofList} END` : ofList;
+  return `SELECT ${failing} FROM (${rows}) AS rows(${names.join(', ')})`;
+}
+
 function tableAlias(body: SyntaxNode): string {
   return textOf((body.from_table as SyntaxNode).alias) || TABLE;
 }
@@ -379,11 +404,21 @@ function itemNode(list: string, index: number): SyntaxNode {
 }
 
 function decodeNode(column: string): SyntaxNode {
+  return functionNode('decode', columnNode(column));
+}
+
+function functionNode(name: string, argument: SyntaxNode): SyntaxNode {
   return {
-    ...{ class: 'FUNCTION', type: 'FUNCTION', alias: '', function_name: 'decode', schema: '', catalog: '' },
-    ...{ children: [columnNode(column)], filter: null, order_bys: { type: 'ORDER_MODIFIER', orders: [] } },
+    ...{ class: 'FUNCTION', type: 'FUNCTION', alias: '', function_name: name, schema: '', catalog: '' },
+    ...{ children: [argument], filter: null, order_bys: { type: 'ORDER_MODIFIER', orders: [] } },
     ...{ distinct: false, is_operator: false, export_state: false },
   };
+}
+
+/** Whether an expression fails on a row. */
+function failsNode(item: SyntaxNode): SyntaxNode {
+  const hash = functionNode('hash', { ...item, alias: '' });
+  return { class: 'OPERATOR', type: 'OPERATOR_IS_NULL', alias: '', children: [tryNode(hash)] };
 }
 
 function tryNode(child: SyntaxNode): SyntaxNode {

@@ -100,7 +100,7 @@ describe('loadConfig', () => {
     ],
     [
       'kafka: { topics: { a: { zzz: a } } }',
-      'unknown key kafka.topics.a.zzz in given.yml; known here: topicName, fields, maxRead, accessOptions, writeFormat, invalidUtf8, maxBatchBytes, partitions, replicationFactor, createOptions, headers, chunkRecords, maxFileBytes, maxFileAge',
+      'unknown key kafka.topics.a.zzz in given.yml; known here: topicName, fields, maxRead, accessOptions, writeFormat, invalidUtf8, onBadRecord, maxBatchBytes, partitions, replicationFactor, createOptions, headers, chunkRecords, maxFileBytes, maxFileAge',
     ],
     [
       'kafka: { cometOffsetsMode: BOTH, topics: {} }',

@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import { NO_BAD_RECORDS } from '../../../src/coordinator/badRecords/counts.ts';
 import type { TaskResult } from '../../../src/coordinator/fetchTask.ts';
 import { countGaps } from '../../../src/coordinator/gaps.ts';
 import type { RangePlan } from '../../../src/plan/ranges.ts';
@@ -25,6 +26,7 @@ function result(partition: number, counts: Partial<TaskResult>): TaskResult {
     aborted: 0,
     lost: 0,
     invalidUtf8: 0,
+    bad: NO_BAD_RECORDS,
     encoders: [],
     ...counts,
   };
@@ -40,12 +42,12 @@ it('accounts for every offset that gave no row, over all tasks of a partition', 
   };
   const results = [
     result(0, { rows: 40, control: 2, aborted: 3 }),
-    result(0, { rows: 45, control: 1, lost: 4 }),
+    result(0, { rows: 45, control: 1, lost: 4, bad: { byReason: { INVALID_UTF8: 1, ROW_INVALID: 2 }, first: [] } }),
     result(2, { rows: 10 }),
   ];
   expect(countGaps(plan, results)).toEqual([
-    { topic: 't', partition: 0, control: 3, aborted: 3, compacted: 5, deleted: 0, lost: 4 },
-    { topic: 't', partition: 2, control: 0, aborted: 0, compacted: 0, deleted: 7, lost: 0 },
+    { topic: 't', partition: 0, control: 3, aborted: 3, compacted: 5, deleted: 0, lost: 4, bad: 3 },
+    { topic: 't', partition: 2, control: 0, aborted: 0, compacted: 0, deleted: 7, lost: 0, bad: 0 },
   ]);
 });
 
@@ -60,7 +62,7 @@ it('keeps partitions of the same number in two topics apart', () => {
   };
   const results = plan.ranges.map((own, index) => result(0, { range: own, rows: 9 * (index + 1) }));
   expect(countGaps(plan, results)).toEqual([
-    { topic: 'a', partition: 0, control: 0, aborted: 0, compacted: 1, deleted: 3, lost: 0 },
-    { topic: 'b', partition: 0, control: 0, aborted: 0, compacted: 2, deleted: 0, lost: 0 },
+    { topic: 'a', partition: 0, control: 0, aborted: 0, compacted: 1, deleted: 3, lost: 0, bad: 0 },
+    { topic: 'b', partition: 0, control: 0, aborted: 0, compacted: 2, deleted: 0, lost: 0, bad: 0 },
   ]);
 });

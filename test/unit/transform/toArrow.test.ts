@@ -8,6 +8,7 @@ import { OffloadError } from '../../../src/errors.ts';
 import { allowedCasts } from '../../../src/transform/casts.ts';
 import { arrowSchema } from '../../../src/transform/schema.ts';
 import { type TransformContext, toArrowBatch } from '../../../src/transform/toArrow.ts';
+import { toRows } from '../../../src/transform/toRows.ts';
 import { type BatchInput, type RecordInput, writeBatch } from '../decode/batchWriter.ts';
 import { ALL_COLUMNS, OPTIONS } from '../decode/rows.ts';
 
@@ -294,5 +295,48 @@ describe('the schema', () => {
     expect(() => arrowSchema([field('partition', 'TIMESTAMP')])).toThrow(
       'cannot cast the column partition to TIMESTAMP: it takes INT, LONG, STRING',
     );
+  });
+});
+
+describe('rows whose bad ones are left out', () => {
+  const invalid = Buffer.from([0x61, 0xff]);
+  const tooLate = 1_700_000_000_123_456_768n;
+  const records: RecordInput[] = [
+    { key: null, value: text('first'), timestamp: 5n },
+    { key: invalid, value: invalid, timestamp: 6n },
+    { key: text('k'), value: text('late'), timestamp: tooLate },
+    { key: null, value: null, timestamp: 7n, headers: [[invalid, null]] },
+    { key: text('l'), value: text('last'), timestamp: 8n, headers: [['h', invalid]] },
+  ];
+  const fields = [
+    ...[field('key', 'STRING'), field('value', 'STRING'), field('timestamp', 'DATE')],
+    ...[field('timestamp', 'STRING'), field('headers', 'HEADERS')],
+  ];
+
+  it('keep their places; each bad row comes once, with its first reason', async () => {
+    const columns = await columnsOf(records, { baseOffset: 20 });
+    const { batch, place, bad } = toRows(columns, fields, CONTEXT, true);
+    expect([...(batch.getChildAt(1) ?? [])]).toEqual(['first', 'last']);
+    expect([place.rowName(0), place.rowName(1)]).toEqual(['orders/3 at offset 20', 'orders/3 at offset 24']);
+    expect(bad.map(({ row, error }) => [row, error.code, error.context.offset, error.context.column])).toEqual([
+      [1, 'INVALID_UTF8', 21, 'key'],
+      [2, 'FIELD_INVALID', 22, 'timestamp'],
+      [3, 'INVALID_UTF8', 23, 'headers'],
+    ]);
+    expect(() => toRows(columns, fields, CONTEXT, false)).toThrow('cannot read the key of orders/3 at offset 21');
+  });
+
+  it('are all rows where none is bad, without a copy', async () => {
+    const columns = await columnsOf([records[0] as RecordInput, records[4] as RecordInput]);
+    const { batch, bad } = toRows(columns, fields, CONTEXT, true);
+    expect(bad).toEqual([]);
+    expect(batch.data.children[1]?.values.buffer).toBe(columns.value?.data.buffer);
+  });
+
+  it('are none where all offsets are too large for INT', async () => {
+    const columns = await columnsOf(records, { baseOffset: 2 ** 31 - 2 });
+    const { batch, bad } = toRows(columns, [field('offset', 'INT')], CONTEXT, true);
+    expect([...(batch.getChildAt(0) ?? [])]).toEqual([2 ** 31 - 2, 2 ** 31 - 1]);
+    expect(bad.map(({ row }) => row)).toEqual([2, 3, 4]);
   });
 });

@@ -219,3 +219,35 @@ describe('refused', () => {
     });
   });
 });
+
+test('rows that a function fails on are told all at once, and teach no type', async () => {
+  const settings = await settingsOf(JSON_MODULE);
+  const batch = batchOf(['{', '{"id":1}', '[2]', '{"id":2}', 'x'].map((value) => Buffer.from(value)));
+  const sample = async () => [{ batch, place }];
+  await expect(settleTransform(settings, batch.schema, sample)).rejects.toMatchObject({ code: 'TRANSFORM_FAILED' });
+  const settled = await settleTransform(settings, batch.schema, sample, true);
+  const opened = await openDeserializers(settled, batch.schema);
+  expect(String(opened.schema.fields[1]?.type)).toBe('Struct<{id:Int64}>');
+  await expect(opened.apply(batch, place)).rejects.toMatchObject({ code: 'TRANSFORM_FAILED' });
+  const bad = (await opened.findBadRows?.(batch, place)) ?? [];
+  expect(bad.map(({ row }) => row)).toEqual([0, 2, 4]);
+  expect(bad[1]?.error.message).toContain('gave for the value of orders/1 at offset 54 what does not fit its column');
+  // What failed leaves nothing behind.
+  const good = batchOf([Buffer.from('{"id":3}')]);
+  expect((await opened.apply(good, place)).getChild('value')?.get(0)?.toJSON()).toEqual({ id: 3n });
+  const none = async () => [{ batch: batchOf([Buffer.from('{')]), place }];
+  await expect(settleTransform(settings, batch.schema, none, true)).rejects.toMatchObject({ code: 'TRANSFORM_FAILED' });
+});
+
+test('the module behind them is tried on the rows that are good', async () => {
+  const next = `export default (table, { arrow }) => {
+    const ids = table.toArray().map(({ value }) => Number(value.id));
+    if (ids.includes(2)) throw new Error('no 2');
+    return arrow.tableFromArrays({ n: Float64Array.from(ids) });
+  };`;
+  const settings = await settingsOf(JSON_MODULE, next);
+  const batch = batchOf(['{', '{"id":1}', '{"id":2}', '{"id":3}'].map((value) => Buffer.from(value)));
+  const settled = await settleTransform(settings, batch.schema, async () => [{ batch, place }], true);
+  const opened = await openDeserializers(settled, batch.schema);
+  expect(opened.schema.fields.map(({ name }) => name)).toEqual(['n']);
+});

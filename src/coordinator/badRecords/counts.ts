@@ -1,0 +1,65 @@
+/** How many records were bad, why, and the first of them. Plain data: it crosses threads. */
+import type { BadRecordPolicy } from '../../config/job.ts';
+import type { BadRow } from '../../transform/badRows.ts';
+import type { OffloadReport } from '../report.ts';
+import type { RunUi } from '../ui.ts';
+
+export interface BadRecordCounts {
+  /** By code of the error. */
+  readonly byReason: Readonly<Record<string, number>>;
+  /** What the first of them are, and why they are bad. */
+  readonly first: readonly string[];
+}
+
+export const NO_BAD_RECORDS: BadRecordCounts = { byReason: {}, first: [] };
+
+const FIRST_TOLD = 5;
+/** A reason can quote a whole value. */
+const MOST_CHARACTERS = 500;
+
+export function countBad({ byReason }: BadRecordCounts): number {
+  return Object.values(byReason).reduce((sum, count) => sum + count, 0);
+}
+
+/** Adds bad rows to what was counted before. */
+export function addBadRows(counts: BadRecordCounts, rows: readonly BadRow[]): BadRecordCounts {
+  if (rows.length === 0) return counts;
+  const byReason = { ...counts.byReason };
+  for (const { error } of rows) byReason[error.code] = (byReason[error.code] ?? 0) + 1;
+  const told = rows.slice(0, Math.max(0, FIRST_TOLD - counts.first.length));
+  return { byReason, first: [...counts.first, ...told.map(({ error }) => shorten(error.message))] };
+}
+
+function sumBadRecords(counts: readonly BadRecordCounts[]): BadRecordCounts {
+  const byReason: Record<string, number> = {};
+  for (const each of counts) {
+    for (const [code, count] of Object.entries(each.byReason)) byReason[code] = (byReason[code] ?? 0) + count;
+  }
+  return { byReason, first: counts.flatMap(({ first }) => first).slice(0, FIRST_TOLD) };
+}
+
+/**
+ * What the report says of bad records, and warnings that name the first of them, which are logged as well.
+ *
+ * @param isWritten False: they were left out, whatever the policy.
+ */
+export function reportBadRecords(
+  all: readonly BadRecordCounts[],
+  policy: BadRecordPolicy,
+  { log }: Pick<RunUi, 'log'>,
+  isWritten = true,
+): { badRecords?: NonNullable<OffloadReport['badRecords']>; warnings: readonly string[] } {
+  const counts = sumBadRecords(all);
+  const records = countBad(counts);
+  if (records === 0) return { warnings: [] };
+  const deadLetterTopic = policy.kind === 'dlq' && isWritten ? policy.topic : null;
+  const what = deadLetterTopic === null ? 'left out' : `written to topic ${deadLetterTopic}`;
+  const warnings = counts.first.map((reason) => `bad record ${what}: ${reason}`);
+  if (records > warnings.length) warnings.push(`${records - warnings.length} more bad records were ${what}`);
+  for (const warning of warnings) log.warn(warning);
+  return { badRecords: { records, byReason: counts.byReason, deadLetterTopic }, warnings };
+}
+
+function shorten(text: string): string {
+  return text.length <= MOST_CHARACTERS ? text : `${text.slice(0, MOST_CHARACTERS)}...`;
+}
