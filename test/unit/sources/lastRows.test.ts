@@ -123,7 +123,7 @@ describe('the last messages of a range', () => {
       for await (const { batch, place } of readRows(
         cluster,
         tail,
-        { ...SETTINGS, fields } as unknown as TopicSource,
+        { ...SETTINGS, fields, onBadRecord: { kind: 'fail' } } as unknown as TopicSource,
         () => {},
       )) {
         found.push(...[...(batch.getChild('o') ?? [])].map(Number));
