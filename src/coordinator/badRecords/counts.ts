@@ -30,7 +30,7 @@ export function addBadRows(counts: BadRecordCounts, rows: readonly BadRow[]): Ba
   return { byReason, first: [...counts.first, ...told.map(({ error }) => shorten(error.message))] };
 }
 
-function sumBadRecords(counts: readonly BadRecordCounts[]): BadRecordCounts {
+export function sumBadRecords(counts: readonly BadRecordCounts[]): BadRecordCounts {
   const byReason: Record<string, number> = {};
   for (const each of counts) {
     for (const [code, count] of Object.entries(each.byReason)) byReason[code] = (byReason[code] ?? 0) + count;

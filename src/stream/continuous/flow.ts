@@ -5,6 +5,7 @@
  *     threads: long-polling Fetch of all partitions of a leader -> decode -> transform -> record batches
  *     here:    -> Produce into the open transaction            interval: -> offsets of the group -> EndTxn
  */
+import { type BadRecordCounts, NO_BAD_RECORDS, sumBadRecords } from '../../coordinator/badRecords/counts.ts';
 import type { ProgressStep } from '../../coordinator/progress.ts';
 import { OffloadError, toOffloadError } from '../../errors.ts';
 import { offsetKey } from '../../plan/places.ts';
@@ -22,7 +23,8 @@ export interface FlowOptions {
   readonly threads: number;
   /** What threads do with partitions; called once, when the first are there. Waits until user code can be tried on rows. */
   readonly settle: (positions: readonly Position[], signal: AbortSignal) => Promise<FlowSettings>;
-  readonly warnOfInvalidUtf8: (values: number) => string[];
+  /** What to say of values and records that were not as they should be. */
+  readonly report: (counts: Pick<Flowed, 'invalidUtf8' | 'bad'>) => { badRecords: number; warnings: readonly string[] };
   readonly onProgress?: (step: ProgressStep) => void;
 }
 
@@ -34,6 +36,7 @@ interface Flowed {
   bytes: number;
   bytesRead: number;
   invalidUtf8: number;
+  bad: BadRecordCounts;
 }
 
 export class Flow implements StreamFlow {
@@ -152,10 +155,11 @@ export class Flow implements StreamFlow {
     for (const message of messages) this.#count(message);
   }
 
-  #count({ parts, bytesRead, invalidUtf8 }: RowsMessage): void {
+  #count({ parts, bytesRead, invalidUtf8, bad }: RowsMessage): void {
     const flowed = this.#flowed;
     flowed.bytesRead += bytesRead;
     flowed.invalidUtf8 += invalidUtf8;
+    flowed.bad = sumBadRecords([flowed.bad, bad]);
     for (const { topic, partition, next, rows, batches } of parts) {
       const key = offsetKey({ topic, partition });
       const from = this.#positions.get(key)?.offset ?? next;
@@ -170,7 +174,7 @@ export class Flow implements StreamFlow {
   }
 
   async #commit(): Promise<FlowedBatch | null> {
-    const { ranges, rows, bytes, bytesRead, invalidUtf8 } = this.#flowed;
+    const { ranges, rows, bytes, bytesRead, ...counts } = this.#flowed;
     const batch = { number: this.#commits + 1, ranges: [...ranges.values()] };
     try {
       this.#broken.signal.throwIfAborted();
@@ -186,9 +190,8 @@ export class Flow implements StreamFlow {
     }
     this.#commits += 1;
     this.#flowed = nothing();
-    const warnings = this.#options.warnOfInvalidUtf8(invalidUtf8);
-    const written = { kind: 'written', rows, bytes, bytesRead, warnings } as const;
-    return { batch, outcome: { ...written, files: [], name: null, badRecords: 0, isGroupCommitted: true } };
+    const written = { kind: 'written', rows, bytes, bytesRead, ...this.#options.report(counts) } as const;
+    return { batch, outcome: { ...written, files: [], name: null, isGroupCommitted: true } };
   }
 
   #commitDue(): void {
@@ -213,5 +216,5 @@ export class Flow implements StreamFlow {
 }
 
 function nothing(): Flowed {
-  return { ranges: new Map(), rows: 0, bytes: 0, bytesRead: 0, invalidUtf8: 0 };
+  return { ranges: new Map(), rows: 0, bytes: 0, bytesRead: 0, invalidUtf8: 0, bad: NO_BAD_RECORDS };
 }

@@ -1,5 +1,7 @@
 /** What a thread does with the partitions it is given: read as they grow, decode, transform, encode, hand over. */
 import type { MessagePort } from 'node:worker_threads';
+import type { RecordBatch } from 'apache-arrow';
+import { NO_BAD_RECORDS, sumBadRecords } from '../../coordinator/badRecords/counts.ts';
 import { RecordMaker } from '../../coordinator/load/recordMaker.ts';
 import { type RowChunk, TopicChunks } from '../../coordinator/load/topicChunks.ts';
 import { RowTransform } from '../../coordinator/rowTransform.ts';
@@ -23,6 +25,8 @@ import {
 /** A range without an end. */
 const NO_END = Number.MAX_SAFE_INTEGER;
 
+type MadeRows = Pick<FlowPart, 'batches' | 'table'>;
+
 /** Runs until it is told to stop. Never throws: an error is said through the port. */
 export async function runFlow({ settings, port }: FlowTask): Promise<void> {
   const runner = new FlowRunner(settings, port);
@@ -44,7 +48,7 @@ class FlowRunner {
   /** Answers of several leaders take turns: there is one set of columns. */
   #turn: Promise<void> = Promise.resolve();
   #parts: FlowPart[] = [];
-  #counts = { bytesRead: 0, invalidUtf8: 0 };
+  #counts = { bytesRead: 0, invalidUtf8: 0, bad: NO_BAD_RECORDS };
   #credit = MESSAGES_IN_HAND;
   #wake: (() => void) | null = null;
 
@@ -119,29 +123,35 @@ class FlowRunner {
     };
     const range = { ...place, startOffset: fetched.startOffset, endOffset: NO_END };
     this.#columns.clear();
-    const chunks = new TopicChunks(context, range, (chunk) => this.#take(place, chunk));
+    const chunks = new TopicChunks<MadeRows>(context, range, {
+      make: (batch, rowName) => this.#make(batch, rowName),
+      take: (chunk) => this.#take(place, chunk),
+    });
     await chunks.add(fetched);
     await chunks.flush(fetched.nextOffset);
     this.#counts.bytesRead += chunks.counts.bytesRead;
     this.#counts.invalidUtf8 += chunks.counts.invalidUtf8;
+    this.#counts.bad = sumBadRecords([this.#counts.bad, chunks.counts.bad]);
     // Records that gave no row move the position all the same.
     const last = this.#parts.at(-1);
     const isTold = last?.topic === place.topic && last.partition === place.partition && last.next >= fetched.nextOffset;
     if (!isTold) this.#parts.push({ ...place, next: fetched.nextOffset, rows: 0, batches: [], table: null });
   }
 
-  async #take(place: TopicPartition, { batch, rowName, next }: RowChunk): Promise<void> {
-    const { outlet, chunkBytes } = this.#settings;
-    const rows = batch.numRows;
-    if (rows === 0) return;
+  async #make(batch: RecordBatch, rowName: (row: number) => string): Promise<MadeRows> {
+    const { outlet } = this.#settings;
     if (outlet.kind === 'console') {
       const collector = new TableCollector(outlet.numRows);
       collector.add(batch);
-      this.#parts.push({ ...place, next, rows, batches: [], table: collector.table });
-    } else {
-      const batches = (await this.#maker?.encode(batch, rowName)) ?? [];
-      this.#parts.push({ ...place, next, rows, batches, table: null });
+      return { batches: [], table: collector.table };
     }
+    return { batches: (await this.#maker?.encode(batch, rowName)) ?? [], table: null };
+  }
+
+  async #take(place: TopicPartition, { made, rows, next }: RowChunk<MadeRows>): Promise<void> {
+    const { chunkBytes } = this.#settings;
+    if (made === null) return;
+    this.#parts.push({ ...place, next, rows, ...made });
     const waiting = this.#parts.flatMap(({ batches }) => batches).reduce((sum, { bytes }) => sum + bytes.length, 0);
     if (waiting >= chunkBytes) await this.#post();
   }
@@ -159,7 +169,7 @@ class FlowRunner {
     const parts = this.#parts;
     const counts = this.#counts;
     this.#parts = [];
-    this.#counts = { bytesRead: 0, invalidUtf8: 0 };
+    this.#counts = { bytesRead: 0, invalidUtf8: 0, bad: NO_BAD_RECORDS };
     const buffers = parts.flatMap(({ batches }) => batches.map(({ bytes }) => bytes.buffer));
     this.#send({ kind: 'rows', parts, ...counts }, buffers);
   }

@@ -4,6 +4,7 @@
  * is; what is read meanwhile is read in larger pieces.
  */
 import type { MessagePort } from 'node:worker_threads';
+import type { BadRecordCounts } from '../../coordinator/badRecords/counts.ts';
 import type { LoadSettings } from '../../coordinator/load/chunks.ts';
 import type { EncodedRecordBatch } from '../../encode/records/recordBatch.ts';
 import type { PlainError } from '../../errors.ts';
@@ -39,6 +40,7 @@ export type FlowMessage =
       /** Message bytes, as decoded. */
       readonly bytesRead: number;
       readonly invalidUtf8: number;
+      readonly bad: BadRecordCounts;
     }
   /** Nothing of the partitions of this request comes any more. */
   | { readonly kind: 'removed'; readonly request: number }

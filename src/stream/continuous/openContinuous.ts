@@ -1,5 +1,6 @@
 /** Opens the flow of a job: topics -> topic, or topics -> console. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { reportBadRecords } from '../../coordinator/badRecords/counts.ts';
 import { warnOfInvalidUtf8 } from '../../coordinator/invalidValues.ts';
 import { ensureTopic } from '../../coordinator/load/targetTopic.ts';
 import { checkNoLoop } from '../../coordinator/load/topicLoop.ts';
@@ -38,7 +39,11 @@ export async function openContinuous(options: ContinuousOptions): Promise<Stream
     outlet,
     threads: job.workers,
     settle: async (positions, signal) => flowSettings(await settled(options, positions, signal), settings),
-    warnOfInvalidUtf8: (invalidUtf8) => warnOfInvalidUtf8([{ invalidUtf8 }], job.source, { log }),
+    report: ({ invalidUtf8, bad }) => {
+      const { badRecords, warnings } = reportBadRecords([bad], job.source.onBadRecord, { log });
+      const all = [...warnOfInvalidUtf8([{ invalidUtf8 }], job.source, { log }), ...warnings];
+      return { badRecords: badRecords?.records ?? 0, warnings: all };
+    },
     ...(onProgress && { onProgress }),
   });
 }
@@ -81,10 +86,11 @@ function flowSettings(
     ...{ source: 'topic', maxMemoryBytes, workers, fetchBytes: fetch.maxBytes },
     transform: transformMemory(transform),
   });
-  const { failOnDataLoss, fields, invalidUtf8 } = source;
+  const { failOnDataLoss, fields, invalidUtf8, onBadRecord } = source;
   return {
     source: {
       ...{ kind: 'topic', connection, failOnDataLoss, fields, invalidUtf8 },
+      leavesOutBad: onBadRecord.kind !== 'fail',
       fetch: { ...fetch, maxBytes: memory.fetchBytes },
     },
     transform: transformPlan(transform),
