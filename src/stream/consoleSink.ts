@@ -1,4 +1,5 @@
 /** Topics -> console: the first rows of each micro-batch as a table. Shown first and committed then: at least once. */
+import { addBadRows, describeBadRecords, NO_BAD_RECORDS } from '../coordinator/badRecords/counts.ts';
 import type { ShowJob, StreamJob } from '../coordinator/jobs.ts';
 import { FirstRowsTransform } from '../coordinator/settleJob.ts';
 import { formatTable, TableCollector } from '../sinks/console.ts';
@@ -14,7 +15,7 @@ export class ConsoleStreamSink implements StreamSink {
 
   constructor(context: ConsoleContext) {
     this.#context = context;
-    this.#rows = new FirstRowsTransform(context.job.transform);
+    this.#rows = new FirstRowsTransform(context.job.transform, context.job.source.onBadRecord.kind !== 'fail');
   }
 
   /** Where the group is, and nowhere else. */
@@ -25,9 +26,12 @@ export class ConsoleStreamSink implements StreamSink {
   async write({ number, ranges }: MicroBatch, signal: AbortSignal): Promise<BatchOutcome> {
     const { job, ui, cluster } = this.#context;
     const collector = new TableCollector(job.sink.numRows);
-    for await (const { batch, place } of readFirstRows(cluster, ranges, job.source)) {
+    let bad = NO_BAD_RECORDS;
+    for await (const { bad: unread, ...rows } of readFirstRows(cluster, ranges, job.source)) {
       signal.throwIfAborted();
-      collector.add(await this.#rows.apply(batch, place));
+      const applied = await this.#rows.apply(rows);
+      if (applied.batch) collector.add(applied.batch);
+      bad = addBadRows(addBadRows(bad, unread), applied.bad);
       if (collector.missing === 0) break;
     }
     const { table } = collector;
@@ -41,8 +45,7 @@ export class ConsoleStreamSink implements StreamSink {
       files: [],
       name: null,
       bytesRead: 0,
-      badRecords: 0,
-      warnings: [],
+      ...describeBadRecords([bad], job.source.onBadRecord, false),
       isGroupCommitted: false,
     };
   }

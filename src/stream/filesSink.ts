@@ -3,6 +3,7 @@
  * and positions one.
  */
 
+import { describeBadRecords } from '../coordinator/badRecords/counts.ts';
 import type { TaskResult, WorkerSettings } from '../coordinator/fetchTask.ts';
 import { contentOf } from '../coordinator/fileContent.ts';
 import { checkFolders } from '../coordinator/folders.ts';
@@ -176,6 +177,10 @@ class FilesStreamSink implements StreamSink {
   #written({ files, results }: StagedRows, bytesRead: number, name: string): BatchOutcome {
     const warnings: string[] = [];
     warnOfInvalidUtf8(results, this.#context.job.source, { log: { warn: (line) => warnings.push(line) } });
+    const bad = describeBadRecords(
+      results.map((result) => result.bad),
+      this.#context.job.source.onBadRecord,
+    );
     return {
       kind: 'written',
       rows: results.reduce((sum, result) => sum + result.rowsWritten, 0),
@@ -183,8 +188,8 @@ class FilesStreamSink implements StreamSink {
       files: files.map(({ targetPath, rows, bytes }) => ({ path: targetPath, rows, bytes })),
       name,
       bytesRead,
-      badRecords: 0,
-      warnings,
+      badRecords: bad.badRecords,
+      warnings: [...warnings, ...bad.warnings],
       isGroupCommitted: false,
     };
   }

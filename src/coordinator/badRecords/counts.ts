@@ -1,7 +1,7 @@
 /** How many records were bad, why, and the first of them. Plain data: it crosses threads. */
 import type { BadRecordPolicy } from '../../config/job.ts';
 import type { BadRow } from '../../transform/badRows.ts';
-import type { OffloadReport } from '../report.ts';
+import type { ReportedBadRecords } from '../report.ts';
 import type { RunUi } from '../ui.ts';
 
 export interface BadRecordCounts {
@@ -39,25 +39,40 @@ export function sumBadRecords(counts: readonly BadRecordCounts[]): BadRecordCoun
 }
 
 /**
- * What the report says of bad records, and warnings that name the first of them, which are logged as well.
+ * How many records were bad, and what to say of the first of them.
  *
  * @param isWritten False: they were left out, whatever the policy.
  */
+export function describeBadRecords(
+  all: readonly BadRecordCounts[],
+  policy: BadRecordPolicy,
+  isWritten = true,
+): { readonly badRecords: number; readonly warnings: readonly string[] } {
+  const counts = sumBadRecords(all);
+  const badRecords = countBad(counts);
+  const topic = topicOf(policy, isWritten);
+  const what = topic === null ? 'left out' : `written to topic ${topic}`;
+  const warnings = counts.first.map((reason) => `bad record ${what}: ${reason}`);
+  if (badRecords > warnings.length) warnings.push(`${badRecords - warnings.length} more bad records were ${what}`);
+  return { badRecords, warnings };
+}
+
+/** The same for the report of a run; warnings are logged as well. */
 export function reportBadRecords(
   all: readonly BadRecordCounts[],
   policy: BadRecordPolicy,
   { log }: Pick<RunUi, 'log'>,
   isWritten = true,
-): { badRecords?: NonNullable<OffloadReport['badRecords']>; warnings: readonly string[] } {
-  const counts = sumBadRecords(all);
-  const records = countBad(counts);
-  if (records === 0) return { warnings: [] };
-  const deadLetterTopic = policy.kind === 'dlq' && isWritten ? policy.topic : null;
-  const what = deadLetterTopic === null ? 'left out' : `written to topic ${deadLetterTopic}`;
-  const warnings = counts.first.map((reason) => `bad record ${what}: ${reason}`);
-  if (records > warnings.length) warnings.push(`${records - warnings.length} more bad records were ${what}`);
+): { readonly badRecords?: ReportedBadRecords; readonly warnings: readonly string[] } {
+  const { badRecords: records, warnings } = describeBadRecords(all, policy, isWritten);
+  if (records === 0) return { warnings };
   for (const warning of warnings) log.warn(warning);
-  return { badRecords: { records, byReason: counts.byReason, deadLetterTopic }, warnings };
+  const { byReason } = sumBadRecords(all);
+  return { badRecords: { records, byReason, deadLetterTopic: topicOf(policy, isWritten) }, warnings };
+}
+
+function topicOf(policy: BadRecordPolicy, isWritten: boolean): string | null {
+  return policy.kind === 'dlq' && isWritten ? policy.topic : null;
 }
 
 function shorten(text: string): string {
