@@ -127,7 +127,9 @@ export class Cluster {
     if (found.errorCode !== 0) {
       const name = `${key.kind} ${key.id}`;
       const attempt = `cannot find the coordinator of ${name}`;
-      throw brokerError(found.errorCode, attempt, `Describe on ${name}`, found.errorMessage ?? undefined);
+      // What is asked next of a group takes Read, which includes Describe.
+      const permission = `${key.kind === 'group' ? 'Read' : 'Describe'} on ${name}`;
+      throw brokerError(found.errorCode, attempt, permission, found.errorMessage ?? undefined);
     }
     return this.#connect(found.host, found.port);
   }

@@ -12,12 +12,14 @@ import { OffloadError, toOffloadError } from '../errors.ts';
 import { isMemberFenced } from '../kafka/brokerErrors.ts';
 import type { Cluster } from '../kafka/cluster.ts';
 import { GroupCoordinator } from '../kafka/groupCoordinator.ts';
-import { countRetry } from '../retryCounts.ts';
 import { passStep } from '../steps.ts';
+import { Condition } from './condition.ts';
 import { Heartbeats } from './heartbeats.ts';
 import { keyOf, Ownership } from './ownership.ts';
+import { persist } from './persist.ts';
+import { Readable } from './readable.ts';
 import { rebalance } from './rebalance.ts';
-import { type Assignment, encodeSelection, type GroupTopic } from './subscription.ts';
+import type { Assignment, GroupTopic } from './subscription.ts';
 import type {
   AssignmentListener,
   GroupMember,
@@ -27,9 +29,8 @@ import type {
   Position,
   TopicPartition,
 } from './types.ts';
-import { Waiter } from './waiter.ts';
+import { Waker } from './waker.ts';
 
-const UNKNOWN_SERVER_ERROR = -1;
 const UNKNOWN_MEMBER_ID = 25;
 const REBALANCE_IN_PROGRESS = 27;
 const FENCED_INSTANCE_ID = 82;
@@ -37,8 +38,6 @@ const FENCED_INSTANCE_ID = 82;
 /** As `metadata.max.age.ms`, but shorter: a new partition is read soon. */
 const TOPICS_MAX_AGE_MS = 30_000;
 const LEAVE_DEADLINE_MS = 5_000;
-/** Failures in a row that pass unsaid: a coordinator that moves is one or two. */
-const UNSAID_FAILURES = 2;
 
 export interface GroupMemberOptions {
   /** How to reach the brokers; the member has connections of its own. */
@@ -87,17 +86,18 @@ class Membership implements GroupMember {
   readonly #settings: ConnectionSettings;
   readonly #coordinator: GroupCoordinator;
   readonly #ownership: Ownership;
+  /** It has failed. */
+  readonly #failed = new AbortController();
+  /** It has failed or was closed: ends whatever waits. */
   readonly #ended = new AbortController();
   readonly #joined: { readonly promise: Promise<void>; resolve(): void; reject(error: unknown): void };
   /** Wakes the rest between two rebalances. */
-  readonly #rest = new Waiter();
+  readonly #rest = new Waker();
+  readonly #state = new Condition(this.#ended.signal);
+  readonly #readable = new Readable();
   #heartbeats: Heartbeats | null = null;
   #memberId = '';
   #generationId = -1;
-  /** As told to the group last. */
-  #selection: Buffer = Buffer.alloc(0);
-  #topicIds: ReadonlyMap<string, string | null> = new Map();
-  #readable: ReadonlySet<string> = new Set();
   #joins = 0;
   #isClosed: boolean = false;
   #wantsRebalance: boolean = false;
@@ -107,8 +107,6 @@ class Membership implements GroupMember {
   /** From join to sync: commits wait. */
   #isRebalancing: boolean = true;
   readonly #commits = new Set<Promise<unknown>>();
-  /** Whoever waits for the state to change. */
-  #waiting: (() => void)[] = [];
 
   constructor(options: GroupMemberOptions) {
     this.#options = options;
@@ -140,11 +138,11 @@ class Membership implements GroupMember {
   }
 
   get signal(): AbortSignal {
-    return this.#ended.signal;
+    return this.#failed.signal;
   }
 
   async committed(partitions: readonly TopicPartition[]): Promise<readonly GroupOffset[]> {
-    const offsets = await this.#coordinator.fetchOffsets(partitions, this.signal);
+    const offsets = await this.#coordinator.fetchOffsets(partitions, this.#ended.signal);
     return partitions.map(({ topic, partition }, index) => {
       const offset = offsets[index] ?? -1;
       return { topic, partition, offset: offset < 0 ? null : offset };
@@ -157,11 +155,11 @@ class Membership implements GroupMember {
     const { deadlineMs, retryBackoffMaxMs } = this.#settings;
     const startMs = performance.now();
     const attempt = (identity: MemberIdentity): Promise<boolean> =>
-      this.#coordinator.commit(identity, positions, this.signal);
+      this.#coordinator.commit(identity, positions, this.#ended.signal);
     while (!(await this.commitAs(positions, attempt))) {
       if (performance.now() - startMs > deadlineMs) throw rebalancesForLong(groupId, deadlineMs);
       this.#rebalance();
-      await this.#pause(retryBackoffMaxMs);
+      await this.#state.pause(retryBackoffMaxMs);
     }
   }
 
@@ -169,7 +167,9 @@ class Membership implements GroupMember {
     partitions: readonly TopicPartition[],
     commit: (identity: MemberIdentity) => Promise<T>,
   ): Promise<T> {
-    await this.#untilSteady(partitions);
+    // What was seen may have changed before this goes on.
+    do await this.#untilSteady(partitions);
+    while (this.#isRebalancing || this.#loss !== null);
     const { identity } = this;
     const committing = commit(identity);
     this.#commits.add(committing);
@@ -183,7 +183,7 @@ class Membership implements GroupMember {
       throw error;
     } finally {
       this.#commits.delete(committing);
-      this.#stateChanged();
+      this.#state.changed();
     }
   }
 
@@ -196,25 +196,30 @@ class Membership implements GroupMember {
     if (this.#isClosed) return;
     this.#isClosed = true;
     const isMember = this.#memberId !== '' && this.#loss === null && this.#options.settings.instanceId === null;
-    this.fail(new OffloadError('INTERNAL', `membership of group ${this.#options.settings.groupId} has been closed`));
+    this.#end(new OffloadError('INTERNAL', `membership of group ${this.#options.settings.groupId} has been closed`));
     if (isMember) await this.#leave();
     this.#coordinator.close();
   }
 
   /** Ends the membership for good. */
   fail(error: unknown): void {
-    if (this.signal.aborted) return;
-    this.#ended.abort(error instanceof OffloadError ? error : toOffloadError(error));
+    if (this.#ended.signal.aborted) return;
+    const reason = toOffloadError(error);
+    this.#failed.abort(reason);
     this.#joined.reject(error);
+    this.#end(reason);
+  }
+
+  #end(reason: OffloadError): void {
+    this.#ended.abort(reason);
     this.#heartbeats?.stop();
     this.#coordinator.abandonRebalance();
     this.#rest.wake();
-    this.#stateChanged();
   }
 
   async #run(): Promise<void> {
     try {
-      while (!this.signal.aborted) {
+      while (!this.#ended.signal.aborted) {
         const assignment = await this.#join();
         if (assignment !== null) await this.#live(assignment);
         if (this.#loss !== null) await this.#startAgain(this.#loss);
@@ -233,7 +238,7 @@ class Membership implements GroupMember {
   async #join(): Promise<Assignment | null> {
     await this.#lookAtTopics();
     this.#isRebalancing = true;
-    await this.#until(() => this.#commits.size === 0 || this.#loss !== null);
+    await this.#state.until(() => this.#commits.size === 0 || this.#loss !== null);
     if (this.#loss !== null) return null;
     this.#heartbeats?.stop();
     this.#wantsRebalance = false;
@@ -242,12 +247,12 @@ class Membership implements GroupMember {
       this.#persist(() =>
         rebalance(this.#coordinator, settings, {
           identity: this.identity,
-          selection: this.#selection,
+          selection: this.#readable.selection,
           owned: this.#ownership.partitions,
           onMemberId: (memberId) => {
             this.#memberId = memberId;
           },
-          signal: this.signal,
+          signal: this.#ended.signal,
         }),
       ),
     );
@@ -256,7 +261,7 @@ class Membership implements GroupMember {
     this.#joins += 1;
     this.#keepAlive();
     this.#isRebalancing = false;
-    this.#stateChanged();
+    this.#state.changed();
     this.#observe({ kind: 'joined', identity: this.identity, rebalances: this.rebalances });
     passStep('group.joined');
     if (this.#joins === 1) {
@@ -270,20 +275,20 @@ class Membership implements GroupMember {
   /** From an assignment to the moment at which the group has to be joined again. */
   async #live({ partitions, selection }: Assignment): Promise<void> {
     // Of an older selection, which a static member may be given: what it cannot read any more.
-    const isKnown = selection.equals(this.#selection);
-    const readable = partitions.filter((one) => this.#readable.has(keyOf(one)));
+    const isKnown = selection.equals(this.#readable.selection);
+    const readable = partitions.filter((one) => this.#readable.has(one));
     const given = new Map(readable.map((one) => [keyOf(one), one]));
     const removed = this.#ownership.partitions.filter((partition) => !given.has(keyOf(partition)));
     const added = [...given.values()].filter((partition) => !this.#ownership.has(partition));
     if (removed.length > 0) await this.#release(removed);
-    if (this.#loss !== null || this.signal.aborted) return;
+    if (this.#loss !== null || this.#ended.signal.aborted) return;
     if (added.length > 0) this.#ownership.assign(added);
     // Others wait for what has been let go.
     if (removed.length > 0 || !isKnown) return;
     const { topicsMaxAgeMs = TOPICS_MAX_AGE_MS } = this.#options;
-    while (!this.#wantsRebalance && this.#loss === null && !this.signal.aborted) {
+    while (!this.#wantsRebalance && this.#loss === null && !this.#ended.signal.aborted) {
       if (!this.#looksAtTopics) await this.#rest.sleep(topicsMaxAgeMs);
-      if (this.#wantsRebalance || this.#loss !== null || this.signal.aborted) return;
+      if (this.#wantsRebalance || this.#loss !== null || this.#ended.signal.aborted) return;
       if (await this.#haveTopicsChanged()) return;
     }
   }
@@ -291,19 +296,13 @@ class Membership implements GroupMember {
   /** The listener has as long as a rebalance may take; after that the group goes on without this member. */
   async #release(partitions: readonly TopicPartition[]): Promise<void> {
     const { groupId, instanceId, rebalanceTimeoutMs } = this.#options.settings;
-    let isReleased = false;
+    let isReleased: boolean = false;
     const released = this.#ownership.revoke(partitions).then(() => {
       isReleased = true;
-      this.#stateChanged();
+      this.#state.changed();
     });
-    let isLate = false;
-    const timer = setTimeout(() => {
-      isLate = true;
-      this.#stateChanged();
-    }, rebalanceTimeoutMs);
-    await this.#until(() => isReleased || isLate || this.#loss !== null);
-    clearTimeout(timer);
-    if (isReleased || this.#loss !== null) return;
+    await this.#state.until(() => isReleased || this.#loss !== null, rebalanceTimeoutMs);
+    if (isReleased || this.#loss !== null || this.#ended.signal.aborted) return;
     this.#heartbeats?.stop();
     if (instanceId === null) await this.#leave();
     this.#lost(
@@ -334,7 +333,7 @@ class Membership implements GroupMember {
     }
     this.#loss = reason;
     this.#rest.wake();
-    this.#stateChanged();
+    this.#state.changed();
   }
 
   /** What the group refuses since it went on without us is no failure: null. */
@@ -368,32 +367,28 @@ class Membership implements GroupMember {
     });
   }
 
+  /** The first look has to succeed. After that the group does not wait for it: what was seen last will do for now. */
   async #lookAtTopics(): Promise<void> {
     this.#looksAtTopics = false;
-    await this.#take(await this.#persist(() => this.#options.topics()));
-  }
-
-  /** A topic that was made again is another one: what we knew of the old one is gone. */
-  async #take(topics: readonly GroupTopic[]): Promise<void> {
-    const ids = new Map(topics.map(({ topic, topicId }) => [topic, topicId]));
-    const isOther = ({ topic }: TopicPartition): boolean =>
-      ids.has(topic) && ids.get(topic) !== this.#topicIds.get(topic);
-    const gone = this.#ownership.partitions.filter(isOther);
-    this.#selection = encodeSelection(topics);
-    this.#topicIds = ids;
-    this.#readable = new Set(
-      topics.flatMap(({ topic, partitions }) => partitions.map((partition) => keyOf({ topic, partition }))),
-    );
-    if (gone.length === 0) return;
-    const losing = this.#ownership.lose(gone);
-    this.#stateChanged();
+    const look = (): Promise<readonly GroupTopic[] | null> =>
+      this.#options.topics().catch((error: unknown) => {
+        if (this.#joins === 0 || !toOffloadError(error).retriable) throw error;
+        this.#looksAtTopics = true;
+        return null;
+      });
+    const topics = await this.#persist(look);
+    if (topics === null) return;
+    const remade = this.#readable.take(topics, this.#ownership.partitions);
+    if (remade.length === 0) return;
+    const losing = this.#ownership.lose(remade);
+    this.#state.changed();
     await losing;
   }
 
   async #haveTopicsChanged(): Promise<boolean> {
     this.#looksAtTopics = false;
     try {
-      return !encodeSelection(await this.#options.topics()).equals(this.#selection);
+      return !this.#readable.isSame(await this.#options.topics());
     } catch (error) {
       // It is looked again soon enough.
       if (toOffloadError(error).retriable) return false;
@@ -406,68 +401,21 @@ class Membership implements GroupMember {
     const { groupId, rebalanceTimeoutMs } = this.#options.settings;
     const isLost = (): boolean => this.#loss !== null || !partitions.every((one) => this.#ownership.has(one));
     const deadlineMs = Math.max(rebalanceTimeoutMs, this.#settings.deadlineMs);
-    let isLate = false;
-    const timer = setTimeout(() => {
-      isLate = true;
-      this.#stateChanged();
-    }, deadlineMs);
-    await this.#until(() => isLate || isLost() || !this.#isRebalancing);
-    clearTimeout(timer);
-    this.signal.throwIfAborted();
-    const missing = partitions.find((one) => !this.#ownership.has(one)) ?? partitions[0];
-    if (isLost() && missing !== undefined) throw notOurs(groupId, missing, this.#loss);
-    if (isLate) throw rebalancesForLong(groupId, deadlineMs);
+    const isSteady = await this.#state.until(() => isLost() || !this.#isRebalancing, deadlineMs);
+    this.#ended.signal.throwIfAborted();
+    if (isLost()) throw notOurs(groupId, partitions.find((one) => !this.#ownership.has(one)) ?? null, this.#loss);
+    if (!isSteady) throw rebalancesForLong(groupId, deadlineMs);
   }
 
-  /** Returns when the condition holds, or the membership has ended. */
-  async #until(condition: () => boolean): Promise<void> {
-    while (!condition() && !this.signal.aborted) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-  }
-
-  #stateChanged(): void {
-    for (const go of this.#waiting.splice(0)) go();
-  }
-
-  /** Tries again for as long as it takes; the first time within the cluster's deadline. */
-  async #persist<T>(attempt: () => Promise<T>): Promise<T> {
-    const { deadlineMs, retryBackoffMs, retryBackoffMaxMs } = this.#settings;
-    let sinceMs: number | null = null;
-    for (let failures = 0; ; ) {
-      this.signal.throwIfAborted();
-      try {
-        const result = await attempt();
-        if (failures > UNSAID_FAILURES && sinceMs !== null) {
-          this.#observe({ kind: 'resumed', of: 'group', afterMs: performance.now() - sinceMs });
-        }
-        return result;
-      } catch (error) {
-        const failure = toOffloadError(error);
-        const { errorCode } = failure.context;
-        const passes = (failure.retriable && errorCode !== REBALANCE_IN_PROGRESS) || errorCode === UNKNOWN_SERVER_ERROR;
-        if (!passes) throw failure;
-        sinceMs ??= performance.now();
-        if (this.#joins === 0 && performance.now() - sinceMs > deadlineMs) throw failure;
-        failures += 1;
-        countRetry(failure.code);
-        const backoffMs = Math.min(retryBackoffMaxMs, retryBackoffMs * 2 ** Math.min(failures - 1, 20));
-        const retryInMs = Math.round(backoffMs * (0.8 + 0.4 * Math.random()));
-        if (failures > UNSAID_FAILURES) {
-          const { code, message } = failure;
-          this.#observe({ kind: 'waiting', of: 'group', code, message, attempt: failures, retryInMs });
-        }
-        await this.#pause(retryInMs);
-      }
-    }
-  }
-
-  async #pause(ms: number): Promise<void> {
-    let isOver = false;
-    const timer = setTimeout(() => {
-      isOver = true;
-      this.#stateChanged();
-    }, ms);
-    await this.#until(() => isOver);
-    clearTimeout(timer);
+  /** Only the first join gives up. */
+  #persist<T>(attempt: () => Promise<T>): Promise<T> {
+    return persist(attempt, {
+      settings: this.#settings,
+      signal: this.#ended.signal,
+      condition: this.#state,
+      observe: this.#observe,
+      givesUp: () => this.#joins === 0,
+    });
   }
 
   /** As far as it can be done: a member that does not say so is missed when its session is over. */
@@ -487,10 +435,11 @@ function rebalancesForLong(groupId: string, forMs: number): OffloadError {
   return new OffloadError('BROKER_TIMEOUT', message, { context: { groupId, forMs } });
 }
 
-function notOurs(groupId: string, { topic, partition }: TopicPartition, loss: OffloadError | null): OffloadError {
+function notOurs(groupId: string, missing: TopicPartition | null, loss: OffloadError | null): OffloadError {
+  const what = missing === null ? 'a commit comes too late' : `${keyOf(missing)} is not this member's any more`;
   const why = loss === null ? '' : `: ${loss.message}`;
-  return new OffloadError('FENCED', `${topic}/${partition} is not this member's any more in group ${groupId}${why}`, {
-    context: { groupId, topic, partition },
+  return new OffloadError('FENCED', `${what} in group ${groupId}${why}`, {
+    context: { groupId, ...missing },
     cause: loss ?? undefined,
   });
 }

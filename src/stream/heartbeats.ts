@@ -2,7 +2,7 @@
 import { OffloadError, toOffloadError } from '../errors.ts';
 import type { GroupCoordinator } from '../kafka/groupCoordinator.ts';
 import type { GroupIdentity } from '../kafka/groupProtocol.ts';
-import { Waiter } from './waiter.ts';
+import { Waker } from './waker.ts';
 
 const REBALANCE_IN_PROGRESS = 27;
 
@@ -24,7 +24,7 @@ export interface HeartbeatOptions {
  */
 export class Heartbeats {
   readonly #options: HeartbeatOptions;
-  readonly #waiter = new Waiter();
+  readonly #waker = new Waker();
   #isStopped: boolean = false;
   #isTold: boolean = false;
 
@@ -35,19 +35,19 @@ export class Heartbeats {
 
   /** Asks at once. */
   poke(): void {
-    this.#waiter.wake();
+    this.#waker.wake();
   }
 
   /** Whatever an answer that is still under way says, nobody hears it. */
   stop(): void {
     this.#isStopped = true;
-    this.#waiter.wake();
+    this.#waker.wake();
   }
 
   async #run(): Promise<void> {
     const { coordinator, identity, intervalMs, persist } = this.#options;
     for (;;) {
-      await this.#waiter.sleep(intervalMs);
+      await this.#waker.sleep(intervalMs);
       if (this.#isStopped) return;
       try {
         await persist(() => this.#beat(coordinator, identity));

@@ -42,6 +42,7 @@ export class KafkaProxy {
   readonly #server: Server;
   readonly #links = new Set<Link>();
   readonly #pace = { requests: newPace(), answers: newPace() };
+  readonly #requests = new Map<number, number>();
   #rules: ProxyRules = {};
   #isHalfOpen: boolean = false;
   #cuts = 0;
@@ -67,6 +68,11 @@ export class KafkaProxy {
   /** Connections that were ended here so far, whole or in the middle of a frame. */
   get cuts(): number {
     return this.#cuts;
+  }
+
+  /** Requests of this kind so far, passed or not. */
+  requests(api: number): number {
+    return this.#requests.get(api) ?? 0;
   }
 
   /** In place of those before. */
@@ -168,6 +174,7 @@ export class KafkaProxy {
   async #passRequests(link: Link, frames: Frames): Promise<void> {
     for await (const chunk of link.client as AsyncIterable<Buffer>) {
       for (const { request, bytes } of frames.requests(chunk)) {
+        this.#requests.set(request.api, this.requests(request.api) + 1);
         const fate = (await this.#rules.onRequest?.(request)) ?? 'pass';
         if (fate === 'cut') return this.#cut(link);
         await this.#pass(bytes, link.broker, this.#pace.requests);
