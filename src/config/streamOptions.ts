@@ -87,7 +87,7 @@ function dividesByValues(options: CliOptions): boolean {
  *
  * @throws OffloadError USAGE
  */
-export function readTrigger({ streamingTrigger, streamingTriggerOption }: CliOptions): StreamTrigger {
+function readTrigger({ streamingTrigger, streamingTriggerOption }: CliOptions): StreamTrigger {
   const text = streamingTrigger ?? DEFAULT_TRIGGER;
   const name = TRIGGER_NAMES.find((each) => each.toLowerCase() === text.trim().toLowerCase());
   if (name === undefined) {

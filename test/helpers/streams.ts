@@ -16,7 +16,7 @@ export interface StreamReport {
 }
 
 /** A session that is over soon: a member that was killed is missed after it. */
-export const SHORT_SESSION = { 'session.timeout.ms': 6_000, 'heartbeat.interval.ms': 1_000 };
+const SHORT_SESSION = { 'session.timeout.ms': 6_000, 'heartbeat.interval.ms': 1_000 };
 
 const TARGETS = ['--write-path', '--write-config', '--write-format', '--streaming-to-table'];
 
