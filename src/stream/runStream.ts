@@ -8,7 +8,7 @@ import { emptyReport, type OffloadReport } from '../coordinator/report.ts';
 import { STOP_WITHIN_MS, withinMs } from '../coordinator/stopping.ts';
 import { plainTopicOf } from '../coordinator/topics.ts';
 import type { RunUi } from '../coordinator/ui.ts';
-import { OffloadError } from '../errors.ts';
+import { OffloadError, toOffloadError } from '../errors.ts';
 import { Cluster } from '../kafka/cluster.ts';
 import { Assignment } from './assignment.ts';
 import { FlowLoop } from './flowLoop.ts';
@@ -45,6 +45,8 @@ export async function runStream(job: StreamJob, ui: RunUi, signal: AbortSignal):
   }
   const stop = stopping(signal);
   const observer = await createObserver({ job, log: ui.log, stderr: ui.stderr });
+  const say = (): void => observer.observe({ kind: 'stopping', why: whyStopped(signal) });
+  signal.addEventListener('abort', say, { once: true });
   try {
     const loop = await run(job, group, ui, stop, observer.observe);
     const { totals } = loop;
@@ -65,6 +67,7 @@ export async function runStream(job: StreamJob, ui: RunUi, signal: AbortSignal):
     };
   } finally {
     stop.end();
+    signal.removeEventListener('abort', say);
     await observer.close();
   }
 }
@@ -183,6 +186,11 @@ function stopping(signal: AbortSignal): Stopping {
       signal.removeEventListener('abort', begin);
     },
   };
+}
+
+function whyStopped({ reason }: AbortSignal): string {
+  const { code, message } = toOffloadError(reason);
+  return { INTERRUPTED: 'Ctrl-C', TERMINATED: 'SIGTERM' }[code as string] ?? message;
 }
 
 function reportOf(job: StreamJob): OffloadReport {
