@@ -78,7 +78,6 @@ function partitionsLine({ kind, partitions }: PartitionsEvent): string {
 function logWritten(log: Log, event: Extract<StreamEvent, { kind: 'written' }>, lag: number): void {
   const { batch, outcome, seconds } = event;
   const { rows, bytes, files, name, badRecords } = outcome;
-  for (const warning of outcome.warnings) log.warn(oneLine(warning), { batch: batch.number });
   const context = {
     ...{ batch: batch.number, name, rows, bytes, files: files.length, ranges: rangesOf(batch.ranges) },
     ...{ seconds: Number(seconds.toFixed(3)), lag },

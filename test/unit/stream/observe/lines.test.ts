@@ -33,14 +33,13 @@ describe('the log of a stream', () => {
     ]);
   });
 
-  test('tells of the group, of warnings, of what was abandoned and why it stops', () => {
+  test('tells of the group, of what was abandoned and why it stops', () => {
     const { lines, observe } = logged();
     observe(joined('to-lake'));
     observe({ kind: 'assigned', partitions });
     observe({ kind: 'revoked', partitions: partitions.slice(0, 1) });
     observe({ kind: 'revoked', partitions: [] });
     observe({ kind: 'lost', partitions: partitions.slice(0, 2) });
-    observe(written(1, [], { warnings: ['set by hand\nhere'] }));
     observe({ kind: 'abandoned', batch: { number: 2, ranges: [] }, why: 'orders/1 went on' });
     observe({ kind: 'stopping', why: 'SIGTERM' });
     expect(lines.map(({ level, msg }) => [level, msg])).toEqual([
@@ -54,7 +53,6 @@ describe('the log of a stream', () => {
       ],
       [30, '1 partition went to another member: orders/0'],
       [40, '2 partitions are lost: the group went on without this member: orders/0, orders/1'],
-      [40, 'set by hand here'],
       [40, 'micro-batch 2 was abandoned: orders/1 went on'],
       [30, 'stopping: SIGTERM'],
     ]);
