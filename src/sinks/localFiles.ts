@@ -13,6 +13,7 @@ import type { FileState, Intent } from '../commit/types.ts';
 import { OffloadError } from '../errors.ts';
 import { checksumFile, type FileSystem, makeFolders, syncFolder, systemCode, unlessAbsent } from '../io.ts';
 import type { StagedFile } from '../tasks.ts';
+import { listChainFiles } from './chainFiles.ts';
 import { listPublishedFiles, writeManifest } from './manifest.ts';
 
 /** `gone`: a staged file is neither in staging nor at its target. `changed`: something else stands at the target. */
@@ -198,7 +199,7 @@ function formatState(state: FileState | null): string {
 export interface TargetFiles {
   /** Published by this config: named in its manifests. */
   readonly own: readonly string[];
-  /** Published by another config into the same folder. */
+  /** Published by another config, or by a stream, into the same folder. */
   readonly others: readonly string[];
   /** Made by somebody else. */
   readonly foreign: readonly string[];
@@ -206,7 +207,7 @@ export interface TargetFiles {
 
 /** Names that begin with `_` or `.` are not visible, as for Spark, Hive and Trino. Nothing there: all empty. */
 export async function classifyTarget(fs: FileSystem, root: string, config: string): Promise<TargetFiles> {
-  const published = await listPublishedFiles(fs, root);
+  const published = new Map([...(await listChainFiles(fs, root)), ...(await listPublishedFiles(fs, root))]);
   const files: Record<'own' | 'others' | 'foreign', string[]> = { own: [], others: [], foreign: [] };
   for (const path of await listVisibleFiles(fs, root)) {
     const owner = published.get(path);

@@ -159,7 +159,7 @@ export async function listPublishedFiles(fs: FileSystem, root: string): Promise<
 }
 
 /** Names in a folder; none if it is absent or is no folder. */
-async function listFolder(fs: FileSystem, path: string): Promise<string[]> {
+export async function listFolder(fs: FileSystem, path: string): Promise<string[]> {
   try {
     return await fs.readdir(path);
   } catch (error) {

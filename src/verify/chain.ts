@@ -7,6 +7,7 @@ import type { LastRun } from '../commit/types.ts';
 import type { FileSystem } from '../io.ts';
 import { unlessAbsent } from '../io.ts';
 import type { Manifest } from '../sinks/manifest.ts';
+import type { HandSetting } from '../stream/chain/entry.ts';
 import { type FoundManifest, readManifest } from './readFolder.ts';
 
 export interface ChainedRun {
@@ -15,6 +16,8 @@ export interface ChainedRun {
   readonly isHere: boolean;
   /** How it follows the run before it in the list. */
   readonly link: Link;
+  /** Of a stream: group offsets set by hand that it obeys. Any other that does not follow is a hole, or doubles rows. */
+  readonly byHand?: readonly HandSetting[];
 }
 
 export type Link =
@@ -26,6 +29,8 @@ export type Link =
   | { readonly kind: 'elsewhere'; readonly run: string; readonly root: string | null }
   /** The manifest of the run it followed should be here and is not, or cannot be read. */
   | { readonly kind: 'missing'; readonly run: string }
+  /** Of a stream: the entry it followed cannot be read, and that is a finding already. */
+  | { readonly kind: 'gap' }
   /** Another run of the list followed the same one. */
   | { readonly kind: 'fork'; readonly run: string };
 

@@ -89,7 +89,8 @@ class Walk {
    * @param counts False for runs before the last that replaced all: what they did is history.
    * @param isHere Whether its files are among those that are looked at.
    */
-  step({ manifest, link }: ChainedRun, counts: boolean, isHere: boolean): void {
+  step(run: ChainedRun, counts: boolean, isHere: boolean): void {
+    const { manifest, link } = run;
     const isFirst = this.#runs++ === 0;
     if (counts) this.#tellLink(manifest, link, isFirst);
     if (!manifest.committed) return;
@@ -101,7 +102,7 @@ class Walk {
       const gaps = gapsOf.get(key) ?? NO_GAPS;
       const range = rangeOf.get(key) ?? { ...placeOf(move), startOffset: move.next, endOffset: move.next };
       const before = this.ends.get(key);
-      if (before && counts) this.#compare(before, move, range.startOffset, { manifest, link });
+      if (before && counts) this.#compare(before, move, range.startOffset, run);
       this.ends.set(key, { ...move, run: manifest.run });
       if (!counts) continue;
       this.#checkInside(manifest, move, range, gaps);
@@ -140,27 +141,24 @@ class Walk {
         );
         return;
       case 'linked':
+      case 'gap':
         return;
     }
   }
 
   /** What lies between the end of one run and the beginning of the next. */
-  #compare(
-    before: Position,
-    move: SavedMove,
-    begin: number,
-    { manifest, link }: Pick<ChainedRun, 'manifest' | 'link'>,
-  ) {
+  #compare(before: Position, move: SavedMove, begin: number, { manifest, link, byHand }: Omit<ChainedRun, 'isHere'>) {
     const key = offsetKey(move);
     const due = move.previous ?? begin;
     if (due === before.next && move.previous !== null) return;
     const between = `between run ${before.run} and run ${manifest.run}`;
+    const isByHand = byHand?.some((setting) => offsetKey(setting) === key && setting.group === due) ?? true;
     if (link.kind === 'elsewhere') {
       if (due > before.next) this.remarks.push(`${describe(key, before.next, due)} went elsewhere ${between}`);
-    } else if (link.kind === 'linked') {
+    } else if (link.kind === 'linked' && isByHand) {
       const what = move.previous === null ? `forgotten, and read again from ${begin}` : `set to ${move.previous}`;
       this.remarks.push(
-        `the saved offset of ${key}, ${before.next}, was ${what} by hand ${between}${effect(key, before, due)}`,
+        `${byHand ? "the group's" : 'the saved'} offset of ${key}, ${before.next}, was ${what} by hand ${between}${effect(key, before, due)}`,
       );
       if (due < before.next) this.#times.set(key, (this.#times.get(key) ?? 0) + 1);
       return;

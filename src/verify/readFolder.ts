@@ -6,6 +6,7 @@ import { isRunId } from '../commit/names.ts';
 import { type FileSystem, systemCode, unlessAbsent } from '../io.ts';
 import { type Manifest, manifestPath, manifestsFolder } from '../sinks/manifest.ts';
 import { parseManifest, parseStagedIntent, type StagedIntent } from './parse.ts';
+import { type FoundChain, readChains } from './readChain.ts';
 
 /** A manifest as it stands. */
 export interface FoundManifest {
@@ -24,6 +25,7 @@ export interface FolderState {
   /** By config; in order of their runs' names, which is that of time. */
   readonly manifests: ReadonlyMap<string, readonly FoundManifest[]>;
   readonly damaged: readonly DamagedManifest[];
+  readonly chains: readonly FoundChain[];
   /** Runs with an intent and without a manifest: under way, or dead and to be finished by the next run. */
   readonly pending: readonly StagedIntent[];
   /** Equal for two moments between which no run published or ended. */
@@ -47,9 +49,17 @@ export async function readFolder(fs: FileSystem, root: string): Promise<FolderSt
       else manifests.set(config, [...(manifests.get(config) ?? []), found]);
     }
   }
+  const chains = await readChains(fs, root);
+  marks.push(...chains.map(({ mark }) => mark));
   const hasManifest = ({ config, run }: StagedIntent): boolean =>
     manifests.get(config)?.some(({ manifest }) => manifest.run === run) ?? false;
-  return { manifests, damaged, pending: intents.filter((intent) => !hasManifest(intent)), mark: marks.join('\n') };
+  return {
+    manifests,
+    damaged,
+    chains,
+    pending: intents.filter((intent) => !hasManifest(intent)),
+    mark: marks.join('\n'),
+  };
 }
 
 /** Null: there is none. */

@@ -24,7 +24,8 @@ export function formatVerifyReport({ path, configs, findings, remarks }: VerifyR
 }
 
 function describeConfig(verified: VerifiedConfig): string[] {
-  const { config, runs, uncommittedRuns, files, rows, bytes, ranges, comparedRows, comparedMessages } = verified;
+  const { config, isStream, runs, uncommittedRuns, files, rows, bytes, ranges, comparedRows, comparedMessages } =
+    verified;
   const uncommitted = uncommittedRuns > 0 ? ` (${uncommittedRuns} with --no-commit)` : '';
   const size = `${count(files, 'file')}, ${count(rows, 'row')}, ${formatSize(bytes)}`;
   const byPartition = [...groupBy(ranges, ({ topic, partition }) => `${topic}/${partition}`)];
@@ -39,9 +40,11 @@ function describeConfig(verified: VerifiedConfig): string[] {
   if (gaps.length > 0) lines.push(`  offsets without a row: ${gaps.join(', ')}`);
   if (comparedRows !== null) lines.push(`  offsets of ${count(comparedRows, 'row')} were compared`);
   if (comparedMessages !== null) lines.push(`  ${count(comparedMessages, 'message')} of the topic were looked up`);
-  return [`${config}: ${count(runs, 'run')}${uncommitted}, ${size}`, ...lines];
+  const noun = isStream ? 'micro-batch' : 'run';
+  return [`${config}: ${count(runs, noun)}${uncommitted}, ${size}`, ...lines];
 }
 
 function count(value: number, noun: string): string {
-  return `${value.toLocaleString('en-US')} ${noun}${value === 1 ? '' : 's'}`;
+  const plural = noun.endsWith('ch') ? 'es' : 's';
+  return `${value.toLocaleString('en-US')} ${noun}${value === 1 ? '' : plural}`;
 }

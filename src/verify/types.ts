@@ -8,6 +8,9 @@ export type FindingKind =
   | 'overlap'
   | 'missing-manifest'
   | 'damaged-manifest'
+  /** Of the chain of a stream. */
+  | 'missing-entry'
+  | 'damaged-entry'
   | 'missing-file'
   | 'damaged-file'
   /** The same bytes as a file of a run, under another name. */
@@ -31,7 +34,10 @@ export interface Finding {
 
 /** What was looked at of one config. */
 export interface VerifiedConfig {
+  /** For a stream `group NAME`. */
   readonly config: string;
+  /** Of a stream each micro-batch is one. */
+  readonly isStream: boolean;
   /** Runs whose files count: since the last `Overwrite` that wrote some. */
   readonly runs: number;
   /** Of them, those with `--no-commit`: their files are checked, their rows stand beside the others. */

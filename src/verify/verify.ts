@@ -1,5 +1,5 @@
 /**
- * `kafkaload verify`: shows that what runs recorded is there, once. Looks only: takes no lock, opens no run, finishes
+ * `kafkaload verify`: shows that what runs and streams recorded is there, once. Looks only: takes no lock, opens no run, finishes
  * nothing, makes nothing.
  *
  *     manifests -> order of the runs -> offsets they account for -> files -> with --deep: rows, messages
@@ -64,8 +64,10 @@ async function findTarget(fs: FileSystem, path: string): Promise<Target> {
   const info = await unlessAbsent(fs.stat(path));
   if (info?.isDirectory()) return { root: path, file: null };
   const root = dirname(path);
-  const { manifests } = await readFolder(fs, root);
-  const runs = [...manifests.values()].flat().map(({ manifest }) => manifest);
+  const { manifests, chains } = await readFolder(fs, root);
+  const runs = [...[...manifests.values()].flat(), ...chains.flatMap((chain) => chain.runs)].map(
+    ({ manifest }) => manifest,
+  );
   if (runs.some(({ target }) => target.kind === 'file' && target.path === basename(path))) {
     return { root, file: basename(path) };
   }
@@ -92,9 +94,11 @@ async function look(
   const known = [...new Set([...folder.manifests.keys(), ...folder.damaged.map(({ config }) => config)])].sort(
     (a, b) => (a < b ? -1 : 1),
   );
+  const streams = new Map(folder.chains.map((chain) => [chain.owner, chain]));
+  const ownStreams = [...streams.values()].filter(({ configs }) => only === null || configs.includes(only));
   const names = only === null ? known : [only];
   const visible = file === null ? await listVisibleFiles(fs, root) : [];
-  if (known.length === 0 && !visible.some((path) => NAME_OF_A_RUN.test(path)) && !state?.previousRun) {
+  if (known.length + streams.size === 0 && !visible.some((path) => NAME_OF_A_RUN.test(path)) && !state?.previousRun) {
     throw unsuitable(job.path, NO_RUN);
   }
   const configs: VerifiedConfig[] = [];
@@ -104,14 +108,19 @@ async function look(
   for (const config of known) {
     chains.set(config, await chainRuns(folder.manifests.get(config) ?? [], elsewhereOf(fs, root, config)));
   }
+  for (const { owner, runs } of streams.values()) chains.set(owner, runs);
   const here = [...chains.values()].flat().filter(({ isHere }) => isHere);
   const live = liveFiles(root, here);
-  for (const config of names) {
+  // Of a config that has streamed alone, runs of batch are not missed.
+  const isStreamOnly = only !== null && !known.includes(only) && ownStreams.length > 0 && !state?.previousRun;
+  for (const config of [...(isStreamOnly ? [] : names), ...ownStreams.map(({ owner }) => owner)]) {
     signal.throwIfAborted();
     const result = await verifyConfig({
       ...{ config, root, file, folder, live, fs, signal, deep: job.deep },
       runs: chains.get(config) ?? [],
-      saved: job.saved && state && cluster ? { state, cluster, fetch: job.saved.kafka.fetch } : null,
+      stream: streams.get(config) ?? null,
+      saved:
+        job.saved && state && cluster && !streams.has(config) ? { state, cluster, fetch: job.saved.kafka.fetch } : null,
     });
     configs.push(result.report);
     findings.push(...result.findings);
@@ -123,7 +132,9 @@ async function look(
     live,
     folder.pending,
   );
-  findings.push(...strangers.findings.filter(({ config }) => only === null || config === null || config === only));
+  const isOwn = (config: string | null): boolean =>
+    only === null || config === null || config === only || ownStreams.some(({ owner }) => owner === config);
+  findings.push(...strangers.findings.filter(({ config }) => isOwn(config)));
   const [other] = strangers.others;
   if (other !== undefined) {
     const more = strangers.others.length > 1 ? ` and ${strangers.others.length - 1} more` : '';

@@ -12,6 +12,7 @@ import { type Coverage, walkRuns } from './coverage.ts';
 import { mergeRanges } from './coveredRanges.ts';
 import { checkExactFiles } from './exactFiles.ts';
 import { checkFile, type LiveFile } from './files.ts';
+import type { FoundChain } from './readChain.ts';
 import type { FolderState } from './readFolder.ts';
 import { type ComparedRows, compareRows } from './rows.ts';
 import { compareSaved } from './saved.ts';
@@ -25,6 +26,8 @@ export interface ConfigToVerify {
   readonly folder: FolderState;
   /** In the order in which they followed one another. */
   readonly runs: readonly ChainedRun[];
+  /** Null: runs of batch. */
+  readonly stream: FoundChain | null;
   /** Of all configs, by absolute path. */
   readonly live: ReadonlyMap<string, LiveFile>;
   readonly deep: boolean;
@@ -41,11 +44,11 @@ export interface ConfigResult {
 }
 
 export async function verifyConfig(input: ConfigToVerify): Promise<ConfigResult> {
-  const { config, root, file, folder, live, saved, fs, signal } = input;
+  const { config, root, file, folder, stream, live, saved, fs, signal } = input;
   const damaged = folder.damaged.filter((entry) => entry.config === config).map(({ run }) => run);
   const coverage = walkRuns(config, input.runs, new Set(damaged), file);
   const counted = new Set(coverage.runs.map(({ manifest }) => manifest.run));
-  const findings = [...checkManifests(input, counted), ...coverage.findings];
+  const findings = [...checkManifests(input, counted), ...(stream?.findings ?? []), ...coverage.findings];
   const remarks = [...coverage.remarks];
   if (saved) {
     const isHere = (folderOfRun: string): boolean => resolve(folderOfRun) === resolve(root);
@@ -60,6 +63,13 @@ export async function verifyConfig(input: ConfigToVerify): Promise<ConfigResult>
   const whole: LiveFile[] = [];
   for (const entry of files) {
     signal.throwIfAborted();
+    const unpublished = stream?.unpublished.get(entry.path);
+    if (unpublished !== undefined) {
+      remarks.push(
+        `entry ${unpublished} of ${config} counts, and is not visible yet: it is published just now, or at the next start`,
+      );
+      continue;
+    }
     const finding = await checkFile(fs, entry, folder.pending);
     if (finding) findings.push(finding);
     else whole.push(entry);
@@ -77,6 +87,7 @@ export async function verifyConfig(input: ConfigToVerify): Promise<ConfigResult>
   return {
     report: {
       config,
+      isStream: stream !== null,
       runs: coverage.runs.length,
       uncommittedRuns: coverage.runs.filter(({ manifest }) => !manifest.committed).length,
       files: files.length,

@@ -33,6 +33,7 @@ import { makeRunId } from '../../commit/names.ts';
 import { OffloadError } from '../../errors.ts';
 import { type Clock, type FileSystem, nodeFileSystem, systemClock, unlessAbsent } from '../../io.ts';
 import type { Place } from '../../plan/places.ts';
+import { chainFolder, entryName } from '../../sinks/chainNames.ts';
 import { passStep } from '../../steps.ts';
 import type { GroupOffset, Position, TopicPartition } from '../types.ts';
 import { ChainState } from './chainState.ts';
@@ -40,7 +41,6 @@ import { type ClaimCheck, Claims } from './claims.ts';
 import { encodeEntry, type FoundEntry, makeEntry, movesOf, parseEntry, type StagedBatch } from './entry.ts';
 import { FOLD_ENTRIES, foldEntries, removeFolded } from './fold.ts';
 import { ChainFolder } from './folder.ts';
-import { entryName } from './names.ts';
 import { describeSetting } from './positions.ts';
 import { publishEntry } from './publishEntry.ts';
 import { ChainStaging, type OtherProcess } from './staging.ts';
@@ -120,7 +120,7 @@ export class StreamChain {
     this.#root = resolve(options.root);
     this.#clock = options.clock ?? systemClock;
     this.process = makeRunId(this.#clock.nowMs());
-    this.#folder = new ChainFolder(this.#fs, this.#root, options.group);
+    this.#folder = new ChainFolder(this.#fs, chainFolder(this.#root, options.group), options.group);
     this.#state = new ChainState(this.#folder);
     this.#staging = new ChainStaging(this.#fs, this.#folder.path, this.process);
   }

@@ -4,9 +4,10 @@
  * Numbers that are folded are free again, and one who slept may make an entry under such a number, which does not count.
  * So what was read counts only if no checkpoint came meanwhile: a checkpoint is there before the first name it covers goes.
  */
+
+import { entryName } from '../../sinks/chainNames.ts';
 import type { FoundEntry } from './entry.ts';
 import type { ChainFolder, ChainListing } from './folder.ts';
-import { entryName } from './names.ts';
 import { type ChainPositions, moveOn, positionsOf } from './positions.ts';
 
 /** Looks at a chain whose last entries change with each look. */

@@ -127,9 +127,10 @@ const ENTRY = z.object({
   files: z.array(file.extend({ staged: path })),
 });
 
-/** Null for anything else than the entry of this number of this group. */
-export function parseEntry(bytes: Buffer, group: string, number: number): FoundEntry | null {
+/** Null for anything else than the entry of this number of this group; `group` null: of any. */
+export function parseEntry(bytes: Buffer, group: string | null, number: number): FoundEntry | null {
   const result = ENTRY.safeParse(parseJson(bytes.toString('utf8')));
-  if (!result.success || result.data.group !== group || result.data.number !== number) return null;
+  if (!result.success || result.data.number !== number) return null;
+  if (group !== null && result.data.group !== group) return null;
   return { entry: result.data as ChainEntry, crc32c: crc32c(bytes), bytes };
 }

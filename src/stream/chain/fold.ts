@@ -8,9 +8,9 @@
  * may do it at once, and one that slept over it does no harm.
  */
 import { type FileSystem, makeFolders } from '../../io.ts';
+import { entryName, type PackRange } from '../../sinks/chainNames.ts';
 import type { ChainState } from './chainState.ts';
 import type { FoundEntry } from './entry.ts';
-import { entryName, type PackRange } from './names.ts';
 import { type ChainPositions, moveOn, positionsOf } from './positions.ts';
 import type { ChainStaging } from './staging.ts';
 

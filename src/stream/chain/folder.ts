@@ -7,28 +7,26 @@ import { z } from 'zod';
 import { parseJson } from '../../commit/shapes.ts';
 import { OffloadError } from '../../errors.ts';
 import { type FileSystem, makeFolders, syncFolder, systemCode, unlessAbsent, writeSynced } from '../../io.ts';
-import { count, path as pathShape } from '../../sinks/manifestShape.ts';
-import { type FoundEntry, parseEntry } from './entry.ts';
+import { readEntryBytes } from '../../sinks/chainFiles.ts';
 import {
   checkpointName,
+  ENTRY_IN_FOLDER,
   entryName,
-  groupFolderName,
   PACKS_FOLDER,
   type PackRange,
   packName,
   parseCheckpointName,
   parseEntryName,
   parsePackName,
-  streamsFolder,
-} from './names.ts';
+} from '../../sinks/chainNames.ts';
+import { count, path as pathShape } from '../../sinks/manifestShape.ts';
+import { type FoundEntry, parseEntry } from './entry.ts';
 import { POSITION } from './positions.ts';
 
 /** Systems say so in different ways: no hard links here. */
 const NO_LINKS: readonly string[] = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK'];
 /** A name is taken; the second is said of a folder. */
 const TAKEN: readonly string[] = ['EEXIST', 'ENOTEMPTY'];
-/** Name of an entry in a folder of its own, where there are no hard links. */
-const ENTRY_IN_FOLDER = 'entry.json';
 
 const CHECKPOINT = z.object({
   version: z.literal(1),
@@ -55,12 +53,13 @@ export interface ChainListing {
 export class ChainFolder {
   readonly path: string;
   readonly #fs: FileSystem;
-  readonly #group: string;
+  readonly #group: string | null;
 
-  constructor(fs: FileSystem, root: string, group: string) {
+  /** @param group Null: whichever it is. */
+  constructor(fs: FileSystem, path: string, group: string | null) {
     this.#fs = fs;
     this.#group = group;
-    this.path = join(streamsFolder(root), groupFolderName(group));
+    this.path = path;
   }
 
   async make(): Promise<void> {
@@ -91,17 +90,11 @@ export class ChainFolder {
     if (bytes === null) return null;
     const found = parseEntry(bytes, this.#group, number);
     if (found) return found;
-    throw this.damaged(entryName(number), `it is not entry ${number} of group ${this.#group}`);
+    throw this.damaged(entryName(number), `it is not entry ${number} of that group`);
   }
 
-  async #readEntryBytes(number: number): Promise<Buffer | null> {
-    const path = join(this.path, entryName(number));
-    try {
-      return await unlessAbsent(this.#fs.readFile(path));
-    } catch (error) {
-      if (systemCode(error) !== 'EISDIR') throw error;
-      return unlessAbsent(this.#fs.readFile(join(path, ENTRY_IN_FOLDER)));
-    }
+  #readEntryBytes(number: number): Promise<Buffer | null> {
+    return readEntryBytes(this.#fs, join(this.path, entryName(number)));
   }
 
   /** Writes an entry, synced, where nobody looks for it. @param attempt Tells the tries of a micro-batch apart. */
@@ -164,8 +157,8 @@ export class ChainFolder {
     const bytes = await unlessAbsent(this.#fs.readFile(join(this.path, checkpointName(number))));
     if (bytes === null) return null;
     const { success, data } = CHECKPOINT.safeParse(parseJson(bytes.toString('utf8')));
-    if (success && data.group === this.#group && data.number === number) return data;
-    throw this.damaged(checkpointName(number), `it is not checkpoint ${number} of group ${this.#group}`);
+    if (success && [null, data.group].includes(this.#group) && data.number === number) return data;
+    throw this.damaged(checkpointName(number), `it is not checkpoint ${number} of that group`);
   }
 
   /** @param stagingPath As for `writePack`. */
@@ -219,7 +212,7 @@ export class ChainFolder {
     }
     if (entries.length === range.last - range.first + 1) return { entries, bytes: bytes.length, crc32c: crc32c(bytes) };
     const path = join(PACKS_FOLDER, name);
-    throw this.damaged(path, `it does not hold entries ${range.first} to ${range.last} of group ${this.#group}`);
+    throw this.damaged(path, `it does not hold entries ${range.first} to ${range.last} of that group`);
   }
 
   /** Puts a file under a name that never stands for anything else. */

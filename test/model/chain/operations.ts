@@ -17,7 +17,7 @@ export function setPower(canBeLost: boolean): void {
   hasPower = !canBeLost;
 }
 
-export function change(world: World, ...changes: readonly Change[]): World {
+function change(world: World, ...changes: readonly Change[]): World {
   let now: World = world;
   for (const one of changes) {
     const names = apply(now, one);

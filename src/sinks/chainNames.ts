@@ -1,4 +1,4 @@
-/** Names below `ROOT/_kafkaload/streams/`. */
+/** Names below `ROOT/_kafkaload/streams/`, where streams keep their chains (stream/chain/). */
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 
@@ -25,6 +25,14 @@ export function groupFolderName(group: string): string {
   if (encoded.length <= LONGEST_NAME) return encoded;
   return `${encoded.slice(0, SHOWN_OF_LONG)}~${createHash('sha256').update(bytes).digest('hex')}`;
 }
+
+/** Where the chain of a group stands. */
+export function chainFolder(root: string, group: string): string {
+  return join(streamsFolder(root), groupFolderName(group));
+}
+
+/** Name of an entry in a folder of its own, where there are no hard links. */
+export const ENTRY_IN_FOLDER = 'entry.json';
 
 const ENTRY_NAME = /^([1-9]\d{0,14})\.json$/;
 const CHECKPOINT_NAME = /^checkpoint\.([1-9]\d{0,14})\.json$/;
