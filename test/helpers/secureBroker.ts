@@ -79,7 +79,7 @@ export async function startSecureKafka(folder: string): Promise<SecureKafka> {
 /** What a user may do. A broker that lets a user read a topic lets him describe it too. */
 export interface Grant {
   readonly user: User;
-  readonly on: 'TOPIC' | 'TRANSACTIONAL_ID' | 'CLUSTER';
+  readonly on: 'TOPIC' | 'GROUP' | 'TRANSACTIONAL_ID' | 'CLUSTER';
   readonly name: string;
   readonly may: keyof typeof AclOperations;
 }

@@ -1,8 +1,12 @@
 import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Cluster } from '../../src/kafka/cluster.ts';
+import { openGroupMember } from '../../src/stream/groupMember.ts';
+import type { GroupMember } from '../../src/stream/types.ts';
 import type { ProgramResult } from '../helpers/cache.ts';
 import { type JsonReport, runCommand, temporaryFolder, writeConfig } from '../helpers/command.ts';
+import { connectionSettings } from '../helpers/connectionSettings.ts';
 import { Oracle } from '../helpers/oracle.ts';
 import { produce } from '../helpers/producers.ts';
 import { ScriptWriter, toHex } from '../helpers/script.ts';
@@ -18,6 +22,7 @@ import {
   unsecuredToken,
 } from '../helpers/secureBroker.ts';
 import { randomName, TestTopics } from '../helpers/topics.ts';
+import { waitFor } from '../helpers/wait.ts';
 import { OFFSETS_MODES, type OffsetsMode } from '../helpers/workspace.ts';
 
 /** TLS, logins and permissions: what the command does on listeners and with users of every kind, on a real broker. */
@@ -308,6 +313,47 @@ describe('permissions', () => {
     await allow('WRITE');
     await expectOffloaded(attempt);
   });
+});
+
+test('permissions of a member of a group are asked for one by one', async () => {
+  const { bootstrapServers } = kafka.cluster;
+  const { topic } = few;
+  const groupId = randomName('group');
+  const sasl = { mechanism: 'PLAIN', username: 'noRead', password: PASSWORDS.noRead } as const;
+  const cluster = new Cluster({ ...connectionSettings(kafka.cluster.listener('LOGIN')), sasl });
+  const timeouts = { sessionTimeoutMs: 10_000, heartbeatIntervalMs: 500, rebalanceTimeoutMs: 10_000 };
+  const ignore = async (): Promise<void> => {};
+  let isAssigned: boolean = false;
+  const assigned = async (): Promise<void> => {
+    isAssigned = true;
+  };
+  const join = (): Promise<GroupMember> =>
+    openGroupMember({
+      ...{ cluster, settings: { groupId, instanceId: null, ...timeouts } },
+      topics: async () => [{ topic, topicId: null, partitions: [0] }],
+      listener: { assigned, revoked: ignore, lost: ignore },
+      signal: new AbortController().signal,
+    });
+  const missing = (right: string) =>
+    expect.objectContaining({
+      code: 'NOT_AUTHORIZED',
+      message: expect.stringContaining(`the user needs the permission ${right} (kafka-acls)`),
+    });
+  await expect(join()).rejects.toThrow(missing(`Read on group ${groupId}`));
+  await grant(bootstrapServers, [{ user: 'noRead', on: 'GROUP', name: groupId, may: 'DESCRIBE' }]);
+  await expect(join()).rejects.toThrow(missing(`Read on group ${groupId}`));
+  await grant(bootstrapServers, [{ user: 'noRead', on: 'GROUP', name: groupId, may: 'READ' }]);
+  const member = await join();
+  try {
+    await waitFor('the partition', () => isAssigned);
+    await expect(member.commit([{ topic, partition: 0, offset: 1 }])).rejects.toThrow(
+      missing(`Read on topic ${topic}`),
+    );
+    expect(member.signal.aborted).toBe(false);
+  } finally {
+    await member.close();
+    cluster.close();
+  }
 });
 
 describe('permissions to load', () => {
