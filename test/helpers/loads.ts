@@ -3,8 +3,9 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { parseCommandLine } from '../../src/config/commandLine.ts';
+import type { Job } from '../../src/config/job.ts';
 import { resolveJob } from '../../src/config/resolveJob.ts';
-import { isTopicToTopic, type TopicToTopicJob } from '../../src/coordinator/jobs.ts';
+import { type FileLoadJob, isFileLoad, isTopicToTopic, type TopicToTopicJob } from '../../src/coordinator/jobs.ts';
 import type { ProgramResult } from './cache.ts';
 import { type CommandRun, runCommand, startCommand } from './command.ts';
 import { readTopic } from './producers.ts';
@@ -108,12 +109,23 @@ export class LoadJob {
 
   /** As the command resolves it. */
   async job(): Promise<TopicToTopicJob> {
-    const request = parseCommandLine(this.args([]), () => '');
-    if (request.kind !== 'run') throw new Error(`a command line became ${request.kind}`);
-    const machine = { cores: 2, memoryBytes: 8 * 1024 ** 3 };
-    const job = await resolveJob(request.options, { env: {}, cwd: this.folder, now: new Date(), machine });
+    const job = await this.#resolve([]);
     if (!isTopicToTopic(job)) throw new Error(`from ${job.source.kind} to ${job.sink.kind}`);
     return job;
+  }
+
+  /** The same of a load of files. */
+  async fileJob(...more: string[]): Promise<FileLoadJob> {
+    const job = await this.#resolve(more);
+    if (!isFileLoad(job)) throw new Error(`from ${job.source.kind} to ${job.sink.kind}`);
+    return job;
+  }
+
+  #resolve(more: readonly string[]): Promise<Job> {
+    const request = parseCommandLine(this.args(more), () => '');
+    if (request.kind !== 'run') throw new Error(`a command line became ${request.kind}`);
+    const machine = { cores: 2, memoryBytes: 8 * 1024 ** 3 };
+    return resolveJob(request.options, { env: {}, cwd: this.folder, now: new Date(), machine });
   }
 
   run(...more: string[]): Promise<ProgramResult> {

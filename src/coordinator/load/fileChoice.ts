@@ -8,7 +8,7 @@ export interface FoundFile {
   readonly crc32c: number;
 }
 
-/** Files of earlier loads that a config remembers: the list is written with each transaction. */
+/** Files of earlier loads that a batch remembers: the list is written with each transaction. Streams remember all (loadedFiles.ts). */
 const MAX_REMEMBERED = 2_000;
 
 /** What a load has before it. */
@@ -28,6 +28,7 @@ export interface FileChoice {
  * @param found What was asked for, in sorted order. Of files that a run left on its way, and that are not among these,
  *   too: those that can be read.
  * @param asked Paths among `found` that were asked for.
+ * @param runOf The run of a stream that has loaded a file; null: none has.
  * @returns Null if an earlier load has loaded all that is asked for.
  * @throws OffloadError SOURCE_UNSUITABLE if a file is changed or gone that an earlier run has begun to load.
  */
@@ -36,14 +37,16 @@ export function chooseFiles(
   asked: ReadonlySet<string>,
   earlier: FileProgress | null,
   reload: boolean,
+  runOf: (file: FoundFile) => string | null = () => null,
 ): FileChoice | null {
   const wanted = found.filter(({ path }) => asked.has(path));
-  if (earlier === null) return begin(wanted, new Map(), []);
-  if (reload) return begin(wanted, new Map(), earlier.state === 'done' ? rememberedFiles(wanted, earlier) : []);
-  if (earlier.state === 'running') return resume(wanted, found, earlier);
+  if (earlier === null) return begin(wanted, runOf, []);
+  if (reload) return begin(wanted, () => null, earlier.state === 'done' ? rememberedFiles(wanted, earlier) : []);
+  if (earlier.state === 'running') return resume(wanted, found, earlier, runOf);
   const done = loadedFiles(earlier);
-  if (wanted.every((file) => done.has(fingerprint(file)))) return null;
-  return begin(wanted, done, rememberedFiles(wanted, earlier));
+  const loadedBy = (file: FoundFile): string | null => done.get(fingerprint(file)) ?? runOf(file);
+  if (wanted.every((file) => loadedBy(file) !== null)) return null;
+  return begin(wanted, loadedBy, rememberedFiles(wanted, earlier));
 }
 
 /** The run that loaded a file, by fingerprint. */
@@ -60,10 +63,10 @@ function rememberedFiles(wanted: readonly FoundFile[], done: FileProgress): Load
 
 function begin(
   wanted: readonly FoundFile[],
-  done: ReadonlyMap<string, string>,
+  loadedBy: (file: FoundFile) => string | null,
   remembered: readonly LoadedFile[],
 ): FileChoice {
-  const files = wanted.map((file) => ({ ...file, loadedBy: done.get(fingerprint(file)) ?? null }));
+  const files = wanted.map((file) => ({ ...file, loadedBy: loadedBy(file) }));
   const remarks = files.flatMap(({ path, loadedBy }) =>
     loadedBy === null ? [] : [`${path} was loaded by run ${loadedBy} and has not changed since: left out`],
   );
@@ -71,13 +74,18 @@ function begin(
 }
 
 /** Goes on with the files of the run that died, and then takes those that it did not know. */
-function resume(wanted: readonly FoundFile[], found: readonly FoundFile[], earlier: FileProgress): FileChoice {
+function resume(
+  wanted: readonly FoundFile[],
+  found: readonly FoundFile[],
+  earlier: FileProgress,
+  runOf: (file: FoundFile) => string | null,
+): FileChoice {
   const { position, run } = earlier;
   const now = new Map(found.map((file) => [file.path, file]));
   const left = earlier.files.filter(({ loadedBy }, place) => loadedBy === null && place >= position.file);
   for (const file of left) checkUnchanged(file, now.get(file.path), earlier);
   const known = new Set(earlier.files.map(fingerprint));
-  const added = wanted.filter((file) => !known.has(fingerprint(file)));
+  const added = wanted.filter((file) => !known.has(fingerprint(file)) && runOf(file) === null);
   const at = earlier.files[position.file];
   const where = at ? `at row ${position.row + 1} of ${at.path}` : 'behind its last file';
   return {

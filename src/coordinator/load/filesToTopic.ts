@@ -18,7 +18,7 @@ import { LOAD_TRANSACTION_TIMEOUT_MS } from '../../kafka/client.ts';
 import { Cluster } from '../../kafka/cluster.ts';
 import { TransactionalProducer } from '../../kafka/transactionalProducer.ts';
 import { fileLoadThreads, planLoadMemory } from '../../plan/loadMemory.ts';
-import { readSchema, toArrowSchema } from '../../sources/files/fileReader.ts';
+import { type FileSchema, readSchema, toArrowSchema } from '../../sources/files/fileReader.ts';
 import { passStep } from '../../steps.ts';
 import { transformMemory } from '../../transform/memory.ts';
 import type { FileLoadJob } from '../jobs.ts';
@@ -28,21 +28,22 @@ import { settleFileJob } from '../settleJob.ts';
 import { WorkerThreads } from '../threads.ts';
 import type { RunUi } from '../ui.ts';
 import type { FileUnit, LoadSettings } from './chunks.ts';
-import { chooseFiles, type FileChoice, fingerprint, loadedFiles } from './fileChoice.ts';
+import { chooseFiles, type FileChoice, type FoundFile, fingerprint, loadedFiles } from './fileChoice.ts';
 import { type FilePosition, type FileProgress, FileProgressFormat, parseFileProgress } from './fileProgress.ts';
 import { fileUnits } from './fileUnits.ts';
 import { checkUnchanged, type FoundFiles, findFiles } from './foundFiles.ts';
 import { Lanes } from './lanes.ts';
+import { isLoadedFilesKey, LoadedFiles } from './loadedFiles.ts';
 import { describeLoad } from './loadPlan.ts';
 import type { LoadTask } from './loadTask.ts';
-import { type ProgressRecord, ProgressTopic, progressKey, readProgress } from './progressTopic.ts';
+import { type ProgressRecord, ProgressTopic, type ProgressWrite, progressKey, readProgress } from './progressTopic.ts';
 import { compacted, ensureTopic } from './targetTopic.ts';
 import { closeProducer, type LoadCounts, transact, writeChunks } from './transactions.ts';
 
 /** For the reader that looks at the columns of files before the load begins. */
 const CHECK_BYTES = 64 * 1024 ** 2;
 
-interface LoadContext {
+export interface LoadContext {
   readonly job: FileLoadJob;
   readonly ui: RunUi;
   readonly target: Cluster;
@@ -63,7 +64,7 @@ export async function loadFiles(job: FileLoadJob, ui: RunUi, signal: AbortSignal
   }
 }
 
-function threadsFor({ workers, maxMemoryBytes, transform }: FileLoadJob): number {
+export function threadsFor({ workers, maxMemoryBytes, transform }: FileLoadJob): number {
   return fileLoadThreads({ workers, maxMemoryBytes, transform: transformMemory(transform) });
 }
 
@@ -71,9 +72,9 @@ async function load(given: LoadContext, threads: WorkerThreads<LoadTask, void> |
   const { job, target } = given;
   const before = await lookAtProgress(given);
   const files = await findFiles(job.source, before?.progress ?? null);
-  const choice = choose(job, files, before?.progress ?? null);
+  const choice = choose(job, files, before);
   const isFresh = before?.progress.state !== 'running';
-  if (choice === null && before && isFresh) return alreadyLoaded(job, files, before.progress);
+  if (choice === null && before && isFresh) return alreadyLoaded(job, files, before);
   const context = job.transform === null || choice === null ? given : await settle(given, choice);
   if (threads === null) {
     const existing = await target.findTopic(job.sink.topic);
@@ -81,7 +82,7 @@ async function load(given: LoadContext, threads: WorkerThreads<LoadTask, void> |
     const load = { sources: job.source.paths, target: job.sink.topic, transactions: 0, alreadyLoaded: null };
     return { ...nothingLoaded(job, load), plan };
   }
-  if (before && !isFresh) await watch(context, before);
+  if (before && !isFresh) await checkNotAlive(context, before);
   const { sink } = job;
   const partitions = await ensureTopic(target, sink.kafka, { ...sink.create, topic: sink.topic });
   const progressPartitions = await ensureTopic(target, sink.kafka, compacted(sink.progress));
@@ -105,7 +106,7 @@ async function load(given: LoadContext, threads: WorkerThreads<LoadTask, void> |
 }
 
 /** The columns of user code; and a statement that does not go with the files is refused before anything is written. */
-async function settle(context: LoadContext, { files }: FileChoice): Promise<LoadContext> {
+export async function settle(context: LoadContext, { files }: FileChoice): Promise<LoadContext> {
   const { job, signal } = context;
   const paths = files.flatMap(({ path, loadedBy }) => (loadedBy === null ? [path] : []));
   const schema = await readSchema(job.source.input, paths, { memoryLimitBytes: CHECK_BYTES, signal });
@@ -115,7 +116,7 @@ async function settle(context: LoadContext, { files }: FileChoice): Promise<Load
   return { ...context, job: settled };
 }
 
-interface Opened {
+export interface FileWriting {
   readonly run: string;
   readonly producer: TransactionalProducer;
   readonly topic: ProgressTopic;
@@ -125,19 +126,17 @@ interface Opened {
   readonly files: FoundFiles;
 }
 
-async function loadOpened(context: LoadContext, opened: Opened): Promise<OffloadReport> {
+async function loadOpened(context: LoadContext, opened: FileWriting): Promise<OffloadReport> {
   const { job, ui, target } = context;
   const { run, topic, files } = opened;
-  const key = keyOf(job);
-  const record = (await topic.read(target, (found) => found === key)).get(key);
+  const earlier = await readFileProgress(topic, target, job);
   passStep('load.progressRead');
-  const earlier = record ? parseFileProgress(key, record.value) : null;
   // Another run may have done it all meanwhile.
   const choice = choose(job, files, earlier);
   if (choice === null && earlier) return alreadyLoaded(job, files, earlier);
   if (choice === null) throw new OffloadError('INTERNAL', 'no files are left to load, and none were loaded');
   for (const remark of choice.remarks) ui.log.info(remark);
-  const { rows, bytes, transactions } = await writeFiles(context, opened, choice);
+  const { rows, bytes, transactions } = (await writeFiles(context, opened, choice)).counts;
   const sources = choice.files.flatMap(({ path, loadedBy }) => (loadedBy === null ? [path] : []));
   return {
     ...nothingLoaded(job, { sources, target: job.sink.topic, transactions, alreadyLoaded: null }),
@@ -147,7 +146,29 @@ async function loadOpened(context: LoadContext, opened: Opened): Promise<Offload
   };
 }
 
-async function writeFiles(context: LoadContext, opened: Opened, choice: FileChoice): Promise<LoadCounts> {
+/** How a load ends; left out: as a batch does. */
+export interface LoadEnding {
+  /** `running`: more is to come. */
+  readonly state: FileProgress['state'];
+  /** Written with it. */
+  readonly writes: readonly ProgressWrite[];
+  /** Of settings that differ from those of the load before, in the same threads. */
+  readonly version: (schema: FileSchema) => number;
+}
+
+export interface WrittenFiles {
+  readonly counts: LoadCounts;
+  /** Of all files, for the records of progress that follow. */
+  readonly progress: (state: FileProgress['state']) => ProgressWrite;
+}
+
+/** Writes the files of a choice, from its position on, and that they are done. */
+export async function writeFiles(
+  context: LoadContext,
+  opened: FileWriting,
+  choice: FileChoice,
+  ending: LoadEnding = { state: 'done', writes: [], version: () => 0 },
+): Promise<WrittenFiles> {
   const { job, ui, signal } = context;
   const { run, producer, topic, partitions, threads, files } = opened;
   const { sink, source, offsets } = job;
@@ -156,13 +177,12 @@ async function writeFiles(context: LoadContext, opened: Opened, choice: FileChoi
   const startedAtMs = choice.startedAtMs ?? Date.now();
   let position: FilePosition = choice.position;
   let rows = choice.rows;
-  const progress = (state: FileProgress['state']) => {
+  const progress = (state: FileProgress['state']): ProgressWrite => {
     const endedAtMs = state === 'done' ? Date.now() : null;
-    const value = format.format({ state, run, owner, position, rows, startedAtMs, endedAtMs });
-    return topic.encode([{ key: keyOf(job), value }]);
+    return { key: keyOf(job), value: format.format({ state, run, owner, position, rows, startedAtMs, endedAtMs }) };
   };
   // Others see from now on who is at work; a list that is too long is refused before any row is written.
-  await transact(producer, [], await progress('running'), signal);
+  await transact(producer, [], await topic.encode([progress('running')]), signal);
   passStep('load.announced');
   const paths = choice.files.flatMap(({ path, loadedBy }) => (loadedBy === null ? [path] : []));
   const bytes = files.found.reduce((sum, file) => sum + (paths.includes(file.path) ? file.bytes : 0), 0);
@@ -177,6 +197,7 @@ async function writeFiles(context: LoadContext, opened: Opened, choice: FileChoi
   const schema = await readSchema(source.input, paths, { memoryLimitBytes: memory.readerBytes, signal });
   const { transform } = await settleFileJob(job, paths, schema, signal);
   const settings: LoadSettings = {
+    version: ending.version(schema),
     source: {
       kind: 'files',
       input: source.input,
@@ -217,7 +238,7 @@ async function writeFiles(context: LoadContext, opened: Opened, choice: FileChoi
           rows += chunk.rows;
         } else if (unit.isLast) position = { file: unit.file + 1, row: 0 };
       }
-      return progress('running');
+      return topic.encode([progress('running')]);
     },
     onCommitted: (taken) => {
       for (const { unit, chunk, end } of taken) {
@@ -229,30 +250,53 @@ async function writeFiles(context: LoadContext, opened: Opened, choice: FileChoi
     signal,
   });
   passStep('load.allWritten');
-  await transact(producer, [], await progress('done'), signal);
+  await transact(producer, [], await topic.encode([progress(ending.state), ...ending.writes]), signal);
   passStep('load.done');
-  return counts;
+  return { counts, progress };
 }
 
-interface SeenProgress {
+/** What earlier loads of a config left. */
+export interface EarlierLoads {
   readonly progress: FileProgress;
   readonly mark: string;
+  /** Files of streams. */
+  readonly loaded: LoadedFiles;
 }
 
-/** What an earlier load left, before anything is opened. */
-async function lookAtProgress({ job, target }: LoadContext): Promise<SeenProgress | null> {
+/** Before anything is opened. */
+export async function lookAtProgress({ job, target }: LoadContext): Promise<EarlierLoads | null> {
+  const { found } = await readProgress(target, job.sink.progress.topic, isKeyOf(job));
+  return earlierLoads(job, found);
+}
+
+/** The same once the own producer is open: nobody else can write it any more. */
+export async function readFileProgress(
+  topic: ProgressTopic,
+  target: Cluster,
+  job: FileLoadJob,
+): Promise<EarlierLoads | null> {
+  return earlierLoads(job, await topic.read(target, isKeyOf(job)));
+}
+
+function isKeyOf(job: FileLoadJob): (key: string) => boolean {
+  const isLoaded = isLoadedFilesKey(job.sink.config);
+  return (key) => key === keyOf(job) || isLoaded(key);
+}
+
+function earlierLoads(job: FileLoadJob, found: ReadonlyMap<string, ProgressRecord>): EarlierLoads | null {
   const key = keyOf(job);
-  const { found } = await readProgress(target, job.sink.progress.topic, (other) => other === key);
-  const record: ProgressRecord | undefined = found.get(key);
-  return record ? { progress: parseFileProgress(key, record.value), mark: record.mark } : null;
+  const record = found.get(key);
+  if (!record) return null;
+  const loaded = LoadedFiles.read(job.sink.config, found);
+  return { progress: parseFileProgress(key, record.value), mark: record.mark, loaded };
 }
 
 /** @throws OffloadError RUN_ALIVE if the run shows a sign of life. */
-async function watch(context: LoadContext, before: SeenProgress): Promise<void> {
+export async function checkNotAlive(context: LoadContext, before: EarlierLoads): Promise<void> {
   const { job, ui } = context;
   const { run, owner } = before.progress;
   if (job.takeOver) return;
-  let known: SeenProgress | null = before;
+  let known: EarlierLoads | null = before;
   const look = async (): Promise<{ mark: string; owner: Owner | null } | null> => {
     const seen = known ?? (await lookAtProgress(context));
     known = null;
@@ -267,27 +311,32 @@ async function watch(context: LoadContext, before: SeenProgress): Promise<void> 
   if (verdict === 'alive') throw aliveError(job.sink.config, { run, owner }, 'is at work');
 }
 
-function choose(job: FileLoadJob, files: FoundFiles, progress: FileProgress | null): FileChoice | null {
-  return chooseFiles(files.found, files.asked, progress, job.sink.reload);
+function choose(job: FileLoadJob, files: FoundFiles, earlier: EarlierLoads | null): FileChoice | null {
+  const runOf = (file: FoundFile): string | null => earlier?.loaded.runOfContent(file) ?? null;
+  return chooseFiles(files.found, files.asked, earlier?.progress ?? null, job.sink.reload, runOf);
 }
 
 function keyOf({ sink }: FileLoadJob): string {
   return progressKey(sink.config);
 }
 
-function alreadyLoaded(job: FileLoadJob, { found, asked }: FoundFiles, done: FileProgress): OffloadReport {
+function alreadyLoaded(
+  job: FileLoadJob,
+  { found, asked }: FoundFiles,
+  { progress: done, loaded: ofStreams }: EarlierLoads,
+): OffloadReport {
   const wanted = found.filter(({ path }) => asked.has(path));
   const sources = wanted.map(({ path }) => path);
   const loaded = loadedFiles(done);
   // Of several runs the last: with it the last of these files was there.
   const [run = done.run] = wanted
-    .flatMap((file) => loaded.get(fingerprint(file)) ?? [])
+    .flatMap((file) => loaded.get(fingerprint(file)) ?? ofStreams.runOfContent(file) ?? [])
     .sort()
     .reverse();
   const at = run === done.run ? new Date(done.endedAtMs ?? 0).toISOString() : startOfRun(run);
   return nothingLoaded(job, { sources, target: job.sink.topic, transactions: 0, alreadyLoaded: { run, at } });
 }
 
-function nothingLoaded({ config }: FileLoadJob, load: ReportedLoad): OffloadReport {
+export function nothingLoaded({ config }: FileLoadJob, load: ReportedLoad): OffloadReport {
   return { ...emptyReport({ config, topic: null, topics: [], committed: true }), load };
 }

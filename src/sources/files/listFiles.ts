@@ -21,29 +21,32 @@ export interface SourceFile {
  *
  * @param paths Files, folders and globs, absolute or seen from `cwd`.
  * @param pathGlobFilter Only files whose name fits it, null for all.
+ * @param isWatched Files come and go: a folder or a glob may stand for none, and one that vanishes is left out.
  * @throws OffloadError SOURCE_UNSUITABLE if a path stands for no file; IO_FAILED.
  */
 export async function listSourceFiles(
   paths: readonly string[],
   cwd: string,
   pathGlobFilter: string | null = null,
+  isWatched = false,
 ): Promise<SourceFile[]> {
   const filter = pathGlobFilter === null ? null : globExpression(pathGlobFilter);
   const found = new Map<string, SourceFile>();
   for (const path of paths) {
     const absolute = isAbsolute(path) ? resolve(path) : resolve(cwd, path);
     const roots = await expandGlob(absolute);
+    if (roots.length === 0 && isWatched && /[*?[{]/.test(path)) continue;
     if (roots.length === 0) throw unsuitable(`cannot read ${path}: there is no such file or folder`, { path });
     const before = found.size;
     let seen = 0;
     for (const root of roots) {
-      for await (const file of filesBelow(root)) {
+      for await (const file of filesBelow(root, isWatched)) {
         if (filter !== null && !filter.test(file.path.slice(file.path.lastIndexOf(sep) + 1))) continue;
         seen += 1;
         found.set(file.path, file);
       }
     }
-    if (found.size === before && seen === 0) {
+    if (found.size === before && seen === 0 && !isWatched) {
       const which = pathGlobFilter === null ? '' : ` whose name fits ${pathGlobFilter}`;
       throw unsuitable(`cannot read ${path}: there are no files in it${which}`, { path });
     }
@@ -51,15 +54,17 @@ export async function listSourceFiles(
   return [...found.values()].sort((left, right) => (left.path < right.path ? -1 : 1));
 }
 
-async function* filesBelow(path: string): AsyncGenerator<SourceFile, void, undefined> {
+async function* filesBelow(path: string, mayVanish: boolean): AsyncGenerator<SourceFile, void, undefined> {
   const info = await stat(path).catch((error: unknown) => {
+    if (mayVanish && systemCode(error) === 'ENOENT') return null;
     throw ioError('read', path, error);
   });
+  if (info === null) return;
   if (!info.isDirectory()) {
     yield { path, bytes: info.size, modifiedMs: info.mtimeMs };
     return;
   }
-  for (const name of await namesIn(path)) if (!isHidden(name)) yield* filesBelow(join(path, name));
+  for (const name of await namesIn(path)) if (!isHidden(name)) yield* filesBelow(join(path, name), mayVanish);
 }
 
 function isHidden(name: string): boolean {
