@@ -42,3 +42,10 @@ export type StreamJob = Job & { readonly source: TopicSource; readonly stream: S
 export function isStream(job: Job): job is StreamJob {
   return job.stream !== null && job.source.kind === 'topic';
 }
+
+/** Files -> topic, those that come for as long as it runs. */
+export type FileStreamJob = FileLoadJob & { readonly stream: StreamSettings };
+
+export function isFileStream(job: Job): job is FileStreamJob {
+  return job.stream !== null && isFileLoad(job);
+}

@@ -1,7 +1,7 @@
 import type { Job } from '../config/job.ts';
 import { OffloadError } from '../errors.ts';
 import { readRetryCounts } from '../retryCounts.ts';
-import { isConvert, isFileLoad, isOffload, isShow, isStream, isTopicToTopic } from './jobs.ts';
+import { isConvert, isFileLoad, isFileStream, isOffload, isShow, isStream, isTopicToTopic } from './jobs.ts';
 import type { OffloadReport } from './report.ts';
 import { checkModules } from './settleJob.ts';
 import type { RunUi } from './ui.ts';
@@ -26,6 +26,7 @@ export async function runJob(job: Job, ui: RunUi, signal: AbortSignal): Promise<
 
 async function carryOut(job: Job, ui: RunUi, signal: AbortSignal): Promise<OffloadReport> {
   if (isStream(job)) return (await import('../stream/runStream.ts')).runStream(job, ui, signal);
+  if (isFileStream(job)) return (await import('../stream/watchFiles.ts')).watchFiles(job, ui, signal);
   if (isOffload(job)) return (await import('./offload.ts')).offload(job, ui, signal);
   if (isConvert(job)) return (await import('./convert/convert.ts')).convert(job, ui, signal);
   if (isTopicToTopic(job)) return (await import('./load/topicToTopic.ts')).copyTopics(job, ui, signal);

@@ -4,8 +4,7 @@
  * puts files there does it by renaming them, or by a name that tells they are not whole (files/folderWatch.ts).
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { StreamSettings } from '../config/job.ts';
-import type { FileLoadJob } from '../coordinator/jobs.ts';
+import type { FileStreamJob } from '../coordinator/jobs.ts';
 import { lookAtProgress, nothingLoaded, threadsFor } from '../coordinator/load/filesToTopic.ts';
 import { LoadedFiles } from '../coordinator/load/loadedFiles.ts';
 import { describeLoad } from '../coordinator/load/loadPlan.ts';
@@ -19,11 +18,10 @@ import { OffloadError, toOffloadError } from '../errors.ts';
 import { Cluster } from '../kafka/cluster.ts';
 import { FileStream, ROUND_FILES } from './files/fileStream.ts';
 import { FolderWatch, type Look, STABLE_MS } from './files/folderWatch.ts';
+import { createObserver } from './observe/observer.ts';
 import { Outage } from './outage.ts';
 import type { Observe } from './types.ts';
 import { Waker } from './waker.ts';
-
-export type FileStreamJob = FileLoadJob & { readonly stream: StreamSettings };
 
 /** A timer may end a little early. */
 const TIMER_SLACK_MS = 20;
@@ -38,12 +36,7 @@ const FINISH_WITHIN_MS = 6_000;
  * @throws OffloadError RUN_ALIVE; SOURCE_UNSUITABLE, ROW_INVALID naming file and row: the files before it are loaded; others
  *   that do not pass by themselves.
  */
-export async function watchFiles(
-  job: FileStreamJob,
-  ui: RunUi,
-  signal: AbortSignal,
-  observe: Observe,
-): Promise<OffloadReport> {
+export async function watchFiles(job: FileStreamJob, ui: RunUi, signal: AbortSignal): Promise<OffloadReport> {
   const startedAtMs = performance.now();
   if (job.sink.reload) {
     throw new OffloadError(
@@ -59,13 +52,15 @@ export async function watchFiles(
   };
   if (signal.aborted) onStop();
   else signal.addEventListener('abort', onStop, { once: true });
-  const watch = new Watch(job, ui, observe, signal, abandon.signal);
+  const observer = await createObserver({ job, log: ui.log, stderr: ui.stderr });
+  const watch = new Watch(job, ui, observer.observe, signal, abandon.signal);
   try {
     await watch.run();
   } finally {
     clearTimeout(timer);
     signal.removeEventListener('abort', onStop);
     await watch.close();
+    await observer.close();
   }
   const { counts, runId: run } = watch;
   const load = {
