@@ -1,15 +1,16 @@
 /**
  * How a run writes to the topic of saved offsets: one transaction at a time, under the transactional id of its config.
  *
- * A heartbeat whose outcome nobody knows, or that was refused as fenced, leaves a producer that can be of no use any
- * more: a coordinator that was away aborts transactions under a higher epoch. Then, before anything else is written, the
- * run looks whether its record is still there, fences with a new producer, and looks again. Whoever else fenced it
- * meanwhile writes a record before it does anything, so:
+ * A transaction whose outcome nobody knows, or that was refused as fenced, leaves a producer that can be of no use any
+ * more: a coordinator that was away aborts transactions under a higher epoch. Then the run looks whether its record is
+ * still there, fences with a new producer, which ends what was under way, and looks again. Whoever else fenced it meanwhile
+ * writes a record before it does anything, so:
  *
  * - the record is this run's after the fencing: nobody has taken over, and whoever was about to is fenced now;
  * - it is not: the run is over. The one that took over may be fenced by now; it stops, too, and the next one finishes.
  *
- * Only heartbeats are made good like that: a prepare or commit of unknown outcome ends the run.
+ * After a heartbeat all that is done before the next write. A step that can be recognised is looked for at once, between
+ * the two looks at the record, and written again if it is not there. Where brokers cannot be asked, a step stays unknown.
  */
 import type { KafkaSettings } from '../config/job.ts';
 import { OffloadError, toOffloadError } from '../errors.ts';
@@ -18,6 +19,13 @@ import { countRetry } from '../retryCounts.ts';
 
 /** `unsent`: there is no producer that could write; nothing was tried. */
 export type WriteResult = TransactionResult | { readonly outcome: 'unsent'; readonly cause: OffloadError };
+
+/** A step of which the topic tells whether it has happened, as long as the run record is this run's. */
+export interface RecognisedStep {
+  readonly isDone: () => Promise<boolean>;
+}
+
+export type WriteKind = 'heartbeat' | 'step' | RecognisedStep;
 
 export interface RunProducerOptions {
   readonly kafka: KafkaSettings;
@@ -56,13 +64,13 @@ export class RunProducer {
   }
 
   /** Writes records in one transaction, after those asked for before. Never throws. */
-  transact(writes: readonly TopicWrite[], kind: 'heartbeat' | 'step'): Promise<WriteResult> {
+  transact(writes: readonly TopicWrite[], kind: WriteKind): Promise<WriteResult> {
     const result = this.#queue.then(() => this.#transact(writes, kind));
     this.#queue = result;
     return result;
   }
 
-  async #transact(writes: readonly TopicWrite[], kind: 'heartbeat' | 'step'): Promise<WriteResult> {
+  async #transact(writes: readonly TopicWrite[], kind: WriteKind): Promise<WriteResult> {
     if (this.#doubt) {
       try {
         const cause = await this.#renew(this.#doubt);
@@ -73,12 +81,34 @@ export class RunProducer {
       }
     }
     const result = await this.#producer.transact(this.#options.topic, writes);
-    if (kind === 'heartbeat' && result.outcome !== 'ok') this.#doubt = result.cause;
-    return result;
+    if (result.outcome === 'ok') return result;
+    if (kind === 'heartbeat') this.#doubt = result.cause;
+    return typeof kind === 'object' ? this.#makeSure(writes, kind, result) : result;
   }
 
-  /** @returns Why the run is over; null if it has a good producer again. */
-  async #renew(doubt: OffloadError): Promise<OffloadError | null> {
+  /** Looks for what may have been written, and writes it again if it is not there. */
+  async #makeSure(
+    writes: readonly TopicWrite[],
+    { isDone }: RecognisedStep,
+    result: Exclude<TransactionResult, { outcome: 'ok' }>,
+  ): Promise<WriteResult> {
+    let isThere = false;
+    try {
+      const cause = await this.#renew(result.cause, async () => {
+        isThere = await isDone();
+      });
+      if (cause) return { outcome: 'fenced', cause };
+    } catch {
+      return { outcome: 'unknown', cause: result.cause };
+    }
+    return isThere ? { outcome: 'ok' } : this.#producer.transact(this.#options.topic, writes);
+  }
+
+  /**
+   * @param look Done when nobody else can write, and before the record is looked at for the last time.
+   * @returns Why the run is over; null if it has a good producer again.
+   */
+  async #renew(doubt: OffloadError, look: () => Promise<void> = async () => {}): Promise<OffloadError | null> {
     const { kafka, transactionalId, isHeld } = this.#options;
     countRetry(doubt.code);
     const taken = (): OffloadError =>
@@ -89,6 +119,7 @@ export class RunProducer {
     this.#retired.push(this.#producer.disconnect());
     this.#producer = producer;
     await producer.fenceOthers();
+    await look();
     return (await isHeld()) ? null : taken();
   }
 

@@ -12,10 +12,10 @@ export async function prepare(progress: StreamProgress, record: IntentRecord): P
   const { config, step } = progress.context;
   await step('prepare.before');
   progress.phase = 'bound';
-  const prepared = await progress.transact([[stateKeys(config).intent, formatIntentRecord(record)]]);
-  if (prepared.outcome === 'fenced') {
-    throw progress.overtakenError('that was before it prepared, so none of its work counts');
-  }
+  const prepared = await progress.transact([[stateKeys(config).intent, formatIntentRecord(record)]], {
+    isDone: () => progress.isHeld(record),
+  });
+  if (prepared.outcome === 'fenced') throw progress.overtakenError('that was before it knew that it had prepared');
   if (prepared.outcome === 'unsent') {
     progress.phase = 'free';
     throw prepared.cause;
@@ -53,12 +53,15 @@ export async function publishAndCommit(
   const finished: Leftover = { run: record.run, stagingPath: record.stagingPath };
   const rest = progress.takenOver.filter(({ run }) => run !== record.run);
   progress.takenOver = own ? rest : [...rest, finished];
-  const committed = await progress.transact([
-    ...progress.changedOffsets(offsets, record),
-    [stateKeys(config).state, formatLastCommit(record)],
-    [stateKeys(config).intent, null],
-    [stateKeys(config).run, formatRunRecord(owner, progress.takenOver)],
-  ]);
+  const committed = await progress.transact(
+    [
+      ...progress.changedOffsets(offsets, record),
+      [stateKeys(config).state, formatLastCommit(record)],
+      [stateKeys(config).intent, null],
+      [stateKeys(config).run, formatRunRecord(owner, progress.takenOver)],
+    ],
+    { isDone: async () => !(await progress.isHeld(record)) },
+  );
   if (committed.outcome === 'fenced') throw await progress.overtaken(record);
   if (committed.outcome === 'unsent') throw committed.cause;
   if (committed.outcome === 'unknown') throw progress.unknownError('committed', committed.cause);

@@ -8,7 +8,7 @@ import { OffloadError } from '../errors.ts';
 import { LOAD_TRANSACTION_TIMEOUT_MS, TRANSACTION_SWEEP_MS } from '../kafka/client.ts';
 import { fencedError, type RunContext } from './context.ts';
 import type { IntentRecord } from './intent.ts';
-import type { RunProducer, WriteResult } from './runProducer.ts';
+import type { RunProducer, WriteKind, WriteResult } from './runProducer.ts';
 import { RunProgress } from './runSession.ts';
 import type { SavedOffsets, TopicsInUse } from './savedOffsets.ts';
 import { formatRunRecord, type Leftover, outdatedKeys, recordKey, stateKeys } from './streamRecords.ts';
@@ -77,10 +77,7 @@ export class StreamProgress extends RunProgress {
   }
 
   /** Writes key and value pairs in one transaction; a tombstone goes to every partition that has a value of its key. */
-  transact(
-    pairs: readonly (readonly [string, string | null])[],
-    kind: 'heartbeat' | 'step' = 'step',
-  ): Promise<WriteResult> {
+  transact(pairs: readonly (readonly [string, string | null])[], kind: WriteKind = 'step'): Promise<WriteResult> {
     if (!this.producer) throw new OffloadError('INTERNAL', `run ${this.context.run} is not connected`);
     const writes = pairs.flatMap(([key, value]) => {
       const own = partitionForKey(key, this.partitions);

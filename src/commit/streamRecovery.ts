@@ -43,10 +43,13 @@ async function discard(progress: StreamProgress, record: IntentRecord): Promise<
   await step('discard.withdrawn');
   const rest = progress.takenOver.filter(({ run }) => run !== record.run);
   progress.takenOver = [...rest, { run: record.run, stagingPath: record.stagingPath, withdrawn: true }];
-  const withdrawn = await progress.transact([
-    [stateKeys(config).intent, null],
-    [stateKeys(config).run, formatRunRecord(owner, progress.takenOver)],
-  ]);
+  const withdrawn = await progress.transact(
+    [
+      [stateKeys(config).intent, null],
+      [stateKeys(config).run, formatRunRecord(owner, progress.takenOver)],
+    ],
+    { isDone: async () => !(await progress.isHeld(record)) },
+  );
   if (withdrawn.outcome === 'fenced') throw await progress.overtaken(record);
   if (withdrawn.outcome === 'unsent') throw withdrawn.cause;
   if (withdrawn.outcome === 'unknown') throw progress.unknownError('withdrawn', withdrawn.cause);

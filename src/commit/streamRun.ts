@@ -6,10 +6,10 @@
  * 1. Watch the run record of an earlier run; if it changes, end. Then make the staging folder and fence the others.
  * 2. Read the state, after fencing, never before: another run may have committed until then.
  * 3. Write the own run record: it names the staging of every run before, until that is removed. The heartbeat rewrites it;
- *    one of unknown outcome is made good by fencing again, if the record is still there (runProducer.ts).
+ *    one of unknown outcome is made good by fencing again, if the record is still there (runProducer.ts). So are 5 and 7.
  * 4. Finish an intent (6 to 8), then remove the staging of earlier runs. The caller plans and stages.
  * 5. Prepare: `intent.json`, synced, then the intent record in a transaction: the point of no return. From the call on
- *    nothing is removed on error: not to know whether it happened is one of its outcomes.
+ *    nothing is removed on error: where no broker answers, not to know whether it happened is one of its outcomes.
  * 6. Publish and manifest (sinks/localFiles.ts): may be repeated by anyone.
  * 7. Commit: offsets, last commit and the tombstone of the intent in one transaction. Fenced or unknown: touch nothing.
  * 8. Remove the staging folder, then the run record: a crash in between leaves the record, which names the folder.

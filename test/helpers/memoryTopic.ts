@@ -26,6 +26,25 @@ export function setTopicState(topic: string, state: TopicState | null): void {
   else topics.delete(topic);
 }
 
+/** What a writer hears instead of how it was: `isCarriedOut` says how. */
+export interface Misheard {
+  readonly outcome: 'unknown' | 'fenced';
+  readonly isCarriedOut: boolean;
+  /** Nobody answers any more. */
+  readonly isSilent?: boolean;
+}
+
+type Interference = (writes: readonly TopicWrite[]) => Misheard | null;
+
+let interfere: Interference = () => null;
+let isSilent = false;
+
+/** Lets a test take the answer of some transactions away; without an argument, of none. */
+export function interfereWith(interference: Interference = () => null): void {
+  interfere = interference;
+  isSilent = false;
+}
+
 export const readMemoryTopic: TopicReader = async (topic) => topics.get(topic)?.records ?? null;
 
 /** Takes the place of `src/kafka/client.ts` in a test. */
@@ -35,6 +54,7 @@ export const memoryClient = {
   },
   OffsetsProducer: {
     connect: async (_kafka: unknown, transactionalId: string): Promise<MemoryProducer> => {
+      if (isSilent) throw new OffloadError('BROKER_UNREACHABLE', 'nobody answers');
       // kafkaload/TOPIC/CONFIG
       return new MemoryProducer(transactionalId.split('/')[1] ?? '');
     },
@@ -60,15 +80,26 @@ class MemoryProducer implements Pick<OffsetsProducer, 'fenceOthers' | 'countPart
   }
 
   async transact(_topic: string, writes: readonly TopicWrite[]): Promise<TransactionResult> {
-    const { records, epoch } = this.#state();
+    const { epoch } = this.#state();
     if (epoch !== this.#epoch) return { outcome: 'fenced', cause: new OffloadError('FENCED', 'a newer one is there') };
+    const misheard = interfere(writes);
+    if (misheard) {
+      isSilent = misheard.isSilent ?? false;
+      if (misheard.isCarriedOut) this.#write(writes);
+      return { outcome: misheard.outcome, cause: new OffloadError('BROKER_TIMEOUT', 'no answer') };
+    }
+    this.#write(writes);
+    return { outcome: 'ok' };
+  }
+
+  #write(writes: readonly TopicWrite[]): void {
+    const { records, epoch } = this.#state();
     const written = writes.map(({ partition, key, value }, index): TopicRecord => {
       const bytes = value === null ? null : Buffer.from(value);
       const timestampMs = Date.now();
       return { partition, offset: records.length + index, timestampMs, key: Buffer.from(key), value: bytes };
     });
     topics.set(this.#topic, { records: [...records, ...written], epoch });
-    return { outcome: 'ok' };
   }
 
   async disconnect(): Promise<void> {}

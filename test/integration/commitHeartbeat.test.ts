@@ -118,3 +118,18 @@ test.each(['prepare.before', 'prepare.after', 'commit.begun'])(
     expect(await visibleRows(options)).toEqual(expectedRows(0, 7));
   },
 );
+
+test.each(['prepare.before', 'commit.begun'])(
+  'fenced like that at %s, before any heartbeat: it looks, fences, and finishes',
+  async (stepName) => {
+    const onStep = async (name: string): Promise<void> => {
+      if (name === stepName) await fence();
+    };
+    const noBeat = { ...options, heartbeatMs: 60_000, takeOverAfterMs: 60_000 };
+    expect(await load(noBeat, { onStep })).toMatchObject({ outcome: 'ok', rows: 10 });
+    expect(await visibleRows(options)).toEqual(expectedRows(0, 5));
+    expect(await stagedRuns(options)).toEqual([]);
+    expect(await load({ ...options, highWatermark: 7 })).toMatchObject({ outcome: 'ok', rows: 4 });
+    expect(await visibleRows(options)).toEqual(expectedRows(0, 7));
+  },
+);

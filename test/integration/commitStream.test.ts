@@ -232,7 +232,7 @@ describe('two runs at a time', () => {
 
   test('fenced between prepare and commit: the other run finishes the work, and it is said', async () => {
     let winner: RunSession | null = null;
-    const slow = await load(options, {
+    const slow = await load({ ...options, heartbeatMs: 60_000 }, {
       onStep: async (name) => {
         if (name === 'commit.begun' && !winner) winner = await open({ takeOver: true });
       },

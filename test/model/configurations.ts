@@ -114,6 +114,7 @@ export const MUTANTS: readonly Mutant[] = [
   withRuns('recordFirst', 'STREAM', ['load', 'load']),
   withRuns('lookAtRecord', 'STREAM', ['load', 'load']),
   withRuns('lookAgain', 'STREAM', ['load', 'load']),
+  withRuns('lookIfDone', 'STREAM', ['load', 'load']),
   withRuns('quietIfUnknown', 'STREAM', ['load', 'load']),
   withRuns('recordLast', 'STREAM', ['load', 'load']),
   withRuns('recordHeirs', 'STREAM', ['load', 'load']),

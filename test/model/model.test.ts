@@ -8,7 +8,7 @@ import { CORRECTIONS, type Command } from './rules.ts';
 import { STEPS } from './steps.ts';
 
 /** The part of `npm run model` that takes seconds: two runs, and what shows soonest that a correction is missing. */
-const LIMITS: Limits = { states: 600_000, untilMs: Number.POSITIVE_INFINITY };
+const LIMITS: Limits = { states: 900_000, untilMs: Number.POSITIVE_INFINITY };
 
 const KINDS = MODES.flatMap((mode) => TARGETS.map((target) => ({ mode, ...target })));
 

@@ -23,6 +23,7 @@ export const CORRECTIONS = {
   recordFirst: 'the own run record is written before anything of earlier runs is touched',
   lookAtRecord: 'a producer is renewed only while the run record is its own',
   lookAgain: 'the record is looked at again once the others are fenced',
+  lookIfDone: 'after a write of unknown outcome, and once the others are fenced, it is looked whether it is there',
   quietIfUnknown: 'fenced or unknown at commit: nothing is touched',
   recordLast: 'the tombstone of the run record follows the removal of staging',
   recordHeirs: 'the run record names the staging of the runs taken over',

@@ -56,6 +56,11 @@ function isHeld(run: number): Part<boolean> {
   })();
 }
 
+/** Committed, or given back. */
+function* isSettled(run: number): Part<boolean> {
+  return !(yield* isHeld(run));
+}
+
 type Written = 'ok' | 'fenced' | 'unknown' | 'unsent';
 
 /**
@@ -78,6 +83,25 @@ function* write(actor: Actor, writes: Writes, heartbeat: Written = 'ok'): Part<W
   return renewed === 'ok' ? yield* ask('transact', actor.run, writes) : renewed;
 }
 
+/**
+ * The same, of which it must be known whether it happened: it is looked for once the others are fenced, and written again
+ * if it is not there.
+ *
+ * @param isDone Whether it is there.
+ */
+function* writeSurely(actor: Actor, writes: Writes, isDone: () => Part<boolean>, heartbeat?: Written): Part<Written> {
+  const written = yield* write(actor, writes, heartbeat);
+  if (written === 'ok' || written === 'unsent') return written;
+  const { run } = actor;
+  // That brokers cannot be asked is as a crash here: nothing is touched.
+  if (keeps(actor, 'lookAtRecord') && !(yield* ask('holdsRecord', run))) return 'fenced';
+  yield* ask('fenceOthers', run);
+  const isThere = keeps(actor, 'lookIfDone') && (yield* isDone());
+  const isOver = keeps(actor, 'lookAtRecord') && keeps(actor, 'lookAgain') && !(yield* ask('holdsRecord', run));
+  if (isOver) return 'fenced';
+  return isThere ? 'ok' : yield* ask('transact', run, writes);
+}
+
 function* streamPublish(actor: Actor, intentNumber: number, saved: SavedRead, left: Runs): Part<Next> {
   const intent = intentOf(intentNumber);
   const isOwn = intent.run === actor.run;
@@ -90,6 +114,18 @@ function* streamPublish(actor: Actor, intentNumber: number, saved: SavedRead, le
       ? end('blocked: a staged file is gone or the target has changed')
       : end('fenced');
   }
+  return ['streamCommit', intentNumber, saved, left, heartbeat];
+}
+
+function* streamCommit(
+  actor: Actor,
+  intentNumber: number,
+  saved: SavedRead,
+  left: Runs,
+  heartbeat: Written,
+): Part<Next> {
+  const intent = intentOf(intentNumber);
+  const isOwn = intent.run === actor.run;
   const rest = without(left, intent.run);
   const writes: Writes = {
     saved: { from: saved, to: mergeOffsets(saved.offsets, intent) },
@@ -97,7 +133,7 @@ function* streamPublish(actor: Actor, intentNumber: number, saved: SavedRead, le
     lastManifest: intent.run,
     record: isOwn && !keeps(actor, 'recordLast') ? null : recordOf(actor, isOwn ? rest : [...rest, intent.run]),
   };
-  const committed = yield* write(actor, writes, heartbeat);
+  const committed = yield* writeSurely(actor, writes, () => isSettled(intent.run), heartbeat);
   if (committed !== 'ok' && keeps(actor, 'quietIfUnknown')) return end(`${committed} at commit`);
   yield* removeStaging(intent.run);
   if (committed !== 'ok') return end(`${committed} at commit`);
@@ -111,7 +147,8 @@ function* streamDiscard(actor: Actor, intentNumber: number, left: Runs): Part<Ne
   if (!(yield* withdrawStaging(actor, intent))) return end('refused: published already');
   const rest = without(left, intent.run);
   const record = recordOf(actor, [...rest, -intent.run]);
-  const withdrawn = yield* write(actor, { intent: NO_INTENT, withdraw: intentNumber, record });
+  const writes: Writes = { intent: NO_INTENT, withdraw: intentNumber, record };
+  const withdrawn = yield* writeSurely(actor, writes, () => isSettled(intent.run));
   if (withdrawn !== 'ok') return end(`${withdrawn} at withdrawal`);
   yield* removeManifest(actor, intent.run);
   yield* removeStaging(intent.run);
@@ -141,8 +178,12 @@ function* streamWork(actor: Actor, saved: SavedRead, last: number): Part<Next> {
   const planned = yield* planAndStage(actor, saved, last);
   if (typeof planned === 'string') return ['streamClose', [], planned];
   if (planned === NO_INTENT) return ['streamClose', [], 'ok'];
-  // Unknown counts as prepared: nothing is removed.
-  const prepared = yield* write(actor, { intent: planned });
+  return ['streamPrepare', planned, saved];
+}
+
+/** Unknown counts as prepared: nothing is removed. */
+function* streamPrepare(actor: Actor, planned: number, saved: SavedRead): Part<Next> {
+  const prepared = yield* writeSurely(actor, { intent: planned }, () => isHeld(actor.run));
   if (prepared === 'unsent') return ['streamClose', [], 'unsent at prepare'];
   if (prepared !== 'ok') return end(`${prepared} at prepare`);
   return ['streamPublish', planned, saved, []];
@@ -170,7 +211,9 @@ function* streamEnd(actor: Actor, why: string): Part<Next> {
 /** By the name that stands in a `Next`. */
 export const STREAM_PHASES = {
   streamOpen,
+  streamPrepare,
   streamPublish,
+  streamCommit,
   streamDiscard,
   streamClean,
   streamWork,
