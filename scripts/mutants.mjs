@@ -43,8 +43,8 @@ ${STREAM_PUBLISH}`,
     changes: [
       {
         file: 'src/commit/streamFinish.js',
-        from: 'await progress.transact([[stateKeys(config).intent, formatIntentRecord(record)]])',
-        to: "{ outcome: 'ok' }",
+        from: 'await progress.transact([[stateKeys(config).intent, formatIntentRecord(record)]], {',
+        to: "Object.assign({ outcome: 'ok' }, {",
       },
     ],
   },
