@@ -12,6 +12,9 @@ import { OFFSETS_MODES, Workspace } from '../helpers/workspace.ts';
 const IS_WHOLE = process.env.KAFKALOAD_FAULTS === 'all';
 const ROWS_BY_PARTITION = 120;
 
+/** How long brokers are asked that do not answer. */
+const IMPATIENT = { 'default.api.timeout.ms': 4_000, 'request.timeout.ms': 2_000 };
+
 async function sourceOf(workspace: Workspace): Promise<ChainSource> {
   const topic = await workspace.topics.create('crash', { partitions: 2 });
   await workspace.send(topic, ROWS_BY_PARTITION * 2, [0, 1]);
@@ -111,7 +114,7 @@ describe('the answer to the prepare is lost', () => {
     'and it %s: nothing is removed, the next run sorts it out',
     async (_, isCarriedOut) => {
       const combination = { layout: 'folder', writeMode: 'Append', mode: 'STREAM' } as const;
-      const chain = await CrashChain.make(workspace, source, combination);
+      const chain = await CrashChain.make(workspace, source, combination, IMPATIENT);
       await chain.finish();
       const run = chain.start();
       let lost = 0;

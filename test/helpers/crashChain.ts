@@ -44,11 +44,17 @@ export class CrashChain {
     this.#source = source;
   }
 
-  static async make(workspace: Workspace, source: ChainSource, combination: Combination): Promise<CrashChain> {
+  /** @param access More of the entry's `accessOptions`. */
+  static async make(
+    workspace: Workspace,
+    source: ChainSource,
+    combination: Combination,
+    access: Readonly<Record<string, unknown>> = {},
+  ): Promise<CrashChain> {
     const { mode } = combination;
     const fields = ['value as STRING', 'partition as INT', 'offset as LONG'];
     // Several tasks, and so several row groups, for a batch.
-    const entry = { fields, accessOptions: { minPartitions: 4 } };
+    const entry = { fields, accessOptions: { minPartitions: 4, ...access } };
     return new CrashChain(combination, await workspace.job({ topic: source.topic, mode, entry }), source);
   }
 
