@@ -232,11 +232,14 @@ describe('two runs at a time', () => {
 
   test('fenced between prepare and commit: the other run finishes the work, and it is said', async () => {
     let winner: RunSession | null = null;
-    const slow = await load({ ...options, heartbeatMs: 60_000 }, {
-      onStep: async (name) => {
-        if (name === 'commit.begun' && !winner) winner = await open({ takeOver: true });
+    const slow = await load(
+      { ...options, heartbeatMs: 60_000 },
+      {
+        onStep: async (name) => {
+          if (name === 'commit.begun' && !winner) winner = await open({ takeOver: true });
+        },
       },
-    });
+    );
     expect(slow).toMatchObject({ outcome: 'FENCED', message: expect.stringContaining('its offsets are saved by now') });
     expect((winner as RunSession | null)?.recovered).toHaveLength(1);
     expect(await visibleRows(options)).toEqual(expectedRows(0, 5));
