@@ -18,7 +18,7 @@ const PASSING_SYSTEM_CODES = new Set([
 ]);
 
 /** Whoever was overtaken, or does not know, looks where things stand and goes on from there. */
-const LOOK_AGAIN: readonly string[] = ['FENCED', 'OUTCOME_UNKNOWN'];
+const LOOK_AGAIN: readonly string[] = ['FENCED', 'OUTCOME_UNKNOWN', 'OVERTAKEN'];
 
 /** In a row: a stream that has an end is not overtaken for ever. */
 const MOST_LOOKS = 20;
