@@ -11,6 +11,7 @@ import {
 } from './core/names.ts';
 import type { TopicShape } from './core/topic.ts';
 import type { PeersOptions } from './peers/peers.ts';
+import type { StreamBenchOptions } from './stream/stream.ts';
 import type { SweepOptions } from './sweeps/sweeps.ts';
 
 export type Rounds = { readonly rounds: number };
@@ -23,6 +24,7 @@ export type Request =
   | { readonly kind: 'load'; readonly options: Rounds & { readonly messages: number } }
   | { readonly kind: 'peers'; readonly options: PeersOptions }
   | { readonly kind: 'sweeps'; readonly options: SweepOptions }
+  | { readonly kind: 'stream'; readonly options: StreamBenchOptions }
   | { readonly kind: 'compare'; readonly base: string; readonly next: string | null }
   | { readonly kind: 'report' }
   | { readonly kind: 'print'; readonly text: string };
@@ -35,6 +37,7 @@ export const DEFAULTS = {
   e2e: { messages: STANDARD_MESSAGES, partitions: 8, codec: 'lz4', valueBytes: null, rounds: 3 },
   transform: { messages: 2_000_000, partitions: 8, codec: 'lz4', valueBytes: null, rounds: 3 },
   load: { messages: 2_000_000, rounds: 3 },
+  stream: { messages: STANDARD_MESSAGES, seconds: 20 },
 } as const;
 
 interface ShapeFlags extends Rounds {
@@ -97,6 +100,16 @@ function buildProgram(done: (request: Request) => void): Command {
   withRounds(withMessages(sweeps, STANDARD_MESSAGES)).action(({ only, ...options }) =>
     done({ kind: 'sweeps', options: { ...options, sweeps: only } }),
   );
+  const stream = withMessages(
+    add('stream', 'latency of streams to files and to a topic, and a backlog to files'),
+    DEFAULTS.stream.messages,
+  ).allowExcessArguments(false);
+  stream.addOption(
+    new Option('--seconds <n>', 'of each measurement of latency')
+      .argParser(wholeNumber(1, 3_600))
+      .default(DEFAULTS.stream.seconds),
+  );
+  stream.action((options: StreamBenchOptions) => done({ kind: 'stream', options }));
   add('compare', 'fails where rows/s of ours are under 0.9 x of a stored result')
     .argument('<base>', 'file of results')
     .argument('[new]', 'file of results (default: the newest of the same bench)')

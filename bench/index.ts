@@ -30,6 +30,9 @@ async function carryOut(request: Request): Promise<boolean> {
     case 'sweeps':
       await (await import('./sweeps/sweeps.ts')).runSweeps(request.options);
       return true;
+    case 'stream':
+      await (await import('./stream/stream.ts')).runStreamBench(request.options);
+      return true;
     case 'compare':
       return (await import('./compare/run.ts')).runCompare(request.base, request.next);
     case 'report': {

@@ -14,6 +14,12 @@ export const SERIES = {
   small: 'one partition',
 } as const;
 
+export const STREAM_SERIES = {
+  files: 'stream to files',
+  flow: 'stream to a topic',
+  backlog: 'stream of a backlog',
+} as const;
+
 export const SWEEPS = ['size', 'partitions', 'codec', 'messages', 'workers', 'workers-zstd', 'memory'] as const;
 export type SweepName = (typeof SWEEPS)[number];
 

@@ -61,7 +61,7 @@ function describeInput({ rows, messageBytes, partitions, codec }: Input): string
 
 /** @param own Seconds of the first contender of ours; undefined where the lines are of different inputs. */
 function lineOf(result: Result, input: Input, own: number | undefined): Record<string, string> {
-  const { contender, seconds, cpuSeconds, peakRssBytes, dataSeconds, outputShare, runs } = result;
+  const { contender, seconds, cpuSeconds, peakRssBytes, dataSeconds, outputShare, latencyMs, runs } = result;
   const whole = (value: number): string => Math.round(value).toLocaleString('en-US');
   return {
     contender,
@@ -74,6 +74,7 @@ function lineOf(result: Result, input: Input, own: number | undefined): Record<s
       'data s': dataSeconds.toFixed(2),
       'data rows/s': whole(input.rows / dataSeconds),
     }),
+    ...(latencyMs && { 'p50 ms': latencyMs.p50.toFixed(0), 'p99 ms': latencyMs.p99.toFixed(0) }),
     ...(outputShare !== undefined && { 'output %': whole(outputShare * 100) }),
     ...(cpuSeconds !== undefined && { 'CPU s': cpuSeconds.toFixed(1) }),
     ...(peakRssBytes !== undefined && { 'peak RSS MiB': whole(peakRssBytes / 1024 ** 2) }),

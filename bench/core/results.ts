@@ -55,6 +55,8 @@ export interface Result {
   readonly peakRssBytes?: number;
   /** From the first fetch to the last commit, as the command itself reports it. */
   readonly dataSeconds?: number;
+  /** From producing a message to reading it; only streams have it. */
+  readonly latencyMs?: { readonly p50: number; readonly p99: number; readonly most: number };
   readonly runs?: readonly Run[];
   /** Resident memory over the last run, as seconds from its start and bytes. */
   readonly memory?: readonly MemorySample[];

@@ -1,7 +1,7 @@
 /** What the command is measured by: ratios of one run on one machine, and bounds of its own memory and CPU time. */
 
 import { spread } from '../core/medians.ts';
-import { CONTENDERS, SERIES, SMALL_MESSAGES, STANDARD_MESSAGES } from '../core/names.ts';
+import { CONTENDERS, SERIES, SMALL_MESSAGES, STANDARD_MESSAGES, STREAM_SERIES } from '../core/names.ts';
 import type { Result, Results, Series } from '../core/results.ts';
 
 export interface Goal {
@@ -18,6 +18,7 @@ export interface Goal {
 export interface Judged {
   readonly peers: Results | null;
   readonly sweeps: Results | null;
+  readonly stream: Results | null;
 }
 
 /** A figure and what it must not pass. */
@@ -40,6 +41,8 @@ interface Rule {
 }
 
 const MEBIBYTE = 1024 ** 2;
+/** Some seconds of it, at the rate that the goal asks for. */
+const BACKLOG_MESSAGES = 3_000_000;
 const { own, ownOneFile, kcat, scripts, spark } = CONTENDERS;
 
 const RULES: readonly Rule[] = [
@@ -78,6 +81,19 @@ const RULES: readonly Rule[] = [
     const seconds = find(series, own)?.cpuSeconds;
     return seconds === undefined ? null : atMost((seconds / series.input.rows) * 1e6, 2.3, 's');
   }),
+  latencyRule(
+    'stream to Parquet every second, 20,000 messages/s: p99 to a readable file under 1.5 s',
+    'files',
+    'p99',
+    1_500,
+  ),
+  latencyRule('continuous to a topic, 5,000 messages/s: p50 to a reader under 10 ms', 'flow', 'p50', 10),
+  latencyRule('continuous to a topic, 5,000 messages/s: p99 to a reader under 50 ms', 'flow', 'p99', 50),
+  {
+    goal: 'stream to Parquet every 10 s: at least 300,000 messages/s',
+    ...{ from: 'stream', series: STREAM_SERIES.backlog, leastRows: BACKLOG_MESSAGES },
+    figure: ({ results: [result] }) => (result ? atLeast(result.rowsPerSecond, 300_000, 'rows/s') : null),
+  },
 ];
 
 /** @returns All goals, in a fixed order, whether there is something to judge them by or not. */
@@ -89,7 +105,7 @@ export function judgeGoals(judged: Judged): Goal[] {
     if (!results || !series) return { ...missing, why: `bench -- ${rule.from} has not run with it` };
     const figure = rule.figure(series, results);
     if (figure === null) return { ...missing, why: 'a contender is missing, or the machine is another than asked for' };
-    const measured = `${figure.value.toFixed(figure.unit === 'MiB' ? 0 : 2)} ${figure.unit}`;
+    const measured = `${figure.value.toFixed(['MiB', 'ms', 'rows/s'].includes(figure.unit) ? 0 : 2)} ${figure.unit}`;
     const rows = Math.max(...series.results.map(({ input = series.input }) => input.rows));
     if (rows < rule.leastRows) {
       const [had, asked] = [rows, rule.leastRows].map((count) => count.toLocaleString('en-US'));
@@ -107,6 +123,12 @@ function timesOf(goal: string, name: string, other: string, bound: { most: numbe
     if (ours === undefined || theirs === undefined) return null;
     return 'most' in bound ? atMost(ours / theirs, bound.most, 'x') : atLeast(theirs / ours, bound.least, 'x');
   });
+}
+
+function latencyRule(goal: string, series: keyof typeof STREAM_SERIES, of: 'p50' | 'p99', bound: number): Rule {
+  const figure: Rule['figure'] = ({ results: [result] }) =>
+    result?.latencyMs ? atMost(result.latencyMs[of], bound, 'ms') : null;
+  return { goal, from: 'stream', series: STREAM_SERIES[series], leastRows: 50_000, figure };
 }
 
 function peersRule(goal: string, series: string, figure: Rule['figure']): Rule {

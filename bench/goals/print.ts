@@ -15,7 +15,7 @@ export function printGoals(): void {
 function newestJudged(): Judged {
   const all = listResults(RESULTS_FOLDER).map(({ results }) => results);
   const newest = (bench: string) => all.find((results) => results.bench === bench) ?? null;
-  return { peers: newest('peers'), sweeps: newest('sweeps') };
+  return { peers: newest('peers'), sweeps: newest('sweeps'), stream: newest('stream') };
 }
 
 export function verdictOf({ isMet, why }: Goal): string {

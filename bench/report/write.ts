@@ -20,7 +20,7 @@ export function drawReport(newest: ReadonlyMap<string, Results>): string {
   const [peers, sweeps] = [newest.get('peers'), newest.get('sweeps')];
   const others = [...newest.values()].filter(({ bench }) => bench !== 'peers' && bench !== 'sweeps');
   const sections: Section[] = [
-    goalsSection(judgeGoals({ peers: peers ?? null, sweeps: sweeps ?? null })),
+    goalsSection(judgeGoals({ peers: peers ?? null, sweeps: sweeps ?? null, stream: newest.get('stream') ?? null })),
     ...(peers ? peers.series.map((series) => contendersSection(peers, series)) : []),
     ...(sweeps ? [sweepsSection(sweeps)] : []),
     ...others.flatMap((results) => results.series.map((series) => contendersSection(results, series))),

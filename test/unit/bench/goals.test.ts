@@ -14,7 +14,9 @@ const STANDARD = seriesOf(SERIES.standard, [
 ]);
 
 const judged = (...series: Parameters<typeof resultsOf>[1]) =>
-  Object.fromEntries(judgeGoals({ peers: resultsOf('peers', series), sweeps: null }).map((goal) => [goal.goal, goal]));
+  Object.fromEntries(
+    judgeGoals({ peers: resultsOf('peers', series), sweeps: null, stream: null }).map((goal) => [goal.goal, goal]),
+  );
 
 describe('goals', () => {
   it('are met or missed by ratios of medians, either way round', () => {
@@ -48,7 +50,7 @@ describe('goals', () => {
   });
 
   it('bound the memory of two workers on two cores alone', () => {
-    const goals = judgeGoals({ peers: resultsOf('peers', [STANDARD], 8), sweeps: null });
+    const goals = judgeGoals({ peers: resultsOf('peers', [STANDARD], 8), sweeps: null, stream: null });
     expect(goals.find(({ goal }) => goal.startsWith('peak RSS at defaults'))?.isMet).toBeNull();
   });
 
@@ -56,7 +58,7 @@ describe('goals', () => {
     const growth = seriesOf('messages', [pointOf('500000', 500_000, 1, 400), pointOf('16000000', 16_000_000, 36, 450)]);
     const workers = seriesOf('workers-zstd', [pointOf('1', 4_000_000, 10), pointOf('2', 4_000_000, 5)]);
     const memory = seriesOf('memory', [pointOf('128MiB', 4_000_000, 10, 331)]);
-    const goals = judgeGoals({ peers: null, sweeps: resultsOf('sweeps', [growth, workers, memory]) });
+    const goals = judgeGoals({ peers: null, sweeps: resultsOf('sweeps', [growth, workers, memory]), stream: null });
     const verdicts = goals.flatMap((goal) => (goal.measured === null ? [] : [[goal.measured, goal.isMet]]));
     expect(verdicts).toEqual([
       ['11.11 %', false],
