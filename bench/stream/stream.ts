@@ -165,9 +165,9 @@ async function fileLatency(out: string, measuredFrom: number): Promise<NonNullab
   const connection = await instance.connect();
   const values = files.map(({ path, visibleAtMs }) => `('${path}', ${visibleAtMs}::DOUBLE)`).join(', ');
   const reader = await connection.runAndReadAll(
-    `WITH files(path, at) AS (VALUES ${values}),
+    `WITH files(path, visible) AS (VALUES ${values}),
       rows AS (SELECT filename, epoch_ms(timestamp) AS sent FROM read_parquet('${out}/*.parquet', filename = true))
-    SELECT quantile_cont(at - sent, [0.5, 0.99, 1.0])::DOUBLE[] FROM rows JOIN files ON path = filename WHERE sent >= ${measuredFrom}`,
+    SELECT quantile_cont(visible - sent, [0.5, 0.99, 1.0])::DOUBLE[] FROM rows JOIN files ON path = filename WHERE sent >= ${measuredFrom}`,
   );
   const [p50 = 0, p99 = 0, most = 0] = (reader.getRowsJson()[0]?.[0] ?? []) as number[];
   connection.closeSync();
