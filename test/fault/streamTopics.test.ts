@@ -1,0 +1,117 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { type KafkaCluster, startKafka } from '../helpers/broker.ts';
+import { countFaults } from '../helpers/faultCounts.ts';
+import { LoadJob } from '../helpers/loads.ts';
+import { startStepped } from '../helpers/steps.ts';
+import { randomName } from '../helpers/topics.ts';
+import { delay, waitFor } from '../helpers/wait.ts';
+import { sorted, Workspace } from '../helpers/workspace.ts';
+
+/**
+ * Streams into topics, killed with SIGKILL at named steps and at random moments, and started again. The oracle: under
+ * `read_committed` each row is in the topic exactly once.
+ */
+const STEPS = [
+  'stream.claimed',
+  'stream.rowsSent',
+  'stream.offsetsSent',
+  'transaction.ending',
+  'transaction.committed',
+];
+const ROWS = 3_000;
+
+let workspace: Workspace;
+let other: KafkaCluster;
+
+beforeAll(async () => {
+  workspace = await Workspace.open(inject('bootstrapServers'));
+  other = await startKafka();
+});
+
+afterAll(async () => {
+  await workspace.close();
+  await other.stop();
+});
+
+/** A static member: the next process takes its place at once. */
+function access(group: string): Readonly<Record<string, unknown>> {
+  return { accessOptions: { 'group.id': group, 'group.instance.id': 'one', maxOffsetsPerTrigger: 500 } };
+}
+
+test.each([
+  ['one cluster', false],
+  ['two clusters', true],
+])('killed at each step, %s', async (_, isApart) => {
+  const from = await workspace.topics.create('stream-crash', { partitions: 2 });
+  const values = await workspace.send(from, ROWS, [0, 1]);
+  const source = access(randomName('group'));
+  const target = isApart ? { target: other.bootstrapServers } : {};
+  const load = await LoadJob.make(workspace, { from, source, sink: { partitions: 2 }, ...target });
+  const args = load.args(['--stream']);
+  for (const name of STEPS) {
+    const { result, isStopped } = await startStepped(args, load.folder, { name, nth: 2, signal: 'SIGKILL' }).ended;
+    // The second claim would take a rebalance.
+    if (isStopped) continue;
+    expect(result, `${name}\n${result.stderr}`).toMatchObject({ code: 0 });
+    const first = await startStepped(args, load.folder, { name, nth: 1, signal: 'SIGKILL' }).ended;
+    expect(first.isStopped || first.result.code === 0, first.result.stderr).toBe(true);
+  }
+  const last = await load.run('--stream');
+  expect(last, last.stderr).toMatchObject({ code: 0 });
+  expect(await load.values()).toEqual(sorted(values));
+  countFaults({ kind: 'stream killed at a step', layout: 'topic' }, { kills: STEPS.length, rows: ROWS });
+});
+
+test('a continuous stream killed while rows flow', async () => {
+  const kills = 3;
+  const from = await workspace.topics.create('flow-crash', { partitions: 2 });
+  const load = await LoadJob.make(workspace, { from, source: access(randomName('group')), sink: { partitions: 2 } });
+  const trigger = ['--stream', '--streaming-trigger', 'Continuous', '--streaming-trigger-option', '200 milliseconds'];
+  const ends = async () => {
+    if (!(await load.topics.exists(load.to))) return 0;
+    return (await load.topics.endOffsets(load.to)).reduce((sum, end) => sum + end, 0);
+  };
+  const values: string[] = [];
+  for (let kill = 0; kill < kills; kill++) {
+    const before = await ends();
+    const run = load.start(...trigger);
+    values.push(...(await workspace.send(from, 1_000, [0, 1])));
+    await waitFor('rows to flow', async () => {
+      if (run.child.exitCode !== null) throw new Error(`it is over: ${run.output().stderr}`);
+      return (await ends()) > before;
+    });
+    await delay(Math.random() * 300);
+    run.child.kill('SIGKILL');
+    await run.result;
+  }
+  const run = load.start(...trigger);
+  await waitFor('all rows', async () => (await load.values()).length >= values.length);
+  run.child.kill('SIGTERM');
+  const { code, stderr } = await run.result;
+  expect(code, stderr).toBe(0);
+  expect(await load.values()).toEqual(sorted(values));
+  countFaults({ kind: 'continuous stream killed at random', layout: 'topic' }, { kills, rows: values.length });
+});
+
+test('a watched folder, killed at each step of a round', async () => {
+  const load = await LoadJob.make(workspace, { sink: { partitions: 1, chunkRecords: 20 } });
+  const folder = join(load.folder, 'in');
+  await mkdir(folder);
+  const names = Array.from({ length: 30 }, (_, file) => `file ${file}`);
+  const rowsOf = (name: string) => Array.from({ length: 10 }, (_, row) => `${name} row ${row}`);
+  const steps = ['load.announced', 'load.chunksSent', 'transaction.ending', 'load.allWritten', 'load.done'];
+  const args = load.args(['--path', folder, '--format', 'text', '--stream']);
+  for (const [index, name] of steps.entries()) {
+    for (const file of names.slice(6 * index, 6 * index + 6)) {
+      await writeFile(join(folder, `${file}.txt`), `${rowsOf(file).join('\n')}\n`);
+    }
+    const { result, isStopped } = await startStepped(args, load.folder, { name, nth: 1, signal: 'SIGKILL' }).ended;
+    expect(isStopped, result.stderr).toBe(true);
+  }
+  const last = await load.run('--path', folder, '--format', 'text', '--stream');
+  expect(last, last.stderr).toMatchObject({ code: 0 });
+  expect(await load.values()).toEqual(sorted(names.flatMap(rowsOf)));
+  countFaults({ kind: 'watched folder killed at a step', layout: 'topic' }, { kills: steps.length, rows: 300 });
+});
