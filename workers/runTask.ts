@@ -1,12 +1,12 @@
 /** What a worker thread runs: one runner for the life of the thread, so that connections and buffers outlive a task. */
-import type { OutputFormat } from '../src/config/writerOptions.ts';
+import type { StagedFormat } from '../src/config/writerOptions.ts';
 import { FetchTaskRunner, type TaskOutcome, type WorkerSettings } from '../src/coordinator/fetchTask.ts';
 import { loadFileFormat } from '../src/encode/fileFormat.ts';
 import type { FetchTask } from '../src/plan/tasks.ts';
 
 // The encoder is loaded while the run is still being planned; if it cannot be, the first task says so.
 const [, , output] = process.argv;
-if (output !== undefined) loadFileFormat(JSON.parse(output) as OutputFormat).catch(() => {});
+if (output !== undefined) loadFileFormat(JSON.parse(output) as StagedFormat).catch(() => {});
 
 let runner: FetchTaskRunner | undefined;
 

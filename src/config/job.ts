@@ -210,6 +210,8 @@ export interface TableSink {
   /** Null: the default schema of the connection (`public`, `main`). */
   readonly schema: string | null;
   readonly table: string;
+  /** Folder for files on their way into the table; absolute. */
+  readonly staging: string;
 }
 
 export type DatabaseSettings =

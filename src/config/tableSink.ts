@@ -1,4 +1,6 @@
 import { stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { OffloadError } from '../errors.ts';
 import { unlessAbsent } from '../io.ts';
 import type { Connection } from './connections.ts';
@@ -10,6 +12,8 @@ import { type PathValues, resolvePath } from './templates.ts';
 
 const OPTION = '--streaming-to-table';
 const DATABASE = 'database';
+/** Environment variable: where rows are kept on their way to a server. */
+const STAGING = 'KAFKALOAD_STAGING';
 /** Where positions are kept, in the schema of the table. */
 const OFFSETS_TABLE = '_kafkaload_offsets';
 /** PostgreSQL cuts longer ones off, and says so in a notice only. */
@@ -53,9 +57,18 @@ export async function resolveTableSink(
   if (connection !== null) {
     for (const part of [names.schema, names.table]) checkLength(part);
     const settings = await readPostgres(connection, environment.cwd);
-    return { kind: 'table', database: { kind: 'postgresql', ...settings }, ...names };
+    const staging = environment.env[STAGING];
+    return {
+      kind: 'table',
+      database: { kind: 'postgresql', ...settings },
+      ...names,
+      staging: staging ? resolvePath(staging, STAGING, {}, environment) : tmpdir(),
+    };
   }
-  if (file !== null) return { kind: 'table', database: await databaseFile(file, values, environment), ...names };
+  if (file !== null) {
+    const database = await databaseFile(file, values, environment);
+    return { kind: 'table', database, ...names, staging: join(dirname(database.path), '_kafkaload', 'staging') };
+  }
   throw usage(
     `${OPTION} ${name} needs a database: add --write-options ${DATABASE}=FILE for a file of DuckDB, or --connectionRef ` +
       'NAME for a connection of type POSTGRESQL or JDBC',
@@ -75,7 +88,11 @@ function databaseOption(options: Readonly<Record<string, string>>): string | nul
   return file;
 }
 
-async function databaseFile(text: string, values: PathValues, environment: Environment): Promise<DatabaseSettings> {
+async function databaseFile(
+  text: string,
+  values: PathValues,
+  environment: Environment,
+): Promise<Extract<DatabaseSettings, { kind: 'duckdb' }>> {
   const where = `${DATABASE} in --write-options`;
   if (text.trim() === ':memory:')
     throw usage(`${where} is ${text.trim()}, which is gone when the stream ends; name a file`);

@@ -2,6 +2,7 @@
  * The options of writing files, by format, under the names Spark gives them (in any case). What `--write-options` and
  * `connections` say ends here as plain data that can cross threads.
  */
+import type { PostgresType } from '../encode/pgcopy/columnTypes.ts';
 import { DEFAULTS } from './defaults.ts';
 import type { FileFormat as FileFormatName } from './formats.ts';
 import type { ParquetCompression } from './job.ts';
@@ -65,6 +66,16 @@ export interface MsgpackOutput {
 }
 
 export type OutputFormat = ParquetOutput | JsonOutput | CsvOutput | TextOutput | AvroOutput | MsgpackOutput;
+
+/** Rows for `COPY ... FROM STDIN (FORMAT binary)` of PostgreSQL: staged on their way into a table, never published. */
+export interface PgcopyOutput {
+  readonly format: 'pgcopy';
+  /** Types of the columns of the table, in the order of the rows' columns. */
+  readonly types: readonly PostgresType[];
+}
+
+/** What can be staged. */
+export type StagedFormat = OutputFormat | PgcopyOutput;
 
 const PARQUET_COMPRESSIONS: readonly ParquetCompression[] = ['snappy', 'zstd', 'gzip', 'lz4_raw', 'none'];
 const AVRO_CODECS: readonly AvroCodec[] = ['null', 'deflate', 'snappy', 'zstandard'];

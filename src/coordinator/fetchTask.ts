@@ -2,10 +2,11 @@
  * What a worker does with one task: fetch, decode, transform, encode, stage. Runs in a worker thread; the thread keeps
  * its connections, arenas and encoder from task to task.
  */
+import { isDeepStrictEqual } from 'node:util';
 import type { RecordBatch } from 'apache-arrow';
 import type { ConnectionSettings, FetchSettings, TopicSource } from '../config/job.ts';
 import type { PartitionColumn } from '../config/partitionBy.ts';
-import type { OutputFormat } from '../config/writerOptions.ts';
+import type { StagedFormat } from '../config/writerOptions.ts';
 import { MessageColumns, roomFor } from '../decode/columns.ts';
 import { DecodeKernel } from '../decode/kernel.ts';
 import { RecordSet } from '../decode/recordSet.ts';
@@ -21,6 +22,7 @@ import { type Segment, SegmentWriter, type StagedLayout } from '../stage/segment
 import { endTurn, type TurnFlags, waitForTurn } from '../stage/turns.ts';
 import { passStep } from '../steps.ts';
 import type { OffsetRange } from '../tasks.ts';
+import { withoutNul } from '../transform/arrow/nulCharacters.ts';
 import { type PlacedRows, workOnGoodRows } from '../transform/badRows.ts';
 import { toRows } from '../transform/toRows.ts';
 import { addBadRows, type BadRecordCounts, NO_BAD_RECORDS } from './badRecords/counts.ts';
@@ -40,7 +42,7 @@ export interface WorkerSettings {
   /** True: records of which no row can be made are left out and counted; false: the first of them ends the run. */
   readonly leavesOutBad: boolean;
   readonly transform: TransformPlan | null;
-  readonly output: OutputFormat;
+  readonly output: StagedFormat;
   /** Folders below the target. */
   readonly partitionBy: readonly PartitionColumn[];
   /** What the format puts between blocks. */
@@ -139,10 +141,11 @@ export class FetchTaskRunner {
 
   /** Other files, the same rows: connections, arenas and what has been learnt of the topic stay. */
   #turnTo(settings: WorkerSettings): void {
-    const isSameMark = Buffer.compare(settings.mark, this.#settings.mark) === 0;
+    const { mark, output } = this.#settings;
+    const isSame = Buffer.compare(settings.mark, mark) === 0 && isDeepStrictEqual(settings.output, output);
     this.#settings = settings;
     this.#counters = joinWorker(settings.shared);
-    if (isSameMark) return;
+    if (isSame) return;
     this.#encoder = undefined;
     this.#folders = undefined;
   }
@@ -241,7 +244,7 @@ export class FetchTaskRunner {
     const { bad, ...read } = toRows(this.#columns, fields, context, leavesOutBad);
     const make = async (rows: PlacedRows): Promise<void> => {
       let invalid = 0;
-      const made = await this.#transform.apply(rows.batch, rows.place, (values) => {
+      const made = await this.#make(rows, (values) => {
         invalid += values;
       });
       const place = { range, task, offsetAt: offsetsOf(rows, range) };
@@ -251,10 +254,18 @@ export class FetchTaskRunner {
     };
     if (!leavesOutBad) return make(read);
     const check = async (rows: PlacedRows): Promise<void> => {
-      await this.#check(await this.#transform.apply(rows.batch, rows.place));
+      await this.#check(await this.#make(rows, () => {}));
     };
     const worked = await workOnGoodRows(read, { make, check, find: (rows) => this.#transform.findBadRows(rows) });
     counts.bad = addBadRows(counts.bad, [...bad, ...worked.bad]);
+  }
+
+  async #make({ batch, place }: PlacedRows, onInvalidUtf8: (values: number) => void): Promise<PlacedRows> {
+    const { output, invalidUtf8 } = this.#settings;
+    const made = await this.#transform.apply(batch, place, onInvalidUtf8);
+    if (output.format !== 'pgcopy') return made;
+    const policy = { policy: invalidUtf8, place: made.place, onChanged: onInvalidUtf8 };
+    return { ...made, batch: withoutNul(made.batch, policy) };
   }
 
   /** Refuses what `#write` would, before anything is written. @throws OffloadError ROW_INVALID */
@@ -288,7 +299,8 @@ export class FetchTaskRunner {
     const offsetOfRow = this.#transform.isNone ? offsetAt : () => range.startOffset;
     this.#encoder ??= (await loadFileFormat(output)).createEncoder(mark);
     // In several pieces a bad row could show when some are written.
-    if (leavesOutBad && batch.numRows > rowGroupRows) this.#encoder.check?.(batch);
+    const isInPieces = batch.numRows > rowGroupRows || output.format === 'pgcopy';
+    if (leavesOutBad && isInPieces) this.#encoder.check?.(batch);
     if (partitionBy.length > 0) {
       const encoder = await this.#openFolders(this.#encoder, batch);
       if (leavesOutBad) encoder.check(batch, rowName);

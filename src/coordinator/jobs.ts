@@ -1,5 +1,14 @@
 /** Jobs by where their rows come from and go to. */
-import type { ConsoleSink, FileSink, FileSource, Job, StreamSettings, TopicSink, TopicSource } from '../config/job.ts';
+import type {
+  ConsoleSink,
+  FileSink,
+  FileSource,
+  Job,
+  StreamSettings,
+  TableSink,
+  TopicSink,
+  TopicSource,
+} from '../config/job.ts';
 
 /** Topics -> files. */
 export type OffloadJob = Job & { readonly source: TopicSource; readonly sink: FileSink };
@@ -38,6 +47,13 @@ export function isShow(job: Job): job is ShowJob {
 
 /** Topics -> anywhere, for as long as it runs. */
 export type StreamJob = Job & { readonly source: TopicSource; readonly stream: StreamSettings };
+
+/** Topics -> a table of a database. */
+export type TableJob = StreamJob & { readonly sink: TableSink };
+
+export function isTableStream(job: StreamJob): job is TableJob {
+  return job.sink.kind === 'table';
+}
 
 export function isStream(job: Job): job is StreamJob {
   return job.stream !== null && job.source.kind === 'topic';

@@ -1,6 +1,7 @@
 /** Stages the messages of a plan. */
 import type { Schema } from 'apache-arrow';
 import { DEFAULTS } from '../config/defaults.ts';
+import type { Job, TopicSource } from '../config/job.ts';
 import { encoderMemory } from '../encode/memory.ts';
 import { planMemory } from '../plan/memory.ts';
 import type { FetchTask, TaskPlan } from '../plan/tasks.ts';
@@ -8,21 +9,26 @@ import type { StagedLayout } from '../stage/segments.ts';
 import { createTurns, takeTurns } from '../stage/turns.ts';
 import { transformMemory } from '../transform/memory.ts';
 import type { TaskResult, WorkerSettings } from './fetchTask.ts';
-import type { OffloadJob } from './jobs.ts';
 import type { WorkerPool } from './pool.ts';
 import type { ProgressSink } from './progress.ts';
 import { resultSchema, transformPlan } from './rowTransform.ts';
 import { createSharedState } from './sharedState.ts';
-import { type StagedFiles, type StagingPlace, stageFiles } from './staging.ts';
+import { type StagedFiles, type StagingPlace, type StagingTarget, stageFiles } from './staging.ts';
 
 /** Threads that fetch. */
 export type FetchPool = WorkerPool<FetchTask, WorkerSettings, TaskResult>;
 
 export type StagedRows = StagedFiles<TaskResult>;
 
+/** Which messages are staged, and how. */
+export interface StagingJob extends Pick<Job, 'config' | 'transform' | 'workers' | 'maxMemoryBytes'> {
+  readonly source: TopicSource;
+  readonly sink: { readonly target: StagingTarget };
+}
+
 /** @throws OffloadError: whatever a worker met; TARGET_UNSUITABLE if the target cannot take these columns. */
 export async function stageRows(
-  job: OffloadJob,
+  job: StagingJob,
   session: StagingPlace,
   plan: TaskPlan,
   pool: FetchPool,
@@ -46,7 +52,7 @@ export async function stageRows(
 /** Of all that is staged in this process: threads that outlive one stage tell it from the next by it. */
 let stages = 0;
 
-function workerSettings(job: OffloadJob, layout: StagedLayout): Omit<WorkerSettings, 'mark' | 'turns'> {
+function workerSettings(job: StagingJob, layout: StagedLayout): Omit<WorkerSettings, 'mark' | 'turns'> {
   const { source } = job;
   const { output, partitionBy } = job.sink.target;
   const rowGroup = output.format === 'parquet' ? output : DEFAULTS;
@@ -77,7 +83,7 @@ function workerSettings(job: OffloadJob, layout: StagedLayout): Omit<WorkerSetti
 }
 
 /** Imported here: planning needs no Arrow, and loading it takes time. */
-export async function loadSchema(job: OffloadJob): Promise<Schema> {
+export async function loadSchema(job: Pick<StagingJob, 'source' | 'transform'>): Promise<Schema> {
   const { arrowSchema } = await import('../transform/schema.ts');
   return resultSchema(job.transform, arrowSchema(job.source.fields));
 }

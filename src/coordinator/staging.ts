@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Schema } from 'apache-arrow';
 import type { FileState, Intent, RunSession } from '../commit/types.ts';
 import type { TargetSettings } from '../config/job.ts';
+import type { StagedFormat } from '../config/writerOptions.ts';
 import { extensionOf } from '../encode/extensions.ts';
 import { loadFileFormat } from '../encode/fileFormat.ts';
 import { OffloadError, toOffloadError } from '../errors.ts';
@@ -45,8 +46,13 @@ export interface StagedRowsOf {
 /** Whose files they are, and where they stand until they are published: part of an open run. */
 export type StagingPlace = Pick<RunSession, 'run' | 'stagingPath' | 'isTakenOver'>;
 
+/** What is staged for, also on its way to what is no file. */
+export interface StagingTarget extends Omit<TargetSettings, 'output'> {
+  readonly output: StagedFormat;
+}
+
 export interface StagingRequest<Result> {
-  readonly target: TargetSettings;
+  readonly target: StagingTarget;
   readonly config: string;
   readonly session: StagingPlace;
   readonly schema: Schema;

@@ -6,7 +6,7 @@ import { type FileSystem, unlessAbsent } from '../io.ts';
 import { listVisibleFiles } from '../sinks/localFiles.ts';
 
 /** Folder that holds `_kafkaload/`. */
-export function rootOf(target: TargetSettings): string {
+export function rootOf(target: Pick<TargetSettings, 'kind' | 'path'>): string {
   return target.kind === 'file' ? dirname(target.path) : target.path;
 }
 

@@ -6,7 +6,7 @@
  * and a file that is appended to is what is kept of the old one, what joins the two, new segments, and a tail.
  */
 import type { Schema } from 'apache-arrow';
-import type { OutputFormat } from '../config/writerOptions.ts';
+import type { StagedFormat } from '../config/writerOptions.ts';
 import type { BatchEncoder } from './encoder.ts';
 
 /** What a new file begins with. */
@@ -63,7 +63,7 @@ export interface FileFormat {
 }
 
 /** Loads what the format needs, and nothing of the others. */
-export async function loadFileFormat(output: OutputFormat): Promise<FileFormat> {
+export async function loadFileFormat(output: StagedFormat): Promise<FileFormat> {
   switch (output.format) {
     case 'parquet':
       return (await import('./parquet/parquetFiles.ts')).parquetFiles(output);
@@ -77,6 +77,8 @@ export async function loadFileFormat(output: OutputFormat): Promise<FileFormat> 
       return (await import('./avro/avroFiles.ts')).avroFiles(output);
     case 'msgpack':
       return (await import('./msgpack/msgpackFiles.ts')).msgpackFiles(output);
+    case 'pgcopy':
+      return (await import('./pgcopy/pgcopyFiles.ts')).pgcopyFiles(output);
   }
 }
 

@@ -1,5 +1,5 @@
 /** What an encoder holds, for whoever shares out memory. Apart from the encoders, so that planning loads none of them. */
-import type { OutputFormat } from '../config/writerOptions.ts';
+import type { StagedFormat } from '../config/writerOptions.ts';
 
 export interface EncoderMemory {
   /** Held whatever the size of a batch. */
@@ -23,7 +23,7 @@ const PARQUET: EncoderMemory = { fixedBytes: 24 * 1024 ** 2, bytesPerRawByte: 1.
 const ROWS: EncoderMemory = { fixedBytes: 24 * 1024 ** 2, bytesPerRawByte: 0 };
 
 /** @param isDivided Rows are put in the order of their folders first, which copies them all. */
-export function encoderMemory(format: OutputFormat['format'], isDivided: boolean): EncoderMemory {
+export function encoderMemory(format: StagedFormat['format'], isDivided: boolean): EncoderMemory {
   const memory = format === 'parquet' ? PARQUET : ROWS;
   return isDivided ? { ...memory, bytesPerRawByte: memory.bytesPerRawByte + 1 } : memory;
 }

@@ -1,5 +1,5 @@
 /** Where the rows of a stream go. */
-import { isOffload, isShow, isTopicToTopic, type StreamJob } from '../coordinator/jobs.ts';
+import { isOffload, isShow, isTableStream, isTopicToTopic, type StreamJob } from '../coordinator/jobs.ts';
 import type { ProgressStep } from '../coordinator/progress.ts';
 import type { SelectedTopic } from '../coordinator/topics.ts';
 import type { RunUi } from '../coordinator/ui.ts';
@@ -46,6 +46,10 @@ export async function openSink(context: SinkContext): Promise<OpenedSink> {
       sink: await openTopicSink({ job, member, source: cluster, topics, log: ui.log, onProgress, signal }),
       isBounded: true,
     };
+  }
+  if (isTableStream(job)) {
+    const { openTableSink } = await import('./table/tableSink.ts');
+    return { sink: await openTableSink({ ...context, job }), isBounded: true };
   }
   throw new OffloadError('INTERNAL', `no stream to ${job.sink.kind}`);
 }

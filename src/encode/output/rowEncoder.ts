@@ -25,6 +25,8 @@ export interface RowEncoderOptions {
   readonly name: string;
   readonly bind: BindRows;
   readonly seal: SealBlock;
+  /** As that of `BatchEncoder`. */
+  readonly check?: (batch: RecordBatch) => void;
   /** Size of a block before it is sealed; the last row may exceed it. */
   readonly blockBytes: number;
 }
@@ -59,6 +61,10 @@ export class RowEncoder implements BatchEncoder {
     }
     if (rows > sealed) await this.#seal(out, rows - sealed);
     return this.#encoded(rows);
+  }
+
+  check(batch: RecordBatch): void {
+    this.#options.check?.(batch);
   }
 
   usedEncoders(): string[] {

@@ -1,4 +1,5 @@
 import { mkdir, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Connection } from '../../../src/config/connections.ts';
@@ -24,6 +25,7 @@ describe('a table of a database file', () => {
       database: { kind: 'duckdb', path: join(folder, 'data/orders.duckdb') },
       schema: null,
       table: 'orders',
+      staging: join(folder, 'data/_kafkaload/staging'),
     });
     expect((await resolve('o', { DATABASE: '/x/y.db' })).database).toEqual({ kind: 'duckdb', path: '/x/y.db' });
   });
@@ -58,7 +60,11 @@ describe('a table of a server', () => {
       },
       schema: 'shop',
       table: 'orders',
+      staging: tmpdir(),
     });
+    const request = { name: 'o', connection: SERVER, options: {} };
+    const staged = await resolveTableSink(request, {}, environment({ KAFKALOAD_STAGING: 'spool' }));
+    expect(staged.staging).toBe(join(folder, 'spool'));
   });
 });
 

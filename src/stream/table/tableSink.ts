@@ -1,0 +1,319 @@
+/**
+ * Topics -> table: workers stage the rows of a micro-batch as in a run of batch, and one transaction of the database takes
+ * them in and moves the positions. So the table alone says what is in it, whatever dies when:
+ *
+ *     stage -> begin -> move positions -> copy rows -> commit -> (the loop) commit to the group
+ *
+ * Before the commit nothing of it counts. After it, a group that has not been told yet holds the start of what the table
+ * says, and whoever comes next goes on from the table (`claims.ts`).
+ */
+import type { StagedFormat } from '../../config/writerOptions.ts';
+import { describeBadRecords } from '../../coordinator/badRecords/counts.ts';
+import type { TaskResult, WorkerSettings } from '../../coordinator/fetchTask.ts';
+import { warnOfInvalidUtf8 } from '../../coordinator/invalidValues.ts';
+import type { TableJob } from '../../coordinator/jobs.ts';
+import { WorkerPool } from '../../coordinator/pool.ts';
+import type { ProgressSink } from '../../coordinator/progress.ts';
+import { settleTopicJob } from '../../coordinator/settleJob.ts';
+import { type FetchPool, loadSchema, type StagedRows, stageRows } from '../../coordinator/stageRows.ts';
+import type { StagingPlace } from '../../coordinator/staging.ts';
+import type { RunUi } from '../../coordinator/ui.ts';
+import { OffloadError, toOffloadError } from '../../errors.ts';
+import type { Cluster } from '../../kafka/cluster.ts';
+import { cutTasks, type FetchTask } from '../../plan/tasks.ts';
+import { type RetryPolicy, withRetry } from '../../retry.ts';
+import { passStep } from '../../steps.ts';
+import { isUnsettled } from '../../transform/settle.ts';
+import type {
+  BatchOutcome,
+  GroupMember,
+  GroupOffset,
+  MicroBatch,
+  Observe,
+  Position,
+  StreamSink,
+  TopicPartition,
+} from '../types.ts';
+import { Claims } from './claims.ts';
+import type { Move, StreamName, TableDatabase, TablePosition } from './database.ts';
+import { TableStaging } from './staging.ts';
+
+export interface TableContext {
+  readonly job: TableJob;
+  readonly ui: Pick<RunUi, 'log'>;
+  readonly member: Pick<GroupMember, 'identity'>;
+  readonly cluster: Cluster;
+  /** Bytes that an offset takes, by `offsetKey`, as far as it is known. */
+  readonly looker: { readonly estimates: ReadonlyMap<string, number> };
+  readonly observe: Observe;
+}
+
+/**
+ * A stream without an end says that it waits, and stages its rows again after so long; one with an end fails after the
+ * deadline of all its other requests.
+ */
+const RETRY_MS = 10_000;
+const RETRY_BACKOFF_MS = 200;
+const RETRY_BACKOFF_MAX_MS = 2_000;
+/** Of waiting for a lock of another process of the group. */
+const LOCK_MS = 30_000;
+/** Memory of DuckDB while it takes rows in: workers have none under way then, and keep what they have. */
+const LEAST_DUCKDB_BYTES = 128 * 1024 ** 2;
+
+/**
+ * A database that is away is no error yet: the first `resume` tries again.
+ *
+ * @throws OffloadError DATABASE_REFUSED, NOT_AUTHORIZED; CONFIG_INVALID if a package is missing; TARGET_UNSUITABLE if the
+ *   table does not take the columns.
+ */
+export async function openTableSink(context: TableContext): Promise<StreamSink> {
+  const { job, member } = context;
+  const name = { config: job.config, groupId: member.identity.groupId };
+  const sink = new TableStreamSink(context, await openDatabase(job, name));
+  try {
+    await sink.open();
+  } catch (error) {
+    if (!toOffloadError(error).retriable) {
+      await sink.close();
+      throw error;
+    }
+  }
+  return sink;
+}
+
+async function openDatabase(
+  { sink, stream, workers, maxMemoryBytes }: TableJob,
+  name: StreamName,
+): Promise<TableDatabase> {
+  const { database } = sink;
+  if (database.kind === 'duckdb') {
+    const { DuckdbTable } = await import('./duckdb/duckdbTable.ts');
+    const memoryBytes = Math.max(LEAST_DUCKDB_BYTES, maxMemoryBytes / 4);
+    return new DuckdbTable(database.path, sink, name, { threads: workers, memoryBytes });
+  }
+  const { PostgresTable } = await import('./postgres/postgresTable.ts');
+  const { group } = stream;
+  const patience = {
+    statementMs: group?.rebalanceTimeoutMs ?? 0,
+    idleMs: group?.sessionTimeoutMs ?? 0,
+    lockMs: LOCK_MS,
+  };
+  return new PostgresTable(database, sink, name, patience);
+}
+
+class TableStreamSink implements StreamSink {
+  readonly #context: TableContext;
+  readonly #database: TableDatabase;
+  readonly #staging: TableStaging;
+  readonly #claims = new Claims();
+  readonly #retry: RetryPolicy;
+  #pool: FetchPool | null = null;
+  #isOpen: boolean = false;
+  /** With the columns of user code, once the first rows are there; and how its rows are staged. */
+  #settled: { readonly job: TableJob; readonly output: StagedFormat } | null = null;
+
+  constructor(context: TableContext, database: TableDatabase) {
+    const { sink, source, stream } = context.job;
+    this.#context = context;
+    this.#database = database;
+    this.#staging = new TableStaging(sink.staging);
+    const { deadlineMs } = source.kafka.connection;
+    this.#retry = {
+      deadlineMs: stream.trigger.kind === 'availableNow' ? deadlineMs : Math.min(deadlineMs, RETRY_MS),
+      retryBackoffMs: RETRY_BACKOFF_MS,
+      retryBackoffMaxMs: RETRY_BACKOFF_MAX_MS,
+    };
+  }
+
+  /** Makes both tables, as far as the columns are known before the first row. */
+  async open(): Promise<void> {
+    if (this.#isOpen) return;
+    const { job } = this.#context;
+    await this.#database.open();
+    if (!isUnsettled(job.transform)) await this.#prepare(job);
+    this.#isOpen = true;
+  }
+
+  async claim(partitions: readonly TopicPartition[]): Promise<void> {
+    await withRetry(async () => {
+      await this.open();
+      this.#claims.take(partitions, await this.#positions(partitions));
+    }, this.#retry);
+  }
+
+  async resume(
+    committed: readonly GroupOffset[],
+    topicIds: Readonly<Record<string, string>>,
+  ): Promise<readonly Position[]> {
+    const resume = async (): Promise<readonly Position[]> => {
+      let positions: readonly Position[] = [];
+      let warnings: readonly string[] = [];
+      await this.#database.settle(committed, (found) => {
+        const resumed = this.#claims.resume(committed, found, topicIds);
+        this.#refuseLoss(resumed.madeAgain);
+        ({ positions, warnings } = resumed);
+        return resumed.corrections;
+      });
+      for (const warning of warnings) this.#context.ui.log.warn(warning);
+      return positions;
+    };
+    // What others moved is no failure of the database: the group is to be asked again.
+    const isOvertaken = (error: unknown): boolean => toOffloadError(error).code === 'OVERTAKEN';
+    const attempt = () =>
+      resume().catch((error) => (isOvertaken(error) ? toOffloadError(error) : Promise.reject(error)));
+    const resumed = await withRetry(attempt, this.#retry);
+    if (resumed instanceof OffloadError) throw resumed;
+    return resumed;
+  }
+
+  async write(batch: MicroBatch, signal: AbortSignal): Promise<BatchOutcome> {
+    const place = await this.#staging.begin();
+    try {
+      const { staged, bytesRead } = await this.#stage(batch, place, signal);
+      signal.throwIfAborted();
+      const moves = this.#claims.moves(batch.ranges);
+      if (!(await this.#append(moves, staged, signal))) return await this.#overtaken(moves);
+      passStep('table.committed');
+      this.#claims.moved(moves);
+      return this.#written(staged, bytesRead);
+    } finally {
+      await this.#staging.remove(place).catch(() => {});
+    }
+  }
+
+  async groupCommitted(positions: readonly Position[]): Promise<void> {
+    this.#claims.groupHolds(positions);
+  }
+
+  release(partitions: readonly TopicPartition[]): void {
+    this.#claims.release(partitions);
+  }
+
+  async close(): Promise<void> {
+    // Before the staging goes: a thread may still be writing to it.
+    await this.#pool?.close();
+    await this.#database.close();
+    await this.#staging.close();
+  }
+
+  async #prepare(job: TableJob): Promise<{ readonly job: TableJob; readonly output: StagedFormat }> {
+    this.#settled ??= { job, output: await this.#database.prepare(await loadSchema(job)) };
+    return this.#settled;
+  }
+
+  #refuseLoss(madeAgain: readonly string[]): void {
+    const { job } = this.#context;
+    if (madeAgain.length === 0 || !job.source.failOnDataLoss) return;
+    throw new OffloadError(
+      'OFFSET_LOST',
+      `topic ${madeAgain.join(', ')} was made again since rows of it were written to the table ${job.sink.table}, and what ` +
+        'was not read of the old one is gone; set failOnDataLoss to false to go on with the new one',
+      { context: { topics: madeAgain.join(',') } },
+    );
+  }
+
+  async #stage(
+    { ranges }: MicroBatch,
+    place: StagingPlace,
+    signal: AbortSignal,
+  ): Promise<{ staged: StagedRows; bytesRead: number }> {
+    const { cluster, looker, observe } = this.#context;
+    const { job, output } =
+      this.#settled ??
+      (await withRetry(
+        async () => this.#prepare(await settleTopicJob(this.#context.job, cluster, ranges)),
+        this.#retry,
+        { signal },
+      ));
+    let bytesRead = 0;
+    const progress: ProgressSink = {
+      start() {},
+      stop() {},
+      advance(step) {
+        bytesRead += step.bytes;
+        if (step.offsets > 0) observe({ kind: 'progress', ...step });
+      },
+    };
+    this.#pool ??= new WorkerPool<FetchTask, WorkerSettings, TaskResult>('offload', job.workers, [
+      JSON.stringify(output),
+    ]);
+    const plan = cutTasks(ranges, looker.estimates, job.workers, null, { minTasks: job.source.minPartitions ?? 0 });
+    const target = {
+      path: place.stagingPath,
+      kind: 'folder',
+      mode: 'Append',
+      coalesce: null,
+      partitionBy: [],
+      output,
+    } as const;
+    const staged = await stageRows({ ...job, sink: { target } }, place, plan, this.#pool, progress, signal);
+    return { staged, bytesRead };
+  }
+
+  /** @returns False: somebody else has moved one of the positions. */
+  async #append(moves: readonly Move[], { files }: StagedRows, signal: AbortSignal): Promise<boolean> {
+    let isInDoubt = false;
+    const attempt = async (): Promise<boolean> => {
+      try {
+        const onCommit = (): void => {
+          isInDoubt = true;
+        };
+        if (await this.#database.append({ moves, files, signal, onCommit })) return true;
+      } catch (error) {
+        signal.throwIfAborted();
+        throw error;
+      }
+      // The commit whose answer was lost may be the one that moved them.
+      return isInDoubt && isDone(moves, await this.#positions(moves));
+    };
+    return withRetry(attempt, this.#retry, { signal });
+  }
+
+  async #positions(partitions: readonly TopicPartition[]): Promise<readonly TablePosition[]> {
+    let positions: readonly TablePosition[] = [];
+    await this.#database.settle(partitions, (found) => {
+      positions = found;
+      return [];
+    });
+    return positions;
+  }
+
+  async #overtaken(moves: readonly Move[]): Promise<BatchOutcome> {
+    const found = await withRetry(() => this.#positions(moves), this.#retry);
+    const why = `the positions of this group in the table ${this.#context.job.sink.table} were moved by another process`;
+    return { kind: 'overtaken', why, positions: this.#claims.overtaken(moves, found) };
+  }
+
+  #written({ files, results }: StagedRows, bytesRead: number): BatchOutcome {
+    const warnings: string[] = [];
+    warnOfInvalidUtf8(results, this.#context.job.source, { log: { warn: (line) => warnings.push(line) } });
+    const bad = describeBadRecords(
+      results.map((result) => result.bad),
+      this.#context.job.source.onBadRecord,
+    );
+    return {
+      kind: 'written',
+      rows: results.reduce((sum, result) => sum + result.rowsWritten, 0),
+      bytes: files.reduce((sum, file) => sum + file.bytes, 0),
+      files: [],
+      name: null,
+      bytesRead,
+      badRecords: bad.badRecords,
+      warnings: [...warnings, ...bad.warnings],
+      isGroupCommitted: false,
+    };
+  }
+}
+
+/** Whether the table says that exactly this was written. */
+function isDone(moves: readonly Move[], found: readonly TablePosition[]): boolean {
+  return moves.every((move) =>
+    found.some(
+      (position) =>
+        position.topic === move.topic &&
+        position.partition === move.partition &&
+        position.start === move.start &&
+        position.next === move.next,
+    ),
+  );
+}
