@@ -23,7 +23,17 @@ const mutant: Plugin = {
 /** Files that take minutes, the longest first. In a fresh clone vitest knows no durations and would begin one of these last, alone. */
 const LONG = [
   ...['security', 'brokers', 'offloadCodecs', 'offsetsCommand', 'anyToAny', 'offloadRuns'],
-  ...['crashSteps', 'ioFaultsCommand', 'sleepers', 'proxy', 'loadCrash', 'crashOthers', 'leadership', 'twoAtOnce'],
+  ...[
+    'crashSteps',
+    'ioFaultsCommand',
+    'sleepers',
+    'proxy',
+    'commitCrash',
+    'loadCrash',
+    'crashOthers',
+    'leadership',
+    'twoAtOnce',
+  ],
 ];
 
 class LongFirst extends BaseSequencer {

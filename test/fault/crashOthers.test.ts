@@ -5,13 +5,15 @@ import { type ChainSource, CrashChain } from '../helpers/crashChain.ts';
 import { type ProxiedKafka, startProxiedKafka } from '../helpers/proxy.ts';
 import { API, type SeenRequest } from '../helpers/proxyFrames.ts';
 import type { SteppedCommand } from '../helpers/steps.ts';
-import { waitFor } from '../helpers/wait.ts';
+import { delay, waitFor } from '../helpers/wait.ts';
 import { OFFSETS_MODES, Workspace } from '../helpers/workspace.ts';
 
 /** The whole command asleep at a step while another run takes over, and in doubt whether it has prepared. */
 const IS_WHOLE = process.env.KAFKALOAD_FAULTS === 'all';
 const ROWS_BY_PARTITION = 120;
 
+/** A run waits 15 s for a transaction to end. */
+const GIVEN_UP_MS = 17_000;
 /** How long brokers are asked that do not answer. */
 const IMPATIENT = { 'default.api.timeout.ms': 4_000, 'request.timeout.ms': 2_000 };
 
@@ -110,31 +112,60 @@ describe('the answer to the prepare is lost', () => {
     ['was not carried out', false],
   ] as const;
 
+  const combination = { layout: 'folder', writeMode: 'Append', mode: 'STREAM' } as const;
+
+  /** Nobody answers any more once the prepare is on its way. @returns How often it was. */
+  function silenceAtPrepare(run: SteppedCommand, isCarriedOut: boolean, onSilence: () => void): () => number {
+    let lost = 0;
+    for (const proxy of kafka.proxies) {
+      const cut = ({ api }: SeenRequest): 'pass' | 'cut' => {
+        if (api !== API.endTxn || run.steps().at(-1) !== 'prepare.before') return 'pass';
+        lost += 1;
+        for (const other of kafka.proxies) other.halfOpen(true);
+        onSilence();
+        return 'cut';
+      };
+      proxy.setRules(isCarriedOut ? { onAnswer: cut } : { onRequest: cut });
+    }
+    return () => lost;
+  }
+
+  function calm(): void {
+    for (const proxy of kafka.proxies) proxy.calm();
+  }
+
   test.each(IS_WHOLE ? outcomes : outcomes.slice(0, 1))(
     'and it %s: nothing is removed, the next run sorts it out',
     async (_, isCarriedOut) => {
-      const combination = { layout: 'folder', writeMode: 'Append', mode: 'STREAM' } as const;
       const chain = await CrashChain.make(workspace, source, combination, IMPATIENT);
       await chain.finish();
       const run = chain.start();
-      let lost = 0;
-      for (const proxy of kafka.proxies) {
-        const cut = ({ api }: SeenRequest): 'pass' | 'cut' => {
-          if (api !== API.endTxn || run.steps().at(-1) !== 'prepare.before') return 'pass';
-          lost += 1;
-          // Nobody answers any more, so the run can only give up.
-          for (const other of kafka.proxies) other.halfOpen(true);
-          return 'cut';
-        };
-        proxy.setRules(isCarriedOut ? { onAnswer: cut } : { onRequest: cut });
-      }
+      const lost = silenceAtPrepare(run, isCarriedOut, () => {});
       const { result, steps } = await run.ended;
-      for (const proxy of kafka.proxies) proxy.calm();
-      expect(lost, result.stderr).toBe(1);
+      calm();
+      expect(lost(), result.stderr).toBe(1);
       expect(result).toMatchObject({ code: 1, stderr: expect.stringContaining('it is not known whether') });
       expect(await chain.job.staged()).toContainEqual(expect.stringContaining('intent.json'));
       await chain.look(isCarriedOut ? [...steps, 'prepare.after'] : steps);
       await chain.finish();
+      await chain.end('prepare in doubt');
+      chain.count('prepare in doubt', { faults: 1 });
+    },
+  );
+
+  test.runIf(IS_WHOLE).each(outcomes)(
+    'and it %s, and brokers answer again when it has given up waiting: the run looks, and finishes',
+    async (_, isCarriedOut) => {
+      const chain = await CrashChain.make(workspace, source, combination);
+      await chain.finish();
+      const run = chain.start(undefined, '--report', 'json');
+      const lost = silenceAtPrepare(run, isCarriedOut, () => void delay(GIVEN_UP_MS).then(calm));
+      const { result, steps } = await run.ended;
+      expect(lost(), result.stderr).toBe(1);
+      expect(result, result.stderr).toMatchObject({ code: 0 });
+      expect(JSON.parse(result.stdout).retries).toBeGreaterThan(0);
+      expect(steps.filter((name) => name === 'commit.committed')).toHaveLength(1);
+      await chain.look(steps);
       await chain.end('prepare in doubt');
       chain.count('prepare in doubt', { faults: 1 });
     },
