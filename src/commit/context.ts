@@ -19,7 +19,7 @@ import { blocked, encodeIntent, INTENT_FILE, type IntentRecord, makeIntentRecord
 import { isStagingPathOf, NO_STAGING, withdrawnPathOf } from './names.ts';
 import type { Owner } from './owner.ts';
 import type { SavedOffsets, TopicsInUse } from './savedOffsets.ts';
-import type { Intent } from './types.ts';
+import type { DeadLetterOffice, Intent } from './types.ts';
 
 export interface RunContext extends TopicsInUse {
   readonly config: string;
@@ -31,6 +31,8 @@ export interface RunContext extends TopicsInUse {
   readonly takeOver: boolean;
   /** Gives the ranges of a prepared run back instead of finishing it. */
   readonly discard: boolean;
+  /** Null for a command that can write none: a run that has some is left to others. */
+  readonly deadLetters: DeadLetterOffice | null;
   readonly fs: FileSystem;
   readonly clock: Clock;
   readonly log: (line: string) => void;

@@ -109,7 +109,7 @@ export async function removeManifest(
 }
 
 /** Undoes step 2. */
-async function restoreStaging(fs: FileSystem, { stagingPath }: IntentRecord): Promise<void> {
+export async function restoreStaging(fs: FileSystem, { stagingPath }: IntentRecord): Promise<void> {
   await unlessAbsent(fs.rename(withdrawnPathOf(stagingPath), stagingPath));
   await unlessAbsent(syncFolder(fs, dirname(stagingPath)));
 }

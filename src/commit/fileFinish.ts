@@ -3,6 +3,7 @@ import { messageOf, OffloadError } from '../errors.ts';
 import { systemCode } from '../io.ts';
 import { publishLocalFiles } from '../sinks/localFiles.ts';
 import { fencedError, publishError, removeStaging } from './context.ts';
+import { deliverDeadLetters } from './deadLetters.ts';
 import type { FileProgress } from './fileProgress.ts';
 import { blocked, formatIntentRecord, type IntentRecord, loadIntent } from './intent.ts';
 import { compareNames, type StateName } from './names.ts';
@@ -74,6 +75,10 @@ export async function publishAndCommit(
   const outcome = await publishLocalFiles(intent, { fs, writer: run, step });
   if (!outcome.ok) {
     if (await isHeld()) throw publishError(record, outcome);
+    if (own) throw await overtaken(progress, record);
+    return progress.release(name);
+  }
+  if (!(await deliverDeadLetters(progress.context, record, intent, isHeld))) {
     if (own) throw await overtaken(progress, record);
     return progress.release(name);
   }

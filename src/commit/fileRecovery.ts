@@ -2,6 +2,7 @@
 import { OffloadError } from '../errors.ts';
 import { offsetKey } from '../plan/places.ts';
 import { fencedError, removeStaging } from './context.ts';
+import { checkDeadLetters } from './deadLetters.ts';
 import { findSaved, isGivenBack, refuseDiscard, removeManifest, withdrawStaging } from './discard.ts';
 import { publishAndCommit } from './fileFinish.ts';
 import type { FileProgress } from './fileProgress.ts';
@@ -60,6 +61,7 @@ async function discard(progress: FileProgress, found: StateName, record: IntentR
   const kept = findSaved(record, saved);
   if (kept) throw refuseDiscard(record, `its offsets are saved already (${offsetKey(kept)}: ${kept.offset})`);
   await withdrawStaging(fs, record);
+  await checkDeadLetters(fs, context, record);
   await step('discard.withdrawn');
   progress.release(progress.mine('intent'));
   // With the run that prepared: the name of a run that took it over may be there already, of that run itself.

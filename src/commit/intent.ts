@@ -21,7 +21,7 @@ import {
   isTexts,
   parseJson,
 } from './shapes.ts';
-import type { FileState, Intent, SavedState } from './types.ts';
+import type { FileState, Intent, IntentDeadLetters, SavedState } from './types.ts';
 
 export const INTENT_FILE = 'intent.json';
 
@@ -38,6 +38,8 @@ export interface IntentRecord extends TopicsInUse {
   readonly intentCrc32c: number;
   readonly manifestCrc32c: number;
   readonly topicIds: Readonly<Record<string, string>>;
+  /** Where it is kept how far the dead letters of the run are; null: it has none. */
+  readonly deadLetters: IntentDeadLetters['progress'] | null;
   /** The file that is replaced by one rename; null where new files go to a folder. */
   readonly exactFile: ExactFile | null;
   /**
@@ -77,6 +79,7 @@ export function makeIntentRecord(
     topics: about.topics,
     plainTopic: about.plainTopic,
     topicIds: intent.topicIds,
+    deadLetters: intent.deadLetters?.progress ?? null,
     exactFile: exactFileOf(intent),
     change: null,
   };
@@ -114,6 +117,7 @@ export function makeChangeRecord(
     topics,
     plainTopic,
     topicIds: next.topicIds,
+    deadLetters: null,
     exactFile: null,
     change: { previousRun: from.previousRun },
   };
@@ -143,7 +147,8 @@ export function parseIntentRecord(text: string): IntentRecord | null {
   if (typeof config !== 'string' || typeof run !== 'string' || !isRunId(run)) return null;
   if (typeof host !== 'string' || typeof stagingPath !== 'string') return null;
   if (!isCount(intentBytes) || !isCount(intentCrc32c) || !isCount(manifestCrc32c)) return null;
-  const { exactFile = null, change = null, topicIds = {} } = value;
+  const { exactFile = null, change = null, deadLetters = null, topicIds = {} } = value;
+  if (!isTopicToCreate(deadLetters)) return null;
   if (!isExactFile(exactFile) || !isChange(change) || !isTextByName(topicIds)) return null;
   const offsets = readOffsets(value.offsets, change !== null);
   if (offsets === null) return null;
@@ -162,6 +167,7 @@ export function parseIntentRecord(text: string): IntentRecord | null {
     topics,
     plainTopic: typeof plainTopic === 'string' ? plainTopic : null,
     topicIds,
+    deadLetters,
     exactFile,
     change,
   };
@@ -171,6 +177,12 @@ function isExactFile(value: unknown): value is ExactFile | null {
   if (value === null) return true;
   if (!isObject(value) || typeof value.path !== 'string' || typeof value.stagedPath !== 'string') return false;
   return (value.old === null || isFileState(value.old)) && isFileState(value.next);
+}
+
+function isTopicToCreate(value: unknown): value is IntentRecord['deadLetters'] {
+  if (value === null) return true;
+  if (!isObject(value) || typeof value.topic !== 'string' || !isTextByName(value.createOptions)) return false;
+  return isCount(value.partitions) && Number.isSafeInteger(value.replicationFactor);
 }
 
 function isChange(value: unknown): value is IntentRecord['change'] {

@@ -10,7 +10,7 @@ import { checkConfigName, compareNames, makeRunId, NO_STAGING, stagingPathOf } f
 import { describeOwner, isKnownDead, type Owner } from './owner.ts';
 import { openStreamRun } from './streamRun.ts';
 import { readStreamState, STABLE_WAIT_LOOKING_MS, type TopicReader } from './streamState.ts';
-import type { RunSession, SavedState } from './types.ts';
+import type { DeadLetterOffice, RunSession, SavedState } from './types.ts';
 
 export interface SavedStateOptions {
   readonly config: string;
@@ -35,6 +35,8 @@ export interface OpenRunOptions extends SavedStateOptions {
   readonly takeOver?: boolean;
   /** Gives the ranges of a prepared run back instead of finishing it, as long as nothing of it is visible. */
   readonly discard?: boolean;
+  /** Writes the dead letters of runs; without it, a run that has some cannot be finished. */
+  readonly deadLetters?: DeadLetterOffice;
   readonly log: (line: string) => void;
   readonly clock?: Clock;
   /** Called after each named step; what it throws ends the run there. For tests. */
@@ -64,6 +66,7 @@ export async function openRun(options: OpenRunOptions): Promise<RunSession> {
     owner: await describeOwner(run, stagingPath),
     takeOver: options.takeOver ?? false,
     discard: options.discard ?? false,
+    deadLetters: options.deadLetters ?? null,
     fs: options.fs ?? nodeFileSystem,
     clock,
     log,

@@ -1,6 +1,7 @@
 /** Steps 5 to 8 of a run in STREAM mode (streamRun.ts): prepares, publishes and commits an intent, its own or another's. */
 import { publishLocalFiles } from '../sinks/localFiles.ts';
 import { publishError, removeStaging } from './context.ts';
+import { deliverDeadLetters } from './deadLetters.ts';
 import { blocked, formatIntentRecord, type IntentRecord, loadIntent } from './intent.ts';
 import { mergeOffsets, type SavedOffsets } from './savedOffsets.ts';
 import type { StreamProgress } from './streamProgress.ts';
@@ -47,6 +48,8 @@ export async function publishAndCommit(
   if (!outcome.ok) {
     throw (await progress.isHeld(record)) ? publishError(record, outcome) : await progress.overtaken(record);
   }
+  const areWritten = await deliverDeadLetters(context, record, intent, () => progress.isHeld(record));
+  if (!areWritten) throw await progress.overtaken(record);
   await step('commit.begun');
   const { offsets, warnings } = mergeOffsets(progress.current.offsets, record);
   for (const warning of warnings) log(`warning: ${warning}`);

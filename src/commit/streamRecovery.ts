@@ -1,6 +1,7 @@
 /** Step 4 of a run in STREAM mode (streamRun.ts): finishes what an earlier run prepared, or gives its ranges back. */
 import { OffloadError } from '../errors.ts';
 import { removeEmptyStaging, removeStaging } from './context.ts';
+import { checkDeadLetters } from './deadLetters.ts';
 import { isGivenBack, removeManifest, withdrawStaging } from './discard.ts';
 import type { IntentRecord } from './intent.ts';
 import { publishAndCommit } from './streamFinish.ts';
@@ -40,6 +41,7 @@ async function discard(progress: StreamProgress, record: IntentRecord): Promise<
   progress.phase = 'bound';
   await step('discard.begun');
   await withdrawStaging(fs, record);
+  await checkDeadLetters(fs, context, record);
   await step('discard.withdrawn');
   const rest = progress.takenOver.filter(({ run }) => run !== record.run);
   progress.takenOver = [...rest, { run: record.run, stagingPath: record.stagingPath, withdrawn: true }];

@@ -1,3 +1,4 @@
+import type { TopicToCreate } from '../config/job.ts';
 import type { FileContent, GapCounts, OffsetRange, PartitionOffset, StagedFile } from '../tasks.ts';
 import type { SavedOffset } from './savedOffsets.ts';
 
@@ -49,11 +50,48 @@ export interface Intent {
   readonly topicIds: Readonly<Record<string, string>>;
   /** What tells `verify` where offsets stand in the files; absent where a row need not be a message. */
   readonly content?: FileContent;
+  /** Records of which no row could be made, and where they go; absent where there are none. */
+  readonly deadLetters?: IntentDeadLetters;
   /** Folder that holds `_kafkaload/`: the target folder, or the folder of the target file. */
   readonly root: string;
   /** The run before this one; null on the first. */
   readonly previousRun: LastRun | null;
   readonly createdAtMs: number;
+}
+
+/** Dead letters that are written to their topic after the files are published, and before offsets are saved. */
+export interface IntentDeadLetters {
+  readonly topic: string;
+  /** Where it is kept how far they are, on the same cluster. */
+  readonly progress: TopicToCreate & { readonly topic: string };
+  readonly files: readonly StagedLetters[];
+}
+
+/** Dead letters in the staging folder. */
+export interface StagedLetters {
+  /** Absolute. */
+  readonly path: string;
+  readonly records: number;
+  readonly bytes: number;
+  readonly crc32c: number;
+}
+
+/** Whoever writes dead letters: the protocol says when, and for whom. */
+export interface DeadLetterOffice {
+  /**
+   * Writes those that are not written yet, each once.
+   *
+   * @param isHeld Whether the intent of the run still stands.
+   * @returns False: it does not, and nothing was written.
+   */
+  deliver(
+    letters: IntentDeadLetters & { readonly config: string; readonly run: string },
+    isHeld: () => Promise<boolean>,
+  ): Promise<boolean>;
+  /** Whether some of a run are written; afterwards nobody who began before can write any. */
+  isDelivered(
+    about: Pick<IntentDeadLetters, 'progress'> & { readonly config: string; readonly run: string },
+  ): Promise<boolean>;
 }
 
 /** What is known of a config when a run begins. */

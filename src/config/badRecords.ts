@@ -8,8 +8,6 @@ import { checkTopicName, namedTopics } from './topicSelection.ts';
 
 const WORDS = ['fail', 'skip'] as const;
 const DEAD_LETTERS = 'dlq:';
-/** To be removed with what writes them. */
-const DEAD_LETTERS_ARE_WRITTEN: boolean = false;
 
 /**
  * `onBadRecord` of an entry: `fail`, `skip` or `dlq:TOPIC`.
@@ -29,7 +27,6 @@ export function readBadRecordPolicy(named: NamedEntry | null): BadRecordPolicy {
       `${where} "${value}" is none of fail, skip and dlq:TOPIC${didYouMean(word, [...WORDS, DEAD_LETTERS])}`,
     );
   }
-  if (!DEAD_LETTERS_ARE_WRITTEN) throw invalid(`${where}: dead letters cannot be written yet; take fail or skip`);
   return {
     kind: 'dlq',
     topic: checkTopicName({ value: value.slice(DEAD_LETTERS.length).trim(), where: `${where}: the topic` }),

@@ -4,6 +4,7 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { RecordBatch } from 'apache-arrow';
+import type { StagedLetters } from '../commit/types.ts';
 import type { ConnectionSettings, FetchSettings, TopicSource } from '../config/job.ts';
 import type { PartitionColumn } from '../config/partitionBy.ts';
 import type { StagedFormat } from '../config/writerOptions.ts';
@@ -25,7 +26,9 @@ import type { OffsetRange } from '../tasks.ts';
 import { withoutNul } from '../transform/arrow/nulCharacters.ts';
 import { type PlacedRows, workOnGoodRows } from '../transform/badRows.ts';
 import { toRows } from '../transform/toRows.ts';
+import { type BadRecord, badRecordsOf, type DeadLetterPlan } from './badRecords/badRecord.ts';
 import { addBadRows, type BadRecordCounts, NO_BAD_RECORDS } from './badRecords/counts.ts';
+import type { DeadLetterMaker } from './badRecords/deadLetters.ts';
 import { openFolders } from './folders.ts';
 import { RowTransform, type TransformPlan } from './rowTransform.ts';
 import { joinWorker, type SharedState } from './sharedState.ts';
@@ -41,6 +44,8 @@ export interface WorkerSettings {
   readonly invalidUtf8: TopicSource['invalidUtf8'];
   /** True: records of which no row can be made are left out and counted; false: the first of them ends the run. */
   readonly leavesOutBad: boolean;
+  /** Where they go, and the folder in which they wait; null: nowhere. */
+  readonly deadLetters: { readonly plan: DeadLetterPlan; readonly folder: string } | null;
   readonly transform: TransformPlan | null;
   readonly output: StagedFormat;
   /** Folders below the target. */
@@ -78,6 +83,7 @@ export interface TaskResult {
   readonly invalidUtf8: number;
   /** Of the messages that were read, those without a row. */
   readonly bad: BadRecordCounts;
+  readonly deadLetters: readonly StagedLetters[];
   /** Which encoders have written columns in this thread so far. */
   readonly encoders: readonly string[];
 }
@@ -88,6 +94,7 @@ export type TaskOutcome = TaskResult | { readonly ok: false; readonly error: Pla
 interface WrittenRows {
   readonly segments: Segment[];
   readonly folders: FolderSegment[];
+  readonly deadLetters: StagedLetters[];
 }
 
 interface TaskCounts {
@@ -107,6 +114,9 @@ export class FetchTaskRunner {
   readonly #transform: RowTransform;
   #encoder: BatchEncoder | undefined;
   #folders: FolderEncoder | undefined;
+  #letters: DeadLetterMaker | undefined;
+  /** Written so far: their numbers are in their names. */
+  #letterFiles = 0;
   #counters: ReturnType<typeof joinWorker>;
   /** Of the task before. */
   #bytesPerOffset: number | null = null;
@@ -157,7 +167,7 @@ export class FetchTaskRunner {
     const reader = new KafkaRangeReader(this.#cluster, task.range, { fetch, failOnDataLoss, bytesPerOffset });
     const startedAtMs = performance.timeOrigin + performance.now();
     const columns = this.#columns;
-    const written: WrittenRows = { segments: [], folders: [] };
+    const written: WrittenRows = { segments: [], folders: [], deadLetters: [] };
     const counts: TaskCounts = { rows: 0, rowsWritten: 0, control: 0, aborted: 0, invalidUtf8: 0, bad: NO_BAD_RECORDS };
     let position = startOffset;
     let segmentStart = startOffset;
@@ -258,6 +268,22 @@ export class FetchTaskRunner {
     };
     const worked = await workOnGoodRows(read, { make, check, find: (rows) => this.#transform.findBadRows(rows) });
     counts.bad = addBadRows(counts.bad, [...bad, ...worked.bad]);
+    const records = badRecordsOf(this.#columns, bad, read.place, worked.bad);
+    if (records.length > 0) await this.#stageLetters(range, records, written);
+  }
+
+  async #stageLetters(range: OffsetRange, records: readonly BadRecord[], { deadLetters }: WrittenRows): Promise<void> {
+    const { deadLetters: wanted, fetch } = this.#settings;
+    if (wanted === null) return;
+    const [{ DeadLetterMaker }, { stageLetters }] = await Promise.all([
+      import('./badRecords/deadLetters.ts'),
+      import('./badRecords/stagedLetters.ts'),
+    ]);
+    this.#letters ??= new DeadLetterMaker(wanted.plan, this.#cluster, fetch);
+    const name = `${this.#counters.worker}-${this.#letterFiles++}`;
+    const batches = await this.#letters.encode(range, records);
+    deadLetters.push(await stageLetters(nodeFileSystem, wanted.folder, name, batches));
+    passStep('stage.deadLettersWritten');
   }
 
   async #make({ batch, place }: PlacedRows, onInvalidUtf8: (values: number) => void): Promise<PlacedRows> {

@@ -12,7 +12,9 @@ import { describePlan } from '../plan/describe.ts';
 import type { PartitionBounds, RangePlan } from '../plan/ranges.ts';
 import { cutTasks, DIVIDED_TASK_BYTES, type FetchTask, type TaskPlan, TURN_TASK_BYTES } from '../plan/tasks.ts';
 import { isUnsettled } from '../transform/settle.ts';
-import { reportBadRecords } from './badRecords/counts.ts';
+import { describePolicy, reportBadRecords } from './badRecords/counts.ts';
+import { planDeadLetters } from './badRecords/deadLetterTopic.ts';
+import { deadLetterOffice } from './badRecords/office.ts';
 import type { TaskResult, WorkerSettings } from './fetchTask.ts';
 import { contentOf } from './fileContent.ts';
 import { checkFolders } from './folders.ts';
@@ -81,7 +83,7 @@ async function dryRun(context: RunContext): Promise<OffloadReport> {
   const saved = await readSavedState(await sessionOptions(context));
   const { plan, bounds } = await lookUpRanges(cluster, selected, job, saved);
   const tasks = await planTasks(context, plan, bounds);
-  const remarks: string[] = [];
+  const remarks = describePolicy(job.source.onBadRecord);
   if (saved.aliveRun) {
     const { host, pid } = saved.aliveRun;
     remarks.push(`a run of ${job.config} is under way on host ${host}, pid ${pid}`);
@@ -122,7 +124,9 @@ async function runOpened(context: RunContext, session: RunSession, pool: FetchPo
   const tasks = await planTasks(context, plan, bounds);
   ui.progress.start(sumOffsets(plan), 0);
   const settled = await settleTopicJob(job, cluster, plan.ranges);
-  const staged = await stageRows(settled, session, tasks, pool, ui.progress, signal);
+  // A run that saves no offsets is a trial: whoever reads these records again writes their dead letters.
+  const deadLetters = job.source.commit ? await planDeadLetters(job, cluster, job.source.kafka) : null;
+  const staged = await stageRows(settled, session, tasks, pool, ui.progress, signal, deadLetters);
   ui.progress.stop();
   signal.throwIfAborted();
   const intent = makeIntent(context, session, plan, staged);
@@ -133,6 +137,7 @@ async function runOpened(context: RunContext, session: RunSession, pool: FetchPo
     staged.results.map((result) => result.bad),
     job.source.onBadRecord,
     ui,
+    job.source.commit,
   );
   warnings.push(...warnOfInvalidUtf8(staged.results, job.source, ui), ...bad.warnings);
   return {
@@ -173,6 +178,7 @@ function makeIntent({ job, selected }: RunContext, session: RunSession, plan: Ra
   return {
     ...intentOfFiles({ config: job.config, target: job.sink.target }, session, staged),
     ...(content && { content }),
+    ...lettersOf(job, staged),
     commit,
     previous,
     next: commit ? plan.next : previous,
@@ -215,8 +221,17 @@ async function sessionOptions({ job, ui, cluster, offsetsCluster, selected }: Ru
       const { readTopicCommitted } = await import('../kafka/topicReader.ts');
       return readTopicCommitted(offsetsCluster, topic, options);
     },
+    deadLetters: deadLetterOffice(job.source.kafka),
     log: (line: string) => ui.log.info(line),
   };
+}
+
+function lettersOf({ source, offsets }: OffloadJob, { results }: StagedRows): Pick<Intent, 'deadLetters'> {
+  const files = results.flatMap(({ deadLetters }) => deadLetters);
+  if (source.onBadRecord.kind !== 'dlq' || files.length === 0) return {};
+  const { progressTopic: topic, replicationFactor } = offsets;
+  const progress = { topic, partitions: 1, replicationFactor, createOptions: {} };
+  return { deadLetters: { topic: source.onBadRecord.topic, progress, files } };
 }
 
 function rowsByWorker(job: OffloadJob, staged: StagedRows): { worker: number; rows: number }[] {

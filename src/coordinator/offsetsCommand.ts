@@ -14,6 +14,7 @@ import { Cluster } from '../kafka/cluster.ts';
 import { comparePlaces, offsetKey } from '../plan/places.ts';
 import type { PartitionBounds } from '../plan/ranges.ts';
 import type { PartitionOffset } from '../tasks.ts';
+import { deadLetterOffice } from './badRecords/office.ts';
 import { describeTopics } from './describeTopics.ts';
 import type { Log } from './log.ts';
 import { lookUpBounds, resolveOffsets } from './lookup.ts';
@@ -195,8 +196,9 @@ async function change(context: Context, decide: (saved: SavedState) => Change): 
   }
 }
 
-async function open({ cluster, session }: Context): Promise<RunSession> {
-  return openRun({ ...session, clusterId: await cluster.clusterId() });
+async function open({ job, cluster, session }: Context): Promise<RunSession> {
+  const deadLetters = deadLetterOffice(job.kafka);
+  return openRun({ ...session, deadLetters, clusterId: await cluster.clusterId() });
 }
 
 /** What `--offsets` asks for, each in the log as it is now: one past its end means that nothing is left to read. */

@@ -8,6 +8,7 @@ import type { FetchTask, TaskPlan } from '../plan/tasks.ts';
 import type { StagedLayout } from '../stage/segments.ts';
 import { createTurns, takeTurns } from '../stage/turns.ts';
 import { transformMemory } from '../transform/memory.ts';
+import type { DeadLetterPlan } from './badRecords/badRecord.ts';
 import type { TaskResult, WorkerSettings } from './fetchTask.ts';
 import type { WorkerPool } from './pool.ts';
 import type { ProgressSink } from './progress.ts';
@@ -26,7 +27,10 @@ export interface StagingJob extends Pick<Job, 'config' | 'transform' | 'workers'
   readonly sink: { readonly target: StagingTarget };
 }
 
-/** @throws OffloadError: whatever a worker met; TARGET_UNSUITABLE if the target cannot take these columns. */
+/**
+ * @param deadLetters Where bad records go, once the intent is that names them; null: nowhere.
+ * @throws OffloadError: whatever a worker met; TARGET_UNSUITABLE if the target cannot take these columns.
+ */
 export async function stageRows(
   job: StagingJob,
   session: StagingPlace,
@@ -34,6 +38,7 @@ export async function stageRows(
   pool: FetchPool,
   progress: ProgressSink,
   signal: AbortSignal,
+  deadLetters: DeadLetterPlan | null,
 ): Promise<StagedRows> {
   const { target } = job.sink;
   return stageFiles<TaskResult>({
@@ -42,7 +47,8 @@ export async function stageRows(
     write: ({ layout, mark, isOrdered }) => {
       const tasks = isOrdered ? takeTurns(plan.tasks) : plan.tasks;
       const turns = isOrdered ? createTurns(tasks.length) : null;
-      const settings = { ...workerSettings(job, layout), mark, turns };
+      const letters = deadLetters && { plan: deadLetters, folder: session.stagingPath };
+      const settings = { ...workerSettings(job, layout), deadLetters: letters, mark, turns };
       const restOf = (task: FetchTask, { rest }: TaskResult) => rest && { ...task, range: rest };
       return pool.run({ tasks, settings, restOf, progress, signal });
     },
@@ -52,7 +58,7 @@ export async function stageRows(
 /** Of all that is staged in this process: threads that outlive one stage tell it from the next by it. */
 let stages = 0;
 
-function workerSettings(job: StagingJob, layout: StagedLayout): Omit<WorkerSettings, 'mark' | 'turns'> {
+function workerSettings(job: StagingJob, layout: StagedLayout): Omit<WorkerSettings, 'mark' | 'turns' | 'deadLetters'> {
   const { source } = job;
   const { output, partitionBy } = job.sink.target;
   const rowGroup = output.format === 'parquet' ? output : DEFAULTS;

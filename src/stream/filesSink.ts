@@ -135,7 +135,7 @@ class FilesStreamSink implements StreamSink {
       },
     };
     const place = { run, stagingPath, isTakenOver: async () => false };
-    const staged = await stageRows(this.#job, place, this.#plan(ranges), this.#pool, progress, signal);
+    const staged = await stageRows(this.#job, place, this.#plan(ranges), this.#pool, progress, signal, null);
     return { staged, bytesRead };
   }
 

@@ -6,7 +6,9 @@
  *
  * Who may commit, and under which transactional id, is told in topicTransactions.ts.
  */
+import type { DeadLetterPlan } from '../coordinator/badRecords/badRecord.ts';
 import { reportBadRecords } from '../coordinator/badRecords/counts.ts';
+import { planDeadLetters } from '../coordinator/badRecords/deadLetterTopic.ts';
 import { warnOfInvalidUtf8 } from '../coordinator/invalidValues.ts';
 import type { TopicToTopicJob } from '../coordinator/jobs.ts';
 import type { TopicUnit, UnitEnd } from '../coordinator/load/chunks.ts';
@@ -65,7 +67,8 @@ export async function openTopicSink(options: TopicSinkOptions): Promise<StreamSi
     const readTopics = await checkNoLoop(job, options.topics, options.source, target);
     const transactions = await openTransactions(options, target);
     const partitions = await ensureTopic(target, job.sink.kafka, { ...job.sink.create, topic: job.sink.topic });
-    return new TopicStreamSink({ ...options, threads, target, transactions, readTopics }, partitions);
+    const deadLetters = await planDeadLetters(job, target, job.sink.kafka);
+    return new TopicStreamSink({ ...options, threads, target, transactions, readTopics, deadLetters }, partitions);
   } catch (error) {
     target.close();
     await threads.close();
@@ -93,6 +96,7 @@ interface SinkContext extends TopicSinkOptions {
   readonly target: Cluster;
   readonly transactions: TopicTransactions;
   readonly readTopics: readonly string[];
+  readonly deadLetters: DeadLetterPlan | null;
 }
 
 /** What a micro-batch came to, so far. */
@@ -226,7 +230,7 @@ class TopicStreamSink implements StreamSink {
   }
 
   async #settings(job: TopicToTopicJob) {
-    const { target, threads, readTopics } = this.#context;
+    const { target, threads, readTopics, deadLetters } = this.#context;
     if (performance.now() - this.#lookedAtMs > LOOK_AT_TARGET_MS) {
       const found = await target.findTopic(job.sink.topic);
       this.#lookedAtMs = performance.now();
@@ -235,7 +239,8 @@ class TopicStreamSink implements StreamSink {
         this.#version += 1;
       }
     }
-    const settings = loadSettings(job, { partitions: this.#partitions, readTopics }, threads.count);
+    const place = { partitions: this.#partitions, readTopics, deadLetters };
+    const settings = loadSettings(job, place, threads.count);
     return { ...settings, version: this.#version };
   }
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { runCommand } from '../helpers/command.ts';
 import { LoadJob } from '../helpers/loads.ts';
-import { readTopic, sendMessages } from '../helpers/producers.ts';
+import { readTopic, readTopicWithJava, sendMessages } from '../helpers/producers.ts';
 import { toHex } from '../helpers/script.ts';
 import { OFFSETS_MODES, type OffloadJob, query, sorted, Workspace } from '../helpers/workspace.ts';
 
@@ -29,10 +29,10 @@ const keyOf = (id: number) => Buffer.from(NO_NUMBER.has(id) ? `no ${id}` : Strin
 const bytesOf = (id: number) =>
   Buffer.concat([Buffer.from(`value ${id}`), Buffer.from(NO_TEXT.has(id) ? [0xff, 0] : [])]);
 const HEADERS = [
-  [toHex('a'), toHex('1')],
-  [toHex('empty'), ''],
-  [toHex('none'), null],
-  [toHex('a'), 'ff00'],
+  ['a', toHex('1')],
+  ['empty', ''],
+  ['none', null],
+  ['a', 'ff00'],
 ] as const;
 
 beforeAll(async () => {
@@ -165,4 +165,76 @@ test('from topic to topic skip leaves out what no record can be made of', async 
   });
   const found = (await readTopic(work.bootstrapServers, job.to)).map(({ value }) => value?.toString() ?? '');
   expect(sorted(found)).toEqual(sorted(expected.map((id) => `value ${id}`)));
+});
+
+/** All dead letters of `topic`, by id: each as it was, and the reasons in its last headers. */
+async function expectDeadLetters(deadLetterTopic: string, config: string, expected = bad): Promise<void> {
+  const letters = await readTopicWithJava(work.bootstrapServers, deadLetterTopic);
+  const found = letters
+    .toSorted((a, b) => a.timestamp - b.timestamp)
+    .map((letter) => {
+      const text = Object.fromEntries(
+        letter.headers
+          .slice(HEADERS.length)
+          .map(([name, value]) => [name.replace('kafkaload.error.', ''), value?.toString()]),
+      );
+      const own = letter.headers
+        .slice(0, HEADERS.length)
+        .map(([name, value]) => [name, value?.toString('hex') ?? null]);
+      return { key: letter.key, value: letter.value, timestamp: letter.timestamp, own, text };
+    });
+  expect(found).toEqual(
+    expected.map((id) => ({
+      ...{ key: keyOf(id), value: bytesOf(id), timestamp: 1_700_000_000_000 + id, own: HEADERS },
+      text: {
+        ...{ topic, config, partition: String(id % 2), offset: String(Math.floor(id / 2)) },
+        timestamp: String(1_700_000_000_000 + id),
+        code: expect.stringMatching(/^(INVALID_UTF8|TRANSFORM_FAILED|ROW_INVALID)$/),
+        message: expect.stringContaining(`${topic}/${id % 2} at offset ${Math.floor(id / 2)}`),
+      },
+    })),
+  );
+}
+
+test.each(OFFSETS_MODES)(
+  'from topic to topic dead letters are in the transactions of the others (%s)',
+  async (mode) => {
+    const letters = work.topics.reserve('letters');
+    const fields = ['key', 'value', 'CAST(CAST(value AS VARCHAR) IS NULL AS INT) as partition', 'headers', 'timestamp'];
+    const source = { fields, onBadRecord: `dlq:${letters}`, partitions: 2 };
+    const job = await LoadJob.make(work, { mode, from: topic, source, sink: { chunkRecords: 50 } });
+    const wrong = [...NO_TEXT].toSorted((a, b) => a - b);
+    const dry = await job.run('--dry-run');
+    expect(dry.stdout).toContain(`bad records to topic ${letters}`);
+    expect(await work.topics.exists(letters)).toBe(false);
+    const report = await job.report();
+    expect(report).toMatchObject({
+      rows: MESSAGES - wrong.length,
+      badRecords: { records: wrong.length, byReason: { INVALID_UTF8: wrong.length }, deadLetterTopic: letters },
+    });
+    await expectDeadLetters(letters, 'source', wrong);
+    expect(await readTopic(work.bootstrapServers, job.to)).toHaveLength(MESSAGES - wrong.length);
+    expect(await job.report()).toMatchObject({ rows: 0 });
+    await expectDeadLetters(letters, 'source', wrong);
+  },
+);
+
+test('to files dead letters come once, and a run again adds none', async () => {
+  const letters = work.topics.reserve('letters');
+  const progressTopic = work.topics.reserve('progress');
+  const entry = { fields: FIELDS, onBadRecord: `dlq:${letters}`, partitions: 2 };
+  const job = await work.job({ topic, mode: 'STREAM', progressTopic, entry });
+  expect((await job.run('--dry-run')).stdout).toContain(`bad records to topic ${letters}`);
+  const trial = await job.report('--no-commit', '--write-path', `${job.out}-trial`);
+  expect(trial).toMatchObject({ badRecords: { ...REPORTED, deadLetterTopic: null } });
+  expect(await work.topics.exists(letters)).toBe(false);
+  expect(await job.report()).toMatchObject({
+    rows: good.length,
+    badRecords: { ...REPORTED, deadLetterTopic: letters },
+  });
+  await expectDeadLetters(letters, 'orders');
+  expect(await idsIn(job)).toEqual(good);
+  await expectVerified(job);
+  expect(await job.report()).toMatchObject({ rows: 0 });
+  await expectDeadLetters(letters, 'orders');
 });

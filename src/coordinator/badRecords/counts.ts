@@ -71,6 +71,18 @@ export function reportBadRecords(
   return { badRecords: { records, byReason, deadLetterTopic: topicOf(policy, isWritten) }, warnings };
 }
 
+/** What a dry run says of a policy. */
+export function describePolicy(policy: BadRecordPolicy): string[] {
+  switch (policy.kind) {
+    case 'fail':
+      return [];
+    case 'skip':
+      return ['bad records are left out'];
+    case 'dlq':
+      return [`bad records to topic ${policy.topic}`];
+  }
+}
+
 function topicOf(policy: BadRecordPolicy, isWritten: boolean): string | null {
   return policy.kind === 'dlq' && isWritten ? policy.topic : null;
 }

@@ -12,6 +12,7 @@ import type { EncodedRecordBatch } from '../../encode/records/recordBatch.ts';
 import type { PlainError } from '../../errors.ts';
 import type { FileSchema } from '../../sources/files/fileTypes.ts';
 import type { OffsetRange } from '../../tasks.ts';
+import type { DeadLetterPlan } from '../badRecords/badRecord.ts';
 import type { BadRecordCounts } from '../badRecords/counts.ts';
 import type { TransformPlan } from '../rowTransform.ts';
 
@@ -69,6 +70,8 @@ export interface LoadSettings {
     readonly compression: RecordCompression;
     readonly headers: readonly { readonly key: string; readonly value: string }[];
   };
+  /** Of a topic: where bad records go, in the transaction of the others; null: nowhere. */
+  readonly deadLetters: DeadLetterPlan | null;
   /** A chunk is cut at so many rows, or once its rows hold so many bytes. */
   readonly chunkRows: number;
   readonly chunkBytes: number;

@@ -214,6 +214,7 @@ export async function writeFiles(
       headers: sink.headers,
     },
     chunkRows: sink.chunkRecords,
+    deadLetters: null,
     chunkBytes: memory.chunkBytes,
   };
   const units = fileUnits({

@@ -5,6 +5,7 @@ import { formatSize } from '../../config/sizes.ts';
 import type { TopicInfo } from '../../kafka/cluster.ts';
 import { offsetKey } from '../../plan/places.ts';
 import type { RangePlan } from '../../plan/ranges.ts';
+import { describePolicy } from '../badRecords/counts.ts';
 import type { FileLoadJob, TopicToTopicJob } from '../jobs.ts';
 import type { FileChoice } from './fileChoice.ts';
 import type { FileProgress } from './fileProgress.ts';
@@ -35,6 +36,7 @@ export function describeCopy(plan: {
     ...table(['topic', 'partition', 'from', 'to', 'messages, at most', 'bytes, about'], rows),
     `${cell(total)} messages at most, ${describeChunks(total, job.sink)}`,
     describeTarget(job.sink, existing),
+    ...describePolicy(job.source.onBadRecord),
     ...warnings.map((warning) => `warning: ${warning}`),
     ...(alive ? [`a run of ${job.config} is under way on host ${alive.host}, pid ${alive.pid}`] : []),
     NOTHING_DONE,

@@ -5,10 +5,12 @@
 import type { MessagePort } from 'node:worker_threads';
 import { MessageColumns, roomFor } from '../../decode/columns.ts';
 import { Cluster } from '../../kafka/cluster.ts';
+import type { DeadLetterMaker } from '../badRecords/deadLetters.ts';
 import { RowTransform } from '../rowTransform.ts';
 import { ChunkSender } from './chunkSender.ts';
 import type { LoadSettings, LoadUnit, UnitEnd } from './chunks.ts';
 import { RecordMaker } from './recordMaker.ts';
+import type { TopicUnitContext } from './topicUnit.ts';
 
 export interface LoadTask {
   readonly unit: LoadUnit;
@@ -22,7 +24,8 @@ export class LoadTaskRunner {
   readonly #settings: LoadSettings;
   readonly #maker: RecordMaker;
   readonly #transform: RowTransform;
-  readonly #topic: { readonly cluster: Cluster; readonly columns: MessageColumns } | null;
+  readonly #topic: Pick<TopicUnitContext, 'cluster' | 'columns'> | null;
+  #deadLetters: DeadLetterMaker | null = null;
 
   constructor(settings: LoadSettings) {
     const { source, target } = settings;
@@ -71,7 +74,11 @@ export class LoadTaskRunner {
     const shared = { limits, sender, maker: this.#maker, transform: this.#transform };
     if (unit.kind === 'topic' && source.kind === 'topic' && this.#topic) {
       const { sendTopicUnit } = await import('./topicUnit.ts');
-      return sendTopicUnit(unit, { source, ...shared, ...this.#topic });
+      if (this.#settings.deadLetters && !this.#deadLetters) {
+        const { DeadLetterMaker } = await import('../badRecords/deadLetters.ts');
+        this.#deadLetters = new DeadLetterMaker(this.#settings.deadLetters, this.#topic.cluster, source.fetch);
+      }
+      return sendTopicUnit(unit, { source, ...shared, ...this.#topic, deadLetters: this.#deadLetters });
     }
     if (unit.kind === 'file' && source.kind === 'files') {
       const { sendFileUnit } = await import('./fileUnit.ts');

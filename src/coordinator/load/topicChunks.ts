@@ -9,6 +9,7 @@ import type { OffsetRange } from '../../tasks.ts';
 import { type PlacedRows, workOnGoodRows } from '../../transform/badRows.ts';
 import type { RowPlace } from '../../transform/batchTransform.ts';
 import { toRows } from '../../transform/toRows.ts';
+import { type BadRecord, badRecordsOf } from '../badRecords/badRecord.ts';
 import { addBadRows, type BadRecordCounts, NO_BAD_RECORDS } from '../badRecords/counts.ts';
 import type { RowTransform } from '../rowTransform.ts';
 import type { LoadSettings } from './chunks.ts';
@@ -31,6 +32,8 @@ export interface RowChunk<Made> {
   /** What was made of them; null if there is no row: the transform left none, or all were bad. */
   readonly made: Made | null;
   readonly rows: number;
+  /** Those that were left out, in offset order. */
+  readonly bad: readonly BadRecord[];
   /** The next offset behind them. */
   readonly next: number;
 }
@@ -114,7 +117,7 @@ export class TopicChunks<Made> {
     const { invalidUtf8, leavesOutBad } = source;
     const context = { topic, partition, invalidUtf8, onInvalidUtf8 };
     const { bad, ...read } = toRows(columns, source.fields, context, leavesOutBad);
-    const make = async (rows: PlacedRows): Promise<Omit<RowChunk<Made>, 'next'> & { invalid: number }> => {
+    const make = async (rows: PlacedRows): Promise<Pick<RowChunk<Made>, 'made' | 'rows'> & { invalid: number }> => {
       let invalid = 0;
       const { batch, place } = await transform.apply(rows.batch, rows.place, (values) => {
         invalid += values;
@@ -129,9 +132,10 @@ export class TopicChunks<Made> {
     const { made, rows, invalid } = worked.made ?? { made: null, rows: 0, invalid: 0 };
     if (invalid > 0) onInvalidUtf8(invalid);
     this.#counts.bad = addBadRows(this.#counts.bad, [...bad, ...worked.bad]);
+    const records = badRecordsOf(columns, bad, read.place, worked.bad);
     this.#counts.rows += columns.rows;
     this.#counts.bytesRead += columns.rawBytes;
-    await this.#work.take({ made, rows, next: this.#position });
+    await this.#work.take({ made, rows, bad: records, next: this.#position });
     columns.clear();
   }
 }

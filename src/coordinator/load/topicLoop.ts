@@ -22,7 +22,9 @@ export async function checkNoLoop(
   const keepsTopic =
     transform === null && source.fields.some(({ name, column }) => name === 'topic' && column === 'topic');
   const mayNameTopics = transform !== null || source.fields.some(({ name }) => name === 'topic');
-  if (!isNamed && !mayNameTopics) return [];
+  const letters = source.onBadRecord.kind === 'dlq' ? source.onBadRecord.topic : null;
+  const areLettersRead = letters !== null && names.includes(letters);
+  if (!isNamed && !mayNameTopics && !areLettersRead) return [];
   const [fromId, toId] = await Promise.all([from.clusterId(), to.clusterId()]);
   if (fromId !== toId) return [];
   if (isNamed) {
@@ -30,6 +32,14 @@ export async function checkNoLoop(
       'USAGE',
       `topic ${sink.topic} is read and written by the same job, on the same cluster: it would never end; write to another`,
       { context: { topic: sink.topic } },
+    );
+  }
+  if (areLettersRead) {
+    throw new OffloadError(
+      'USAGE',
+      `onBadRecord is dlq:${letters}, and the same job reads topic ${letters}, on the same cluster: it would never end; ` +
+        'name another topic for dead letters',
+      { context: { topic: letters } },
     );
   }
   if (!keepsTopic) return names;

@@ -20,7 +20,10 @@ import type { PartitionBounds, RangePlan } from '../../plan/ranges.ts';
 import { passStep } from '../../steps.ts';
 import type { PartitionOffset } from '../../tasks.ts';
 import { transformMemory } from '../../transform/memory.ts';
+import type { DeadLetterPlan } from '../badRecords/badRecord.ts';
 import { reportBadRecords } from '../badRecords/counts.ts';
+import { planDeadLetters } from '../badRecords/deadLetterTopic.ts';
+import { deadLetterOffice } from '../badRecords/office.ts';
 import { countGaps } from '../gaps.ts';
 import { warnOfInvalidUtf8 } from '../invalidValues.ts';
 import type { TopicToTopicJob } from '../jobs.ts';
@@ -108,6 +111,7 @@ async function run(context: CopyContext, threads: WorkerThreads<LoadTask, void>)
     clusterId: await context.source.clusterId(),
     kafka: job.offsets.kafka ?? job.source.kafka,
     takeOver: job.takeOver,
+    deadLetters: deadLetterOffice(job.source.kafka),
     log: (line) => ui.log.info(line),
   });
   let producer: TransactionalProducer | null = null;
@@ -116,9 +120,10 @@ async function run(context: CopyContext, threads: WorkerThreads<LoadTask, void>)
     const signal = AbortSignal.any([context.signal, session.signal]);
     const partitions = await ensureTopic(target, sink.kafka, { ...sink.create, topic: sink.topic });
     const progressPartitions = await ensureTopic(target, sink.kafka, compacted(sink.progress));
+    const deadLetters = await planDeadLetters(job, target, sink.kafka);
     producer = await TransactionalProducer.open(target, { ...producerOptions, signal });
     const progress = new ProgressTopic(sink.progress.topic, progressPartitions);
-    return await copy({ ...context, signal }, { session, producer, progress, threads, partitions });
+    return await copy({ ...context, signal }, { session, producer, progress, threads, partitions, deadLetters });
   } finally {
     ui.progress.stop();
     await threads.close();
@@ -134,6 +139,7 @@ interface Opened {
   readonly threads: WorkerThreads<LoadTask, void>;
   /** Of the target topic. */
   readonly partitions: number;
+  readonly deadLetters: DeadLetterPlan | null;
 }
 
 async function copy(context: CopyContext, opened: Opened): Promise<OffloadReport> {
@@ -200,7 +206,7 @@ async function planFrom(
 
 async function writeRanges(
   { job, ui, selected, readTopics, signal }: CopyContext,
-  { session, producer, progress, threads, partitions }: Opened,
+  { session, producer, progress, threads, partitions, deadLetters }: Opened,
   plan: RangePlan,
 ): Promise<{ counts: LoadCounts; ends: readonly { unit: TopicUnit; end: UnitEnd }[] }> {
   const topicIds = topicIdsOf(selected);
@@ -223,7 +229,7 @@ async function writeRanges(
   const positions = new Map(starts);
   const ends: { unit: TopicUnit; end: UnitEnd }[] = [];
   const units = plan.ranges.map((range): TopicUnit => ({ kind: 'topic', range }));
-  const settings = loadSettings(job, { partitions, readTopics }, Math.min(job.workers, units.length));
+  const settings = loadSettings(job, { partitions, readTopics, deadLetters }, Math.min(job.workers, units.length));
   const lanes = new Lanes({ threads, units: asyncList(units), settings, isOrdered: false, signal });
   const counts = await writeChunks({
     lanes,
@@ -260,7 +266,10 @@ function* stepsOf(taken: readonly Taken<TopicUnit>[], positions: Map<string, num
 /** What every unit is done with. @param lanes That units are under way in at once. */
 export function loadSettings(
   job: TopicToTopicJob,
-  target: Pick<LoadSettings['target'], 'partitions' | 'readTopics'>,
+  {
+    deadLetters,
+    ...target
+  }: Pick<LoadSettings['target'], 'partitions' | 'readTopics'> & Pick<LoadSettings, 'deadLetters'>,
   lanes: number,
 ): LoadSettings {
   const { source, sink, maxMemoryBytes, workers } = job;
@@ -287,6 +296,7 @@ export function loadSettings(
       compression: sink.compression,
       headers: sink.headers,
     },
+    deadLetters,
     // A chunk of each lane makes a transaction.
     chunkRows: Math.ceil(sink.chunkRecords / Math.max(1, lanes)),
     chunkBytes: memory.chunkBytes,

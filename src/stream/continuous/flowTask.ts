@@ -1,12 +1,15 @@
 /** What a thread does with the partitions it is given: read as they grow, decode, transform, encode, hand over. */
 import type { MessagePort } from 'node:worker_threads';
 import type { RecordBatch } from 'apache-arrow';
+import type { BadRecord } from '../../coordinator/badRecords/badRecord.ts';
 import { NO_BAD_RECORDS, sumBadRecords } from '../../coordinator/badRecords/counts.ts';
+import type { DeadLetterMaker } from '../../coordinator/badRecords/deadLetters.ts';
 import { RecordMaker } from '../../coordinator/load/recordMaker.ts';
 import { type RowChunk, TopicChunks } from '../../coordinator/load/topicChunks.ts';
 import { RowTransform } from '../../coordinator/rowTransform.ts';
 import { MessageColumns, roomFor } from '../../decode/columns.ts';
 import { DecodeKernel } from '../../decode/kernel.ts';
+import type { EncodedRecordBatch } from '../../encode/records/recordBatch.ts';
 import { toPlainError } from '../../errors.ts';
 import { Cluster } from '../../kafka/cluster.ts';
 import { TableCollector } from '../../sinks/console.ts';
@@ -45,6 +48,7 @@ class FlowRunner {
   readonly #kernel = new DecodeKernel();
   readonly #transform: RowTransform;
   readonly #maker: RecordMaker | null;
+  #deadLetters: DeadLetterMaker | null = null;
   /** Answers of several leaders take turns: there is one set of columns. */
   #turn: Promise<void> = Promise.resolve();
   #parts: FlowPart[] = [];
@@ -148,12 +152,22 @@ class FlowRunner {
     return { batches: (await this.#maker?.encode(batch, rowName)) ?? [], table: null };
   }
 
-  async #take(place: TopicPartition, { made, rows, next }: RowChunk<MadeRows>): Promise<void> {
+  async #take(place: TopicPartition, { made, rows, bad, next }: RowChunk<MadeRows>): Promise<void> {
     const { chunkBytes } = this.#settings;
-    if (made === null) return;
-    this.#parts.push({ ...place, next, rows, ...made });
+    const letters = bad.length === 0 ? [] : await this.#deadLettersOf(place, bad);
+    if (made === null && letters.length === 0) return;
+    const { batches, table } = made ?? { batches: [], table: null };
+    this.#parts.push({ ...place, next, rows, batches: [...batches, ...letters], table });
     const waiting = this.#parts.flatMap(({ batches }) => batches).reduce((sum, { bytes }) => sum + bytes.length, 0);
     if (waiting >= chunkBytes) await this.#post();
+  }
+
+  async #deadLettersOf(place: TopicPartition, bad: readonly BadRecord[]): Promise<readonly EncodedRecordBatch[]> {
+    const { deadLetters: plan, source } = this.#settings;
+    if (plan === null) return [];
+    const { DeadLetterMaker } = await import('../../coordinator/badRecords/deadLetters.ts');
+    this.#deadLetters ??= new DeadLetterMaker(plan, this.#cluster, source.fetch);
+    return this.#deadLetters.encode(place, bad);
   }
 
   /** Waits until the coordinator takes one more message. */

@@ -4,6 +4,7 @@
  * is; what is read meanwhile is read in larger pieces.
  */
 import type { MessagePort } from 'node:worker_threads';
+import type { DeadLetterPlan } from '../../coordinator/badRecords/badRecord.ts';
 import type { BadRecordCounts } from '../../coordinator/badRecords/counts.ts';
 import type { LoadSettings } from '../../coordinator/load/chunks.ts';
 import type { EncodedRecordBatch } from '../../encode/records/recordBatch.ts';
@@ -16,6 +17,8 @@ export const MESSAGES_IN_HAND = 3;
 
 export interface FlowSettings extends Pick<LoadSettings, 'transform' | 'chunkRows' | 'chunkBytes'> {
   readonly source: Extract<LoadSettings['source'], { kind: 'topic' }>;
+  /** Where bad records go, in the transaction of the others; null: nowhere. */
+  readonly deadLetters: DeadLetterPlan | null;
   readonly outlet:
     | { readonly kind: 'topic'; readonly target: LoadSettings['target'] }
     /** At most so many rows of a chunk are shown. */

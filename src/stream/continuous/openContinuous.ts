@@ -1,6 +1,7 @@
 /** Opens the flow of a job: topics -> topic, or topics -> console. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { reportBadRecords } from '../../coordinator/badRecords/counts.ts';
+import { planDeadLetters } from '../../coordinator/badRecords/deadLetterTopic.ts';
 import { warnOfInvalidUtf8 } from '../../coordinator/invalidValues.ts';
 import { ensureTopic } from '../../coordinator/load/targetTopic.ts';
 import { checkNoLoop } from '../../coordinator/load/topicLoop.ts';
@@ -34,7 +35,7 @@ export interface ContinuousOptions extends Omit<TopicSinkOptions, 'job'> {
  */
 export async function openContinuous(options: ContinuousOptions): Promise<StreamFlow> {
   const { job, onProgress, log } = options;
-  const { outlet, settings } = await openOutlet(options);
+  const { outlet, ...settings } = await openOutlet(options);
   return new Flow({
     outlet,
     threads: job.workers,
@@ -50,13 +51,14 @@ export async function openContinuous(options: ContinuousOptions): Promise<Stream
 
 async function openOutlet(
   options: ContinuousOptions,
-): Promise<{ outlet: FlowOutlet; settings: FlowSettings['outlet'] }> {
+): Promise<{ outlet: FlowOutlet; settings: FlowSettings['outlet']; deadLetters: FlowSettings['deadLetters'] }> {
   const { job, member, print, source, topics, signal } = options;
   const { sink } = job;
   if (sink.kind === 'console') {
     return {
       outlet: new ConsoleOutlet(sink, member, print),
       settings: { kind: 'console', numRows: sink.numRows },
+      deadLetters: null,
     };
   }
   const topicJob = { ...job, sink };
@@ -70,6 +72,7 @@ async function openOutlet(
     return {
       outlet: new TopicOutlet(target, member, transactions, signal),
       settings: { kind: 'topic', target: { ...place, compression, headers } },
+      deadLetters: await planDeadLetters(job, target, sink.kafka),
     };
   } catch (error) {
     target.close();
@@ -79,7 +82,7 @@ async function openOutlet(
 
 function flowSettings(
   { source, transform, maxMemoryBytes, workers }: FlowJob,
-  outlet: FlowSettings['outlet'],
+  { settings: outlet, deadLetters }: { settings: FlowSettings['outlet']; deadLetters: FlowSettings['deadLetters'] },
 ): FlowSettings {
   const { connection, fetch } = source.kafka;
   const memory = planLoadMemory({
@@ -97,6 +100,7 @@ function flowSettings(
     chunkRows: CHUNK_ROWS,
     chunkBytes: memory.chunkBytes,
     outlet,
+    deadLetters,
   };
 }
 

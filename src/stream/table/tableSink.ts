@@ -246,7 +246,7 @@ class TableStreamSink implements StreamSink {
       partitionBy: [],
       output,
     } as const;
-    const staged = await stageRows({ ...job, sink: { target } }, place, plan, this.#pool, progress, signal);
+    const staged = await stageRows({ ...job, sink: { target } }, place, plan, this.#pool, progress, signal, null);
     return { staged, bytesRead };
   }
 

@@ -27,6 +27,7 @@ function result(partition: number, counts: Partial<TaskResult>): TaskResult {
     lost: 0,
     invalidUtf8: 0,
     bad: NO_BAD_RECORDS,
+    deadLetters: [],
     encoders: [],
     ...counts,
   };
