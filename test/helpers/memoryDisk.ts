@@ -173,6 +173,9 @@ export class MemoryDisk implements FileSystem {
     const target = this.#parent('rename', to);
     const replaced = target.folder.current.get(target.name);
     if (replaced === node) return;
+    if (replaced?.kind === 'folder' && node.kind === 'folder' && replaced.current.size > 0) {
+      throw failure('ENOTEMPTY', 'rename', from, to);
+    }
     if (replaced && replaced.kind !== node.kind) {
       throw failure(node.kind === 'file' ? 'EISDIR' : 'ENOTDIR', 'rename', from, to);
     }
@@ -194,7 +197,9 @@ export class MemoryDisk implements FileSystem {
   }
 
   async removeAll(path: string): Promise<void> {
-    const { folder, name } = this.#parent('rm', path);
+    const parent = this.#folderAt(dirname(path));
+    if (!parent) return;
+    const { folder, name } = { folder: parent, name: basename(path) };
     const node = folder.current.get(name);
     if (node?.kind === 'folder') for (const child of await this.readdir(path)) await this.removeAll(`${path}/${child}`);
     if (node) this.#change([{ folder, name, node: null }]);
@@ -321,6 +326,13 @@ export class MemoryDisk implements FileSystem {
     const node = this.#find(syscall, path);
     if (node.kind !== 'folder') throw failure('ENOTDIR', syscall, path);
     return node;
+  }
+
+  /** Null: there is none. */
+  #folderAt(path: string): FolderNode | null {
+    let folder: Node | undefined = this.#root;
+    for (const part of partsOf(path)) folder = folder?.kind === 'folder' ? folder.current.get(part) : undefined;
+    return folder?.kind === 'folder' ? folder : null;
   }
 
   #parent(syscall: string, path: string): { folder: FolderNode; name: string } {

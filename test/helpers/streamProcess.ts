@@ -19,6 +19,8 @@ export type Group = Map<number, number>;
 
 export interface ProcessOptions {
   readonly fs: FileSystem;
+  /** What files are staged on, which is not the chain's business; default `fs`. */
+  readonly stagingFs?: FileSystem;
   readonly root: string;
   readonly group: Group;
   /** Null: new files in the folder. */
@@ -29,12 +31,16 @@ export interface ProcessOptions {
   readonly groupName?: string;
 }
 
+export class FencedError extends Error {}
+
 export class StreamProcess {
   readonly chain: StreamChain;
   readonly log: string[];
   readonly #options: ProcessOptions;
   /** Where each partition of ours goes on. */
   readonly positions = new Map<number, number>();
+  /** The group has gone on without it: the broker refuses its commits. */
+  isFenced: boolean = false;
 
   private constructor(chain: StreamChain, options: ProcessOptions, log: string[]) {
     this.chain = chain;
@@ -71,13 +77,14 @@ export class StreamProcess {
   }
 
   async commit(positions: readonly (readonly [partition: number, offset: number])[]): Promise<void> {
+    if (this.isFenced) throw new FencedError('the group has gone on without this member');
     for (const [partition, offset] of positions) this.#options.group.set(partition, offset);
     await this.chain.groupCommitted(positions.map(([partition, offset]) => ({ topic: TOPIC, partition, offset })));
   }
 
   /** Stages up to these offsets. */
   async stage(ends: Readonly<Record<number, number>>): Promise<{ batch: ChainBatch; staged: StagedBatch }> {
-    const { fs, root, file = null, topicId = TOPIC_ID } = this.#options;
+    const { root, file = null, topicId = TOPIC_ID, stagingFs: fs = this.#options.fs } = this.#options;
     const ranges = Object.entries(ends).map(([partition, endOffset]): OffsetRange => {
       const startOffset = this.positions.get(Number(partition)) ?? 0;
       return { topic: TOPIC, partition: Number(partition), startOffset, endOffset };

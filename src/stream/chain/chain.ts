@@ -394,8 +394,9 @@ export class StreamChain {
     if (await unlessAbsent(this.#fs.stat(resolve(this.#root, found.entry.staging)))) await this.#publish(found);
   }
 
-  #publish({ entry }: FoundEntry): Promise<void> {
-    return publishEntry(entry, { fs: this.#fs, root: this.#root, log: this.#options.log, step: this.#step });
+  async #publish({ entry }: FoundEntry): Promise<void> {
+    if (this.#state.isBuiltUpon(entry)) return;
+    await publishEntry(entry, { fs: this.#fs, root: this.#root, log: this.#options.log, step: this.#step });
   }
 
   readonly #step = async (name: string): Promise<void> => {

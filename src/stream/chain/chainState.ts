@@ -6,7 +6,7 @@
  */
 
 import { entryName } from '../../sinks/chainNames.ts';
-import type { FoundEntry } from './entry.ts';
+import type { ChainEntry, FoundEntry } from './entry.ts';
 import type { ChainFolder, ChainListing } from './folder.ts';
 import { type ChainPositions, moveOn, positionsOf } from './positions.ts';
 
@@ -24,6 +24,8 @@ export class ChainState {
   checkpoint = 0;
   /** Entries that are not folded, by the run of their micro-batch. */
   readonly runs = new Map<string, number>();
+  /** Number of the last entry that replaced an exact file, by its path in entries. */
+  readonly #exact = new Map<string, number>();
   /** Those that were read since `takeNews`. */
   #news: FoundEntry[] = [];
 
@@ -89,7 +91,7 @@ export class ChainState {
     this.tipCrc32c = tipCrc32c;
     this.positions = positions;
     this.#news.push(...entries);
-    for (const { entry } of entries) this.runs.set(entry.run, entry.number);
+    for (const { entry } of entries) this.#name(entry);
     for (const [run, number] of this.runs) if (number <= this.checkpoint) this.runs.delete(run);
   }
 
@@ -105,7 +107,17 @@ export class ChainState {
     this.tip = entry.number;
     this.tipCrc32c = crc32c;
     moveOn(this.positions, entry);
-    this.runs.set(entry.run, entry.number);
+    this.#name(entry);
+  }
+
+  #name({ run, number, target, files }: ChainEntry): void {
+    this.runs.set(run, number);
+    if (target.kind === 'file' && files.length > 0) this.#exact.set(target.path, number);
+  }
+
+  /** Whether an exact file was made from what an entry made of it: then that was published, whatever is still staged. */
+  isBuiltUpon({ target, number }: ChainEntry): boolean {
+    return target.kind === 'file' && (this.#exact.get(target.path) ?? 0) > number;
   }
 
   /**

@@ -11,7 +11,7 @@
  *
  * Anything else stays, since its process may only sleep.
  */
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { isRunId } from '../../commit/names.ts';
 import { describeOwner, isKnownDead, markEnded, markRunning, parseOwner } from '../../commit/owner.ts';
 import { isObject, parseJson } from '../../commit/shapes.ts';
@@ -78,8 +78,10 @@ export class ChainStaging {
     return path;
   }
 
+  /** So that it lasts: a file that came back would be published again, where its reader has taken the first one away. */
   async remove(path: string): Promise<void> {
     await this.#fs.removeAll(path);
+    await unlessAbsent(syncFolder(this.#fs, dirname(path)));
   }
 
   /** Who else has a folder, and whether it is known to be dead: to be asked before the chain is read. */
