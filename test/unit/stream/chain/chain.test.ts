@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import { MemoryDisk } from '../../../helpers/memoryDisk.ts';
+import type { FileSystem } from '../../../../src/io.ts';
+import { failure, MemoryDisk } from '../../../helpers/memoryDisk.ts';
 import {
   byRow,
   expectedRows,
@@ -169,4 +170,123 @@ describe('two processes', () => {
     await two.write({ 1: 2 });
     expect(await visibleRows(disk, ROOT)).toEqual(expectedRows({ 0: 2, 1: 2 }));
   });
+
+  test('an exact file is made from what entries that were read have made of it, published or not', async () => {
+    const exact = { ...options, file: 'all.txt' };
+    const onStep = (name: string): void => {
+      if (name === 'chain.synced') throw new Error('died');
+    };
+    const dying = await StreamProcess.start({ ...exact, onStep }, [0]);
+    const other = await StreamProcess.start(exact, []);
+    const partition = { topic: 'orders', partition: 1 };
+    await other.chain.claim([partition]);
+    await expect(dying.write({ 0: 2 })).rejects.toThrow('died');
+    await other.chain.resume([{ ...partition, offset: 0 }]);
+    other.positions.set(1, 0);
+    await other.write({ 1: 2 });
+    expect(await visibleRows(disk, ROOT)).toEqual(expectedRows({ 0: 2, 1: 2 }));
+  });
+});
+
+describe('where there are no hard links', () => {
+  const noLinks = (fs: FileSystem): FileSystem => {
+    const refuse = (from: string, to: string) => Promise.reject(failure('EPERM', 'link', from, to));
+    return new Proxy(fs, {
+      get: (target, name) => {
+        const own: unknown = name === 'link' ? refuse : Reflect.get(target, name);
+        return typeof own === 'function' ? own.bind(target) : own;
+      },
+    });
+  };
+
+  test('an entry is a folder, which stands in the way of a file and of a folder as well', async () => {
+    const one = await StreamProcess.start({ ...options, fs: noLinks(disk), foldEntries: 3 }, [0]);
+    const two = await StreamProcess.start({ ...options, foldEntries: 3 }, [1]);
+    const three = await StreamProcess.start({ ...options, fs: noLinks(disk), foldEntries: 3 }, [2]);
+    for (const end of [2, 4, 6]) {
+      const staged = [await one.stage({ 0: end }), await two.stage({ 1: end }), await three.stage({ 2: end })] as const;
+      expect(await one.append(staged[0])).toMatchObject({ kind: 'written' });
+      expect(await two.append(staged[1])).toMatchObject({ kind: 'written' });
+      expect(await three.append(staged[2])).toMatchObject({ kind: 'written' });
+      await one.commit([[0, end]]);
+      await two.commit([[1, end]]);
+      await three.commit([[2, end]]);
+    }
+    expect(await visibleRows(disk, ROOT)).toEqual(expectedRows({ 0: 6, 1: 6, 2: 6 }));
+    expect(await entries()).toEqual(['7.json', '8.json', '9.json']);
+    expect((await disk.stat(`${CHAIN}/7.json`)).isDirectory()).toBe(true);
+    expect((await disk.stat(`${CHAIN}/8.json`)).isFile()).toBe(true);
+  });
+
+  test('a sleeper loses the number of a folder', async () => {
+    const sleeper = await StreamProcess.start({ ...options, fs: noLinks(disk) }, [0]);
+    const staged = await sleeper.stage({ 0: 4 });
+    await (await StreamProcess.start({ ...options, fs: noLinks(disk) }, [0])).write({ 0: 6 });
+    expect(await sleeper.append(staged)).toMatchObject({ kind: 'overtaken' });
+    expect(await visibleRows(disk, ROOT)).toEqual(expectedRows({ 0: 6 }));
+  });
+});
+
+describe('what cannot go on', () => {
+  test.each([
+    { what: 'an entry that is none', act: () => write('2.json', '{}\n'), said: /2\.json is damaged/ },
+    {
+      what: 'an entry that is missing',
+      act: () => disk.unlink(`${CHAIN}/2.json`),
+      said: /2\.json is damaged: it is missing, while entry 3 is there/,
+    },
+    {
+      what: 'an entry that was changed',
+      act: async () => write('2.json', (await disk.readFile(`${CHAIN}/2.json`)).toString().replace('1970', '1971')),
+      said: /3\.json is damaged: it does not follow entry 2/,
+    },
+  ])('$what', async ({ act, said }) => {
+    const process = await StreamProcess.start(options, [0]);
+    for (const end of [2, 4, 6]) await process.write({ 0: end });
+    await act();
+    await expect(StreamProcess.start(options, [0])).rejects.toMatchObject({
+      code: 'SAVED_OFFSETS_INVALID',
+      message: expect.stringMatching(said),
+    });
+  });
+
+  async function write(name: string, text: string): Promise<void> {
+    const file = await disk.open(`${CHAIN}/${name}`, 'w');
+    await file.write(Buffer.from(text), 0, Buffer.byteLength(text), null);
+  }
+});
+
+test('a topic that was made again begins anew, and is told', async () => {
+  const process = await StreamProcess.start(options, [0]);
+  await process.write({ 0: 4 });
+  await process.close();
+  group.clear();
+  const next = await StreamProcess.start({ ...options, topicId: 'another-id' }, []);
+  await next.chain.claim([{ topic: 'orders', partition: 0 }]);
+  const resumed = await next.chain.resume([{ topic: 'orders', partition: 0, offset: null }], { orders: 'another-id' });
+  expect(resumed).toEqual({ positions: [], madeAgain: ['orders'], byHand: [] });
+  await next.take([0]);
+  await next.write({ 0: 2 });
+  expect(await visibleRows(disk, ROOT)).toEqual(['0:0', '0:0', '0:1', '0:1', '0:2', '0:3']);
+});
+
+test('staging of a process that may live stays until its micro-batch is overtaken, and an hour has gone by', async () => {
+  const sleeper = await StreamProcess.start(options, [0]);
+  await sleeper.stage({ 0: 2 });
+  const left = async (): Promise<number> =>
+    (await disk.readdir(`${CHAIN}/staging/${sleeper.chain.process}`)).length - 1;
+  const [run = ''] = (await disk.readdir(`${CHAIN}/staging/${sleeper.chain.process}`)).filter(
+    (name) => name !== 'owner.json',
+  );
+  const path = `${CHAIN}/staging/${sleeper.chain.process}/${run}`;
+  await disk.utimes(path, 0, Date.now() - 2 * 3_600_000);
+  const other = await StreamProcess.start(options, [0]);
+  expect(await left()).toBe(1);
+  await other.write({ 0: 4 });
+  await disk.utimes(path, 0, Date.now());
+  await other.take([0]);
+  expect(await left()).toBe(1);
+  await disk.utimes(path, 0, Date.now() - 2 * 3_600_000);
+  await other.take([0]);
+  expect(await left()).toBe(0);
 });
