@@ -1,25 +1,23 @@
 /**
- * Puts packages that consist of hundreds of files into one file each, and lets the build import those.
+ * Puts packages that consist of hundreds of files into one file each, and lets the modules of the build import those.
  *
  *     node scripts/bundlePackages.mjs        (part of npm run build)
  *
  * Reading apache-arrow file by file takes 150 ms of CPU, in each thread of a run; as one file it takes 30 (2026-11).
  * Without this step the build works the same, slower. Nothing is minified: stack traces stay readable.
  */
-import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { gatherLicenses, packagesOf, titleOf } from './licenses.mjs';
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const DIST = join(ROOT, 'dist');
-/** The bundler names modules by their real paths. */
-const modulesFolder = () => realpathSync(join(ROOT, 'node_modules'));
 /** Of JavaScript alone: addons, and what looks for files of its own, stay where they are. */
 const PACKAGES = ['apache-arrow', 'yaml', 'zod'];
 const IMPORTERS = ['src', 'workers', 'bench'];
 /** An `import()` stays: it gets what user code gets by the same name. */
 const IMPORT = new RegExp(`\\bfrom '(${PACKAGES.join('|')})'`, 'g');
-const LICENSE = /^(licen[cs]e|notice|copyright)/i;
 
 /** Where the bundles are. */
 export const BUNDLES = PACKAGES.map((name) => join(DIST, 'packages', `${name}.js`));
@@ -27,7 +25,6 @@ export const BUNDLES = PACKAGES.map((name) => join(DIST, 'packages', `${name}.js
 /** Follows the compiler, which writes the imports anew. @throws Error with what the bundler says. */
 export async function bundlePackages() {
   const { rolldown } = await import('rolldown');
-  const modules = modulesFolder();
   const folder = join(DIST, 'packages');
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
@@ -41,17 +38,15 @@ export async function bundlePackages() {
         comments: false,
       });
       const [chunk] = output;
-      const packages = [...new Set(Object.keys(chunk.modules).flatMap((path) => packageOf(path, modules)))];
-      for (const path of packages) contained.add(path);
-      const names = packages.map(
-        (path) => `${relative(modules, path)} ${readJson(join(path, 'package.json')).version}`,
-      );
+      const modules = Object.keys(chunk.modules);
+      for (const path of modules) contained.add(path);
+      const names = packagesOf(modules).map(titleOf);
       writeFileSync(join(folder, `${name}.js`), `// ${names.join(', ')}: see LICENSES.txt\n${chunk.code}`);
     } finally {
       await bundle.close();
     }
   }
-  writeFileSync(join(folder, 'LICENSES.txt'), [...contained].map(licensesOf).join('\n'));
+  writeFileSync(join(folder, 'LICENSES.txt'), gatherLicenses([...contained]));
   for (const path of IMPORTERS.flatMap((name) => scriptsBelow(join(DIST, name)))) useBundles(path, folder);
 }
 
@@ -68,21 +63,6 @@ async function entryOf(name) {
   return { input: id, cwd: ROOT, plugins: [plugin] };
 }
 
-function packageOf(modulePath, modules) {
-  if (!modulePath.startsWith(modules + sep)) return [];
-  const [first, second] = relative(modules, modulePath).split(sep);
-  return [join(modules, first.startsWith('@') ? join(first, second) : first)];
-}
-
-function licensesOf(path) {
-  const { name, version, license } = readJson(join(path, 'package.json'));
-  const texts = readdirSync(path)
-    .filter((file) => LICENSE.test(file))
-    .sort()
-    .map((file) => readFileSync(join(path, file), 'utf8').trim());
-  return `${'='.repeat(80)}\n${name} ${version} (${license})\n${'='.repeat(80)}\n\n${texts.join('\n\n')}\n`;
-}
-
 function useBundles(path, folder) {
   const code = readFileSync(path, 'utf8');
   const own = relative(dirname(path), folder).split(sep).join('/');
@@ -95,10 +75,6 @@ function scriptsBelow(folder) {
   return readdirSync(folder, { recursive: true })
     .filter((path) => path.endsWith('.js'))
     .map((path) => join(folder, path));
-}
-
-function readJson(path) {
-  return JSON.parse(readFileSync(path, 'utf8'));
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) await bundlePackages();

@@ -7,6 +7,7 @@ import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { bundleCommand } from './bundleCommand.mjs';
 
 /** Beside `dist`: the command finds its packages and its version from there. */
 const COPY = `dist-mutant-${process.pid}`;
@@ -140,7 +141,7 @@ export async function killMutants(root, names) {
   for (const mutant of MUTANTS) {
     if (names.length > 0 && !names.includes(mutant.name)) continue;
     console.log(`\n== mutant: ${mutant.name}`);
-    rows.push([mutant.name, tryMutant(root, mutant)]);
+    rows.push([mutant.name, await tryMutant(root, mutant)]);
   }
   rmSync(join(root, COPY), { recursive: true, force: true });
   const width = Math.max(...rows.map(([name]) => name.length));
@@ -152,7 +153,7 @@ export async function killMutants(root, names) {
 }
 
 /** @returns Names of the tests that failed. */
-function tryMutant(root, { name, tests, changes, sources }) {
+async function tryMutant(root, { name, tests, changes, sources }) {
   const env = { ...process.env, KAFKALOAD_FAULTS: '', ...tests.env };
   if (sources) {
     for (const { file, from, to } of changes) replaceOnce(name, file, readFileSync(join(root, file), 'utf8'), from, to);
@@ -164,6 +165,7 @@ function tryMutant(root, { name, tests, changes, sources }) {
       const path = join(root, COPY, file);
       writeFileSync(path, replaceOnce(name, file, readFileSync(path, 'utf8'), from, to));
     }
+    await bundleCommand(join(root, COPY));
     Object.assign(env, { KAFKALOAD_TEST_DIST: COPY, KAFKALOAD_TEST_NO_BUILD: '1' });
   }
   const folder = mkdtempSync(join(tmpdir(), 'kafkaload-mutant-'));

@@ -21,6 +21,7 @@ import {
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { buildAssembly } from './buildAssembly.mjs';
+import { bundleCommand, COMMAND_BUNDLE } from './bundleCommand.mjs';
 import { BUNDLES, bundlePackages } from './bundlePackages.mjs';
 import { copyPages } from './copyPages.mjs';
 import { isSource, orphansOf, outputOf } from './outputs.mjs';
@@ -189,7 +190,7 @@ function buildReason() {
   if (!existsSync(BUILD_STAMP)) return 'the build is missing';
   if (readIfThere(BUILD_STAMP) !== buildStamp()) return 'the build is older than its sources';
   const outputs = sources().map((path) => join(DIST, outputOf(relative(ROOT, path))));
-  const gone = [...outputs, ...BUNDLES].find((path) => !existsSync(path));
+  const gone = [...outputs, ...COMMAND_BUNDLE, ...BUNDLES].find((path) => !existsSync(path));
   return gone === undefined ? null : `the build lacks ${relative(ROOT, gone)}`;
 }
 
@@ -197,8 +198,9 @@ function buildStamp() {
   return JSON.stringify({
     sources: hashOf([
       ...sources(),
-      join(ROOT, 'scripts', 'buildAssembly.mjs'),
-      join(ROOT, 'scripts', 'bundlePackages.mjs'),
+      ...['buildAssembly.mjs', 'bundleCommand.mjs', 'bundlePackages.mjs', 'start.cjs'].map((name) =>
+        join(ROOT, 'scripts', name),
+      ),
       join(ROOT, 'tsconfig.json'),
       join(ROOT, 'package-lock.json'),
     ]),
@@ -216,6 +218,9 @@ async function build(reason) {
     throw new SetupError(`the WebAssembly build failed:\n${error.message}`);
   });
   copyPages();
+  await bundleCommand().catch((error) => {
+    throw new SetupError(`the command could not be bundled:\n${error.message}`);
+  });
   await bundlePackages().catch((error) => {
     throw new SetupError(`packages could not be bundled:\n${error.message}`);
   });

@@ -57,6 +57,7 @@ async function build(): Promise<void> {
   const compiler = `${ROOT}node_modules/typescript/bin/tsc`;
   try {
     await mustRun(process.execPath, [compiler, '-p', 'tsconfig.json'], { cwd: ROOT });
+    await mustRun(process.execPath, [`${ROOT}scripts/bundleCommand.mjs`]);
   } catch (error) {
     throw new Error(`cannot build the command; KAFKALOAD_TEST_NO_BUILD=1 tests dist as it is\n${String(error)}`);
   }
