@@ -1,6 +1,6 @@
 /** Steps 1 to 3 of a run in STREAM mode (streamRun.ts): makes sure that it is the only one, and says that it is there. */
 import { OffloadError } from '../errors.ts';
-import { createTopic } from '../kafka/client.ts';
+import { createTopic, preloadClient } from '../kafka/client.ts';
 import { makeStaging } from './context.ts';
 import { aliveError, formatOwner, markRunning } from './owner.ts';
 import { RunProducer } from './runProducer.ts';
@@ -19,19 +19,23 @@ const NEW_TOPIC_LOOK_MS = 200;
 export async function fenceAndRecord(progress: StreamProgress): Promise<StreamState> {
   const { context } = progress;
   const { step, config, offsets } = context;
+  preloadClient();
   const before = await progress.readState();
   if (before.exists) await watch(progress, before);
   else await createOffsetsTopic(progress);
   await step('open.watched');
-  progress.staging = 'made';
-  await makeStaging(context);
-  await step('open.stagingMade');
-  progress.producer = await RunProducer.connect({
+  // It fences nobody yet, so that the folder can be made meanwhile.
+  progress.connecting = RunProducer.connect({
     kafka: progress.kafka,
     topic: offsets.name,
     transactionalId: `kafkaload/${offsets.name}/${config}`,
     isHeld: () => progress.holdsRecord(),
   });
+  progress.connecting.catch(() => {});
+  progress.staging = 'made';
+  await makeStaging(context);
+  await step('open.stagingMade');
+  progress.producer = await progress.connecting;
   await findPartitions(progress, progress.producer, before.exists);
   await step('open.connected');
   markRunning(context.run);

@@ -22,6 +22,8 @@ export class StreamProgress extends RunProgress {
   readonly kafka: KafkaSettings;
   readonly #reader: TopicReader;
   producer: RunProducer | null = null;
+  /** What becomes the producer, once it is asked for. */
+  connecting: Promise<RunProducer> | null = null;
   /** Of the offsets topic. */
   partitions = 1;
   /** As last read by this run; null until it has fenced the others. */

@@ -115,6 +115,7 @@ class StreamRun implements RunSteps {
 
   async #disconnect(): Promise<void> {
     markEnded(this.progress.context.run);
-    await this.progress.producer?.disconnect();
+    const producer = await this.progress.connecting?.catch(() => null);
+    await producer?.disconnect();
   }
 }

@@ -129,6 +129,8 @@ async function runOpened(context: RunContext, session: RunSession, pool: FetchPo
   const staged = await stageRows(settled, session, tasks, pool, ui.progress, signal, deadLetters);
   ui.progress.stop();
   signal.throwIfAborted();
+  // They are done: ending them takes a while, which the rest does not wait for.
+  pool.close().catch(() => {});
   const intent = makeIntent(context, session, plan, staged);
   await session.finish(intent);
   const startedAtMs = staged.results.reduce((first, result) => Math.min(first, result.startedAtMs), Infinity);

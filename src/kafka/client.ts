@@ -30,6 +30,11 @@ const ERROR = {
   topicExists: 36,
 } as const;
 
+/** Loads the native module, which takes 30 ms, before it is needed; that it cannot be is told where it is. */
+export function preloadClient(): void {
+  import('node-rdkafka').catch(() => {});
+}
+
 export interface TopicSettings {
   readonly topic: string;
   readonly partitions: number;
