@@ -1,6 +1,7 @@
 /** A module that turns one Arrow table into another, in this thread. */
 import * as arrow from 'apache-arrow';
 import { type Data, Field, makeData, RecordBatch, Schema, Struct, Table, Type, Utf8 } from 'apache-arrow';
+import { parametersOf } from '../../encode/arrow/access.ts';
 import { messageOf, OffloadError } from '../../errors.ts';
 import { type ArrowLibrary, adoptData, adoptType, tableFor } from '../arrow/adopt.ts';
 import { concatData } from '../arrow/concat.ts';
@@ -155,8 +156,10 @@ function nullRows(type: arrow.DataType, rows: number): Data {
   return takeRows(noRows(type), new Int32Array(rows).fill(NO_ROW));
 }
 
+/** With its children: `makeData` leaves that of a list out, and another copy of apache-arrow is given all of them. */
 function noRows(type: arrow.DataType): Data {
-  return makeData({ type, length: 0, nullCount: 0 } as never);
+  const children = (parametersOf(type).children ?? []).map((field) => noRows(field.type));
+  return makeData({ type, length: 0, nullCount: 0, children, child: children[0] } as never);
 }
 
 /** Rows that are all null leave the type open: text, as Spark has it. */
