@@ -21,6 +21,7 @@ export type Request =
   | { readonly kind: 'all' }
   | { readonly kind: 'micro'; readonly names: readonly MicroBench[] }
   | { readonly kind: 'e2e' | 'transform'; readonly options: TopicShape & Rounds }
+  | { readonly kind: 'trace'; readonly options: TopicShape }
   | { readonly kind: 'load'; readonly options: Rounds & { readonly messages: number } }
   | { readonly kind: 'peers'; readonly options: PeersOptions }
   | { readonly kind: 'sweeps'; readonly options: SweepOptions }
@@ -83,10 +84,14 @@ function buildProgram(done: (request: Request) => void): Command {
   }
   for (const kind of ['e2e', 'transform'] as const) {
     const what = kind === 'e2e' ? 'beside kcat' : 'with a module and with SQL, beside the same without';
-    withShape(add(kind, `a topic to Parquet, ${what}`), DEFAULTS[kind]).action(({ size, ...flags }: ShapeFlags) =>
-      done({ kind, options: { ...flags, valueBytes: size ?? null } }),
+    withRounds(withShape(add(kind, `a topic to Parquet, ${what}`), DEFAULTS[kind])).action(
+      ({ size, ...flags }: ShapeFlags) => done({ kind, options: { ...flags, valueBytes: size ?? null } }),
     );
   }
+  withShape(add('trace', 'what each thread does when, in one run'), DEFAULTS.e2e).action(
+    ({ size, ...flags }: Omit<ShapeFlags, 'rounds'>) =>
+      done({ kind: 'trace', options: { ...flags, valueBytes: size ?? null } }),
+  );
   withRounds(withMessages(add('load', 'Parquet to a topic, and a topic to a topic'), DEFAULTS.load.messages)).action(
     (options: Rounds & { messages: number }) => done({ kind: 'load', options }),
   );
@@ -120,9 +125,10 @@ function buildProgram(done: (request: Request) => void): Command {
   return program;
 }
 
-function withShape(command: Command, defaults: TopicShape & Rounds): Command {
+function withShape(command: Command, defaults: TopicShape): Command {
   const sizes = wholeNumber(LEAST_VALUE_BYTES, MOST_VALUE_BYTES);
-  return withRounds(withMessages(command, defaults.messages))
+  return withMessages(command, defaults.messages)
+    .allowExcessArguments(false)
     .addOption(new Option('--size <bytes>', 'bytes of each value (default: events of about 180)').argParser(sizes))
     .addOption(
       new Option('--partitions <n>', 'of the topic').argParser(wholeNumber(1, 1_000)).default(defaults.partitions),

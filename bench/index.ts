@@ -21,6 +21,9 @@ async function carryOut(request: Request): Promise<boolean> {
     case 'transform':
       await (await import('./whole/transform.ts')).runTransform(request.options);
       return true;
+    case 'trace':
+      await (await import('./trace/trace.ts')).runTrace(request.options);
+      return true;
     case 'load':
       await (await import('./whole/load.ts')).runLoad(request.options);
       return true;

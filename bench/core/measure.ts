@@ -4,6 +4,8 @@ import { readFileSync } from 'node:fs';
 import type { MemorySample } from './results.ts';
 
 export interface Measurement {
+  /** Milliseconds since 1970 by the clock that does not jump. */
+  readonly startedAtMs: number;
   readonly seconds: number;
   /** User and system time of the process and its children. */
   readonly cpuSeconds: number;
@@ -45,7 +47,14 @@ export async function measure(
   if (status !== 0) throw new Error(`${command} ${args.join(' ')} ended with ${status}: ${lastLines(stderr())}`);
   const peakRssBytes = [...peaks.values()].reduce((sum, bytes) => sum + bytes, 0);
   const cpuSeconds = childrenSeconds(times());
-  return { seconds, cpuSeconds, peakRssBytes, memory: thinOut(samples, MOST_SAMPLES), stdout: stdout() };
+  return {
+    startedAtMs: performance.timeOrigin + startedAtMs,
+    seconds,
+    cpuSeconds,
+    peakRssBytes,
+    memory: thinOut(samples, MOST_SAMPLES),
+    stdout: stdout(),
+  };
 }
 
 /** Keeps the highest sample of each of `most` stretches of equal length: a peak is not lost. */

@@ -28,6 +28,8 @@ export interface OffloadOptions {
   readonly isPlain?: boolean;
   /** Read only so many rows of the topic, the first ones: they are what the result is about. */
   readonly rows?: number;
+  /** More of the environment. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 export function offloadContender(
@@ -57,7 +59,7 @@ function endsOf({ rows, partitions }: BenchTopic['input']): string {
 async function runOffload(
   { bootstrapServers, offsetsTopic, folder }: Workspace,
   { topic, input }: BenchTopic,
-  { more = [], isOneFile = false, keepAt, isPlain = true }: OffloadOptions,
+  { more = [], isOneFile = false, keepAt, isPlain = true, env }: OffloadOptions,
 ): Promise<ContenderRun> {
   const config = randomName('bench');
   const conf = join(folder, `${config}.json`);
@@ -73,7 +75,10 @@ async function runOffload(
   rmSync(path, { recursive: true, force: true });
   const args = [COMMAND, '--conf', conf, '--config', config, '--write-path', path, '--report', 'json'];
   if (isOneFile) args.push('--write-coalesce', '1');
-  const measured = await measure(process.execPath, [...args, ...more], { cwd: folder });
+  const measured = await measure(process.execPath, [...args, ...more], {
+    cwd: folder,
+    ...(env && { env: { ...process.env, ...env } }),
+  });
   const { rows, dataSeconds } = JSON.parse(measured.stdout) as { rows: number; dataSeconds?: number };
   if (rows !== input.rows) throw new Error(`${rows} rows were reported, and ${input.rows} are in topic ${topic}`);
   const output = isPlain ? await checksumOf(isOneFile ? path : join(path, '*.parquet')) : undefined;

@@ -5,6 +5,7 @@
  */
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import type { Trace } from '../trace/spans.ts';
 import type { Machine } from './machine.ts';
 import { median } from './medians.ts';
 
@@ -28,6 +29,8 @@ export interface Series {
   /** Runs of each contender; micro benches count for themselves. */
   readonly rounds: number;
   readonly results: readonly Result[];
+  /** Of `bench -- trace` alone. */
+  readonly trace?: Trace;
 }
 
 /** Rows that every contender of a series reads. */

@@ -4,9 +4,11 @@ import { CONTENDERS } from '../core/names.ts';
 import type { MemorySample, Result, Results, Series } from '../core/results.ts';
 import { dataRate, type Goal } from '../goals/goals.ts';
 import { verdictOf } from '../goals/print.ts';
+import type { Trace } from '../trace/spans.ts';
 import { drawBarChart } from './barChart.ts';
 import { drawLineChart, type Line } from './lineChart.ts';
 import { drawTable, type Figure, type Section } from './page.ts';
+import { drawTimeline } from './timeline.ts';
 
 const MEBIBYTE = 1024 ** 2;
 
@@ -31,6 +33,7 @@ export function contendersSection(results: Results, series: Series): Section {
   );
   if (lines.length > 0) figures.push(memoryFigure(lines));
   figures.push(tableFigure(series));
+  if (series.trace) figures.unshift(traceFigure(series.trace, results.machine.cores));
   return {
     title: `${results.bench}: ${name}`,
     source: `${input.rows.toLocaleString('en-US')} rows of ${bytes} bytes${shape}; medians of ${series.rounds}. ${sourceOf(results)}`,
@@ -112,6 +115,11 @@ function tableFigure({ results }: Series): Figure {
   });
   const head = ['Contender', 'wall s', 'x ours', 'rows/s', 'MiB/s', 'CPU s', 'peak RSS MiB'];
   return { title: 'Figures', body: drawTable(head, rows), isWide: true };
+}
+
+function traceFigure(trace: Trace, cores: number): Figure {
+  const title = 'What each thread does, and how busy the cores are with all that runs on them';
+  return { title, body: drawTimeline(title, trace, cores), isWide: true };
 }
 
 function memoryFigure(lines: readonly Line[]): Figure {

@@ -18,6 +18,7 @@ import { nodeFileSystem } from '../io.ts';
 import { Cluster } from '../kafka/cluster.ts';
 import type { FetchTask } from '../plan/tasks.ts';
 import { KafkaRangeReader } from '../sources/kafkaRange.ts';
+import { startSpan, withinSpan } from '../spans.ts';
 import type { FolderEncoder, FolderSegment } from '../stage/folderSegments.ts';
 import { type Segment, SegmentWriter, type StagedLayout } from '../stage/segments.ts';
 import { endTurn, type TurnFlags, waitForTurn } from '../stage/turns.ts';
@@ -187,8 +188,9 @@ export class FetchTaskRunner {
     };
 
     for (;;) {
-      const fetched = await reader.next();
+      const fetched = await withinSpan('fetch', () => reader.next());
       if (fetched === null) break;
+      let endDecode = startSpan('decode');
       fetchedBytes += fetched.records.length;
       const set = new RecordSet(fetched.records, fetched.aborted, {
         topic,
@@ -202,13 +204,18 @@ export class FetchTaskRunner {
       });
       for (let size = await set.peek(); size !== null; size = await set.peek()) {
         const isFull = columns.rawBytes + size.bytes > rowGroupBytes || columns.rows + size.rows > rowGroupRows;
-        if (columns.rows > 0 && (isFull || !columns.hasRoomFor(size.bytes, size.rows))) await cut();
+        if (columns.rows > 0 && (isFull || !columns.hasRoomFor(size.bytes, size.rows))) {
+          endDecode();
+          await cut();
+          endDecode = startSpan('decode');
+        }
         const before = { rows: columns.rows, bytes: columns.rawBytes };
         await set.next(columns);
         counts.rows += columns.rows - before.rows;
         moveTo(set.nextOffset, columns.rows - before.rows, columns.rawBytes - before.bytes);
         this.#checkStopped();
       }
+      endDecode();
       moveTo(set.nextOffset, 0, 0);
       counts.control += set.counts.control;
       counts.aborted += set.counts.aborted;
@@ -251,12 +258,16 @@ export class FetchTaskRunner {
       counts.invalidUtf8 += values;
     };
     const context = { topic, partition, invalidUtf8, onInvalidUtf8 };
+    const endRows = startSpan('encode');
     const { bad, ...read } = toRows(this.#columns, fields, context, leavesOutBad);
+    endRows();
     const make = async (rows: PlacedRows): Promise<void> => {
       let invalid = 0;
-      const made = await this.#make(rows, (values) => {
-        invalid += values;
-      });
+      const apply = () =>
+        this.#make(rows, (values) => {
+          invalid += values;
+        });
+      const made = await withinSpan('encode', apply);
       const place = { range, task, offsetAt: offsetsOf(rows, range) };
       await this.#write(made, place, writer, written);
       counts.rowsWritten += made.batch.numRows;
@@ -321,6 +332,7 @@ export class FetchTaskRunner {
     { segments, folders }: WrittenRows,
   ): Promise<void> {
     const { rowGroupRows, output, partitionBy, mark, turns, leavesOutBad } = this.#settings;
+    let endEncode = startSpan('encode');
     // Where it is not known which message a row was made of, all offsets are accounted for by the last piece.
     const offsetOfRow = this.#transform.isNone ? offsetAt : () => range.startOffset;
     this.#encoder ??= (await loadFileFormat(output)).createEncoder(mark);
@@ -331,14 +343,17 @@ export class FetchTaskRunner {
       const encoder = await this.#openFolders(this.#encoder, batch);
       if (leavesOutBad) encoder.check(batch, rowName);
       folders.push(...(await encoder.write(batch, range, writer, rowName)));
+      endEncode();
       return;
     }
     for (let row = 0, end = 0; row < batch.numRows; row = end) {
       const most = Math.min(batch.numRows, row + rowGroupRows);
       const encoded = await this.#encoder.encode(most - row === batch.numRows ? batch : batch.slice(row, most));
       end = row + encoded.rows;
-      if (turns && turn) await waitForTurn(turns, turn, () => this.#checkStopped());
-      const written = await writer.write(file, encoded.body);
+      endEncode();
+      if (turns && turn) await withinSpan('turn', () => waitForTurn(turns, turn, () => this.#checkStopped()));
+      const written = await withinSpan('write', () => writer.write(file, encoded.body));
+      endEncode = startSpan('encode');
       const startOffset = row === 0 ? range.startOffset : offsetOfRow(row);
       const endOffset = end === batch.numRows ? range.endOffset : offsetOfRow(end);
       segments.push({
@@ -348,6 +363,7 @@ export class FetchTaskRunner {
         range: { ...range, startOffset, endOffset },
       });
     }
+    endEncode();
   }
 }
 

@@ -11,6 +11,7 @@ import { Cluster } from '../kafka/cluster.ts';
 import { describePlan } from '../plan/describe.ts';
 import type { PartitionBounds, RangePlan } from '../plan/ranges.ts';
 import { cutTasks, DIVIDED_TASK_BYTES, type FetchTask, type TaskPlan, TURN_TASK_BYTES } from '../plan/tasks.ts';
+import { startSpan, withinSpan } from '../spans.ts';
 import { isUnsettled } from '../transform/settle.ts';
 import { describePolicy, reportBadRecords } from './badRecords/counts.ts';
 import { planDeadLetters } from './badRecords/deadLetterTopic.ts';
@@ -97,7 +98,7 @@ async function dryRun(context: RunContext): Promise<OffloadReport> {
 
 async function run(context: RunContext, pool: FetchPool): Promise<OffloadReport> {
   const { ui } = context;
-  const session = await openRun(await sessionOptions(context));
+  const session = await withinSpan('open', async () => openRun(await sessionOptions(context)));
   try {
     const signal = AbortSignal.any([context.signal, session.signal]);
     return await runOpened({ ...context, signal }, session, pool);
@@ -115,6 +116,7 @@ async function runOpened(context: RunContext, session: RunSession, pool: FetchPo
   const begun = { ...nothingDone(job, selected), run: session.run, recovered };
   // A run that was finished just now may have made the target.
   if (recovered.length > 0 && (await checkTarget(fs, job.sink.target)) === 'skip') return begun;
+  const endPlan = startSpan('plan');
   const { plan, bounds } = await lookUpRanges(cluster, selected, job, session.saved);
   const warnings = [...recovered.flatMap((past) => past.warnings), ...plan.warnings];
   for (const warning of plan.warnings) ui.log.warn(warning);
@@ -122,17 +124,20 @@ async function runOpened(context: RunContext, session: RunSession, pool: FetchPo
   signal.throwIfAborted();
   if (offsets.every(({ from, to }) => from === to)) return { ...begun, warnings, offsets };
   const tasks = await planTasks(context, plan, bounds);
+  endPlan();
   ui.progress.start(sumOffsets(plan), 0);
   const settled = await settleTopicJob(job, cluster, plan.ranges);
   // A run that saves no offsets is a trial: whoever reads these records again writes their dead letters.
   const deadLetters = job.source.commit ? await planDeadLetters(job, cluster, job.source.kafka) : null;
-  const staged = await stageRows(settled, session, tasks, pool, ui.progress, signal, deadLetters);
+  const staged = await withinSpan('stage', () =>
+    stageRows(settled, session, tasks, pool, ui.progress, signal, deadLetters),
+  );
   ui.progress.stop();
   signal.throwIfAborted();
   // They are done: ending them takes a while, which the rest does not wait for.
   pool.close().catch(() => {});
   const intent = makeIntent(context, session, plan, staged);
-  await session.finish(intent);
+  await withinSpan('publish', () => session.finish(intent));
   const startedAtMs = staged.results.reduce((first, result) => Math.min(first, result.startedAtMs), Infinity);
   const dataSeconds = (performance.timeOrigin + performance.now() - startedAtMs) / 1000;
   const bad = reportBadRecords(

@@ -13,6 +13,8 @@ describe('the arguments of npm run bench', () => {
     const shape = { messages: 4_000_000, partitions: 8, codec: 'lz4', valueBytes: null, rounds: 3 };
     expect(parse('e2e')).toEqual({ kind: 'e2e', options: shape });
     expect(parse('transform')).toEqual({ kind: 'transform', options: { ...shape, messages: 2_000_000 } });
+    const { rounds: _, ...oneRun } = shape;
+    expect(parse('trace')).toEqual({ kind: 'trace', options: oneRun });
     expect(parse('load')).toEqual({ kind: 'load', options: { messages: 2_000_000, rounds: 3 } });
     expect(parse('peers')).toEqual({ kind: 'peers', options: { peers: PEERS, messages: 4_000_000, rounds: 3 } });
     expect(parse('sweeps')).toEqual({ kind: 'sweeps', options: { sweeps: SWEEPS, messages: 4_000_000, rounds: 3 } });
@@ -38,7 +40,7 @@ describe('the arguments of npm run bench', () => {
   it('print a help that names every bench', () => {
     const request = parse('--help');
     expect(request).toMatchObject({ kind: 'print' });
-    for (const name of ['micro', 'e2e', 'load', 'transform', 'peers', 'sweeps', 'compare', 'report']) {
+    for (const name of ['micro', 'e2e', 'load', 'transform', 'trace', 'peers', 'sweeps', 'compare', 'report']) {
       expect(request).toMatchObject({ text: expect.stringContaining(`  ${name} `) });
     }
     expect(parse('e2e --help')).toMatchObject({ text: expect.stringContaining('--codec <codec>') });
