@@ -60,8 +60,10 @@ export async function bundleCommand(dist = join(ROOT, 'dist')) {
     await bundle.close();
   }
   writeFileSync(join(dist, 'src', 'cli.js'), STARTS_COMMAND);
-  for (const name of readdirSync(join(dist, 'workers')).filter((file) => file.endsWith('.cjs'))) {
-    writeFileSync(join(dist, 'workers', name), startsThread(name.replace('.cjs', '')));
+  for (const file of readdirSync(join(dist, 'workers')).filter((name) => name.endsWith('.cjs'))) {
+    const name = file.replace('.cjs', '');
+    if (!(name in ENTRIES)) throw new Error(`no entry of the bundle is for the thread ${name}`);
+    writeFileSync(join(dist, 'workers', file), startsThread(name));
   }
 }
 
