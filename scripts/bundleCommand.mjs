@@ -21,6 +21,7 @@ const ENTRIES = {
   offload: 'workers/runTask.js',
   load: 'workers/runLoad.js',
   convert: 'workers/runConvert.js',
+  flow: 'workers/runFlow.js',
 };
 /** Of JavaScript alone. Addons, what looks for files of its own and what few runs need stay packages. */
 const CONTAINED = ['apache-arrow', 'commander', 'yaml', 'zod'];
