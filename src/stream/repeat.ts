@@ -1,4 +1,5 @@
 /** The rhythm of a stream: step after step, a wait between two, and a longer one after a failure that passes by itself. */
+import { setImmediate } from 'node:timers/promises';
 import type { Outage } from './outage.ts';
 import type { Turns } from './turns.ts';
 import type { GroupMember } from './types.ts';
@@ -42,6 +43,8 @@ export async function repeatSteps(options: RepeatOptions): Promise<void> {
         waitMs = outage.failed(error);
       }
       if (waitMs > 0) await waker.sleep(waitMs);
+      // A step that waited for nothing must not keep heartbeats from being sent.
+      else await setImmediate();
     }
     member.signal.throwIfAborted();
   } finally {

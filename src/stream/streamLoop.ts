@@ -107,8 +107,10 @@ export class StreamLoop {
         const isDue = beganAtMs >= this.#dueAtMs || this.#isPublishAsked;
         const next = await this.#step(isDue, signal);
         if (next === 'never') return null;
+        // Whoever has no partitions yet is woken by the first; until then no trigger passes.
+        if (!assignment.wasAssigned) return this.#lookEveryMs;
         if (next === 'now') this.#dueAtMs = performance.now();
-        else if (isDue && assignment.wasAssigned) this.#dueAtMs = beganAtMs + this.#intervalMs;
+        else if (isDue) this.#dueAtMs = beganAtMs + this.#intervalMs;
         return Math.min(this.#dueAtMs - performance.now(), this.#lookEveryMs);
       },
     });

@@ -95,6 +95,36 @@ test('a continuous stream killed while rows flow', async () => {
   countFaults({ kind: 'continuous stream killed at random', layout: 'topic' }, { kills, rows: values.length });
 });
 
+test.each([
+  ['Continuous', '200 milliseconds'],
+  ['ProcessingTime', '200 milliseconds'],
+])('%s: partitions move to one that joins, and back when it is stopped', async (trigger, interval) => {
+  const from = await workspace.topics.create('flow-shared', { partitions: 4 });
+  const group = { 'group.id': randomName('group'), 'session.timeout.ms': 10_000, 'heartbeat.interval.ms': 500 };
+  const load = await LoadJob.make(workspace, { from, source: { accessOptions: group }, sink: { partitions: 2 } });
+  const args = ['--stream', '--streaming-trigger', trigger, '--streaming-trigger-option', interval];
+  const values: string[] = [];
+  const has = (what: string) => waitFor(what, async () => (await load.values()).length >= values.length);
+  const send = async () => void values.push(...(await workspace.send(from, 1_000, [0, 1, 2, 3])));
+  const first = load.start(...args);
+  await send();
+  await has('the rows of one');
+  const second = load.start(...args);
+  await waitFor('the second to have partitions', async () => {
+    await send();
+    return second.output().stderr.includes('ours now');
+  });
+  await send();
+  await has('the rows of two');
+  second.child.kill('SIGTERM');
+  expect((await second.result).code, second.output().stderr).toBe(0);
+  await send();
+  await has('the rows of one again');
+  first.child.kill('SIGTERM');
+  expect((await first.result).code, first.output().stderr).toBe(0);
+  expect(await load.values()).toEqual(sorted(values));
+});
+
 test('a watched folder, killed at each step of a round', async () => {
   const load = await LoadJob.make(workspace, { sink: { partitions: 1, chunkRecords: 20 } });
   const folder = join(load.folder, 'in');
