@@ -15,7 +15,7 @@
  *    unless the power goes, too, before the folder is synced (chain.synced): nobody goes on from an entry before that.
  *    A number that was free because it is folded makes an entry that nobody reads: so after the link, and before anything
  *    is published, checkpoints are looked at (chain.looked).
- *    Number lost: the new entries are read. If one of them moves a partition of ours, we are overtaken (another process has
+ *    Number lost: the new entries are read and synced. If one of them moves a partition of ours, we are overtaken (another process has
  *    our partitions, and we only slept): nothing of ours counts. If none does, the next number is tried. An exact file is
  *    made from the one before: there a lost number is always that.
  * 4. The files are published (publish.*, chain.published). A crash before: whoever starts next does it.
@@ -280,6 +280,8 @@ export class StreamChain {
       if (this.#state.tip === tip) {
         throw this.#folder.damaged(entryName(number), 'it is neither an entry nor free');
       }
+      // Or the next entry might outlast a loss of power without the one before it.
+      await this.#folder.sync();
       await this.#step('chain.lost');
       if (staged.target.kind !== 'file') continue;
       return this.#overtaken(moves, { why: `entry ${this.#state.tip} replaced the file meanwhile` });

@@ -27,6 +27,7 @@ export const CHAINS: readonly ChainRules[] = [
   { ...PLAIN, losses: 1 },
   { ...PLAIN, ...LONGER, foldEntries: 1, losses: 1, crashes: 0 },
   { ...PLAIN, messages: [1, 1], owners: [1, 2], target: 'file' },
+  { ...PLAIN, messages: [1, 1], owners: [1, 2], losses: 1, crashes: 0, rebalances: 0 },
 ];
 
 /** In minutes, or as far as time goes. */
@@ -68,6 +69,7 @@ export const CHAIN_MUTANTS: readonly ChainRules[] = [
   without('publishBeforeFold', { messages: [3, 1], owners: [1, 2], foldEntries: 1 }),
   without('syncBeforePublish', { losses: 1 }),
   without('syncBeforeGoing', { losses: 1 }),
+  without('syncBeforeNext', { messages: [1, 1], owners: [1, 2], losses: 1, crashes: 0, rebalances: 0 }),
   without('syncCheckpoint', { ...LONGER, foldEntries: 1, losses: 1 }),
 ];
 

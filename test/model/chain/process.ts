@@ -219,6 +219,7 @@ function* append(actor: ChainActor, memory: Memory, batch: string, moves: readon
   }
   const now = yield* catchUp(memory);
   if (!now) return ['end', 'the chain is damaged'];
+  if (keeps(actor, 'syncBeforeNext')) yield* ask('sync');
   const isStale = actor.rules.target === 'file' && keeps(actor, 'lostExact');
   return isStale ? ['overtaken', now, batch, moves] : ['append', now, batch, moves, old];
 }

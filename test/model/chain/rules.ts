@@ -18,6 +18,7 @@ export const CHAIN_CORRECTIONS = {
   publishBeforeFold: 'what is folded was published',
   syncBeforePublish: 'an entry is synced before its files are published',
   syncBeforeGoing: 'entries that were read are synced before anybody goes on from them',
+  syncBeforeNext: 'an entry of another is synced before the next number is tried',
   syncCheckpoint: 'a checkpoint is synced before what it covers is removed',
 } as const;
 
