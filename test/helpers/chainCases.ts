@@ -8,7 +8,7 @@ import { verify } from '../../src/verify/verify.ts';
 import { MemoryDisk } from './memoryDisk.ts';
 import { expectedRows, type Group, type ProcessOptions, StreamProcess, visibleRows } from './streamProcess.ts';
 
-export const ROOT = '/target';
+const ROOT = '/target';
 
 export interface ChainCase {
   readonly layout: 'folder' | 'exact file';
@@ -37,7 +37,7 @@ export function optionsOf({ file }: ChainCase, { disk, group }: ChainWorld, chan
 }
 
 /** All processes that have a folder there are dead. */
-export async function endAll({ disk }: ChainWorld): Promise<void> {
+async function endAll({ disk }: ChainWorld): Promise<void> {
   const folder = `${ROOT}/_kafkaload/streams/nightly/staging`;
   for (const process of (await unlessAbsent(disk.readdir(folder))) ?? []) markEnded(process);
 }
