@@ -5,6 +5,7 @@ import { runCommand } from '../helpers/command.ts';
 import { LoadJob } from '../helpers/loads.ts';
 import { readTopic, readTopicWithJava, sendMessages } from '../helpers/producers.ts';
 import { toHex } from '../helpers/script.ts';
+import { waitFor } from '../helpers/wait.ts';
 import { OFFSETS_MODES, type OffloadJob, query, sorted, Workspace } from '../helpers/workspace.ts';
 
 /** Records of which no row can be made: they end the run, are left out, or go to a topic of their own. */
@@ -237,4 +238,29 @@ test('to files dead letters come once, and a run again adds none', async () => {
   await expectVerified(job);
   expect(await job.report()).toMatchObject({ rows: 0 });
   await expectDeadLetters(letters, 'orders');
+});
+
+test.each(['Once', 'Continuous'])('a stream into a topic writes them with the rows (%s)', async (trigger) => {
+  const letters = work.topics.reserve('letters');
+  const source = {
+    ...{ fields: FIELDS.filter((field) => !field.startsWith('partition')), onBadRecord: `dlq:${letters}` },
+    accessOptions: { 'group.id': work.topics.reserve('group'), startingOffsets: 'earliest' },
+  };
+  const job = await LoadJob.make(work, { from: topic, source, sink: {} });
+  const interval = trigger === 'Continuous' ? ['--streaming-trigger-option', '1 second'] : [];
+  const args = ['--stream', '--streaming-trigger', trigger, ...interval];
+  const run = job.start(...args);
+  const count = async (name: string) =>
+    (await work.topics.exists(name)) ? (await readTopic(work.bootstrapServers, name)).length : 0;
+  if (trigger === 'Continuous') {
+    await waitFor(
+      'all rows',
+      async () => (await count(job.to)) === good.length && (await count(letters)) === bad.length,
+    );
+    run.child.kill('SIGTERM');
+  }
+  const { code, stderr } = await run.result;
+  expect(code, stderr).toBe(0);
+  expect(await count(job.to)).toBe(good.length);
+  await expectDeadLetters(letters, 'source');
 });
