@@ -26,6 +26,9 @@ export interface RepeatOptions {
 export async function repeatSteps(options: RepeatOptions): Promise<void> {
   const { turns, waker, outage, member, stop, abandon, step, onFailure } = options;
   const wake = (): void => waker.wake();
+  // Not by AbortSignal.any for each step: what it leaves behind in the signals that stay would add up over months.
+  const leave = (): void => turns.abandon(abandon.reason);
+  abandon.addEventListener('abort', leave, { once: true });
   const signals = [stop, abandon, member.signal];
   for (const signal of signals) signal.addEventListener('abort', wake, { once: true });
   try {
@@ -33,7 +36,7 @@ export async function repeatSteps(options: RepeatOptions): Promise<void> {
       member.signal.throwIfAborted();
       let waitMs: number;
       try {
-        const next = await turns.take((left) => step(AbortSignal.any([left, abandon])));
+        const next = await turns.take(step);
         outage.succeeded();
         if (next === null) return;
         waitMs = next;
@@ -48,6 +51,7 @@ export async function repeatSteps(options: RepeatOptions): Promise<void> {
     }
     member.signal.throwIfAborted();
   } finally {
+    abandon.removeEventListener('abort', leave);
     for (const signal of signals) signal.removeEventListener('abort', wake);
   }
 }

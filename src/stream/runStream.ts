@@ -50,13 +50,15 @@ export async function runStream(job: StreamJob, ui: RunUi, signal: AbortSignal):
   try {
     const loop = await run(job, group, ui, stop, observer.observe);
     const { totals } = loop;
+    const { moves } = totals;
     return {
       ...reportOf(job),
+      ...(moves.length > 0 && { topics: [...new Set(moves.map(({ topic }) => topic))] }),
       rows: totals.rows,
       bytes: totals.bytes,
       seconds: seconds(),
       files: totals.files,
-      offsets: totals.moves,
+      offsets: moves,
       stream: {
         group: group.groupId,
         microBatches: totals.batches,
