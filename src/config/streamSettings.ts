@@ -24,6 +24,9 @@ export function resolveStream(
       '--stream reads a topic, or loads new files into a topic; name the topic to read by --config, or the one to write by --write-config',
     );
   }
+  if (sink.kind === 'console' && options.report?.toLowerCase() === 'json') {
+    throw usage('--report json has no place with --stream to the console, whose rows go to stdout; leave it out');
+  }
   const limits =
     sink.kind === 'files'
       ? readFileLimits(limitOf(context, 'maxFileBytes'), limitOf(context, 'maxFileAge'))

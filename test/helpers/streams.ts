@@ -113,10 +113,15 @@ export class RunningStream {
 
   /** Stops it in order; it must exit 0. */
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<StreamReport> {
+    return JSON.parse(await this.end(signal)) as StreamReport;
+  }
+
+  /** The same for one whose report is for people. @returns What it printed on stdout. */
+  async end(signal: NodeJS.Signals = 'SIGTERM'): Promise<string> {
     this.run.child.kill(signal);
     const { code, stdout, stderr } = await this.run.result;
     if (code !== 0) throw new Error(`the stream ended with ${code}:\n${stderr}`);
-    return JSON.parse(stdout) as StreamReport;
+    return stdout;
   }
 
   /** Kills it, as a crash would. */

@@ -11,6 +11,7 @@ import {
   offloadReport,
   runCommand,
   startCommand,
+  type TopicEntry,
   temporaryFolder,
   writeConfig,
 } from './command.ts';
@@ -46,6 +47,8 @@ export interface JobOptions {
   /** More keys of the topic's entry, such as `maxRead` and `accessOptions`. */
   readonly entry?: Readonly<Record<string, unknown>>;
   readonly bootstrapServers?: string;
+  /** More topics, by the names of their entries. */
+  readonly others?: Readonly<Record<string, TopicEntry>>;
 }
 
 /** Everything a test of the command needs: a folder, topics, configurations, and their removal. */
@@ -82,7 +85,7 @@ export class Workspace {
     const confPath = await writeConfig(folder, {
       bootstrapServers: options.bootstrapServers ?? this.bootstrapServers,
       ...{ mode, offsets, more: { ...QUICK, ...(progressTopic !== undefined && { progressTopic }) } },
-      topics: { [config]: { topicName: options.topic, fields: FIELDS, ...options.entry } },
+      topics: { [config]: { topicName: options.topic, fields: FIELDS, ...options.entry }, ...options.others },
     });
     return new OffloadJob(this, { folder, confPath, config, mode, offsets });
   }

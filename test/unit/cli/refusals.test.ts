@@ -45,6 +45,7 @@ const REFUSED: Readonly<Record<string, readonly string[]>> = {
     '--config grouped --streaming-to-table t --stream --write-options databse=x.db',
     '--config grouped --streaming-to-table t --stream --write-options database=folder',
     '--path in --write-path out --stream',
+    '--config grouped --write-format console --stream --report json',
     '--path in --write-format console --stream',
     '--config slow --write-path out --stream',
     '--config ended --write-path out --stream',
