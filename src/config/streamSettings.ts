@@ -27,6 +27,7 @@ export function resolveStream(
   if (sink.kind === 'console' && options.report?.toLowerCase() === 'json') {
     throw usage('--report json has no place with --stream to the console, whose rows go to stdout; leave it out');
   }
+  checkPlaceStays(context);
   const limits =
     sink.kind === 'files'
       ? readFileLimits(limitOf(context, 'maxFileBytes'), limitOf(context, 'maxFileAge'))
@@ -45,6 +46,19 @@ export function resolveStream(
   const notes =
     source.maxRead === null ? [] : [`maxRead has no effect with --stream; maxOffsetsPerTrigger bounds a micro-batch`];
   return { settings: { ...common, ...readGroup(properties, where) }, notes };
+}
+
+/** A folder keeps the chain of its group: in another one tomorrow, what was written today would be written again. */
+function checkPlaceStays({ route, connection }: JobContext): void {
+  const { sink } = route;
+  if (sink.kind !== 'files') return;
+  const basePath = connection?.type === 'FS' ? connection.basePath : null;
+  const path = [sink.path, basePath].find((text) => text?.includes('{{date'));
+  if (path === undefined || path === null) return;
+  throw usage(
+    `${sink.where} ${path} names another folder each day, and a stream keeps its place in its folder; leave {{date}} out, ` +
+      'and add --streaming-partition-by date(timestamp)',
+  );
 }
 
 /** From the options of the writer, else from the entry that is read. */

@@ -46,6 +46,7 @@ const REFUSED: Readonly<Record<string, readonly string[]>> = {
     '--config grouped --streaming-to-table t --stream --write-options database=folder',
     '--path in --write-path out --stream',
     '--config grouped --write-format console --stream --report json',
+    '--config grouped --write-path out/{{date}} --stream',
     '--path in --write-format console --stream',
     '--config slow --write-path out --stream',
     '--config ended --write-path out --stream',
