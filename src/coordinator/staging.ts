@@ -7,7 +7,7 @@ import type { StagedFormat } from '../config/writerOptions.ts';
 import { extensionOf } from '../encode/extensions.ts';
 import { loadFileFormat } from '../encode/fileFormat.ts';
 import { OffloadError, toOffloadError } from '../errors.ts';
-import { checksumFile, nodeFileSystem as fs, unlessAbsent } from '../io.ts';
+import { checksumFile, nodeFileSystem, unlessAbsent, withoutSync } from '../io.ts';
 import { listOwnFiles } from '../sinks/localFiles.ts';
 import { startFlushing } from '../stage/flush.ts';
 import type { FolderSegment } from '../stage/folderSegments.ts';
@@ -44,7 +44,10 @@ export interface StagedRowsOf {
 }
 
 /** Whose files they are, and where they stand until they are published: part of an open run. */
-export type StagingPlace = Pick<RunSession, 'run' | 'stagingPath' | 'isTakenOver'>;
+export interface StagingPlace extends Pick<RunSession, 'run' | 'stagingPath' | 'isTakenOver'> {
+  /** True: nobody needs the files after a crash, so nothing is synced. */
+  readonly isTransient?: boolean;
+}
 
 /** What is staged for, also on its way to what is no file. */
 export interface StagingTarget extends Omit<TargetSettings, 'output'> {
@@ -105,7 +108,7 @@ export async function stageFiles<Result>(request: StagingRequest<Result>): Promi
  */
 async function explainFailure(error: unknown, session: StagingPlace): Promise<unknown> {
   const { run, stagingPath } = session;
-  const isThere = await unlessAbsent(fs.stat(stagingPath)).catch(() => true);
+  const isThere = await unlessAbsent(nodeFileSystem.stat(stagingPath)).catch(() => true);
   const isOfFile = toOffloadError(error).context.systemCode === 'ENOENT';
   if (isThere && !(isOfFile && (await session.isTakenOver().catch(() => false)))) return error;
   return new OffloadError(
@@ -117,6 +120,7 @@ async function explainFailure(error: unknown, session: StagingPlace): Promise<un
 
 async function stagePlainFiles<Result>(request: StagingRequest<Result>): Promise<StagedFiles<Result>> {
   const { target, config, session, schema, fileCount } = request;
+  const fs = session.isTransient ? withoutSync(nodeFileSystem) : nodeFileSystem;
   const format = await loadFileFormat(target.output);
   const isAppend = target.kind === 'file' && target.mode !== 'Overwrite';
   // Refused before any row is read: columns the format or the old file cannot take, a foreign file in a folder to overwrite.

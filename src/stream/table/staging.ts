@@ -10,7 +10,7 @@ import { describeOwner, isKnownDead, markEnded, markRunning, parseOwner } from '
 import { parseJson } from '../../commit/shapes.ts';
 import type { StagingPlace } from '../../coordinator/staging.ts';
 import { ioError } from '../../errors.ts';
-import { makeFolders, nodeFileSystem, PRIVATE_MODE, writeSynced } from '../../io.ts';
+import { makeFolders, nodeFileSystem, PRIVATE_MODE, unlessAbsent, writeSynced } from '../../io.ts';
 
 const PREFIX = 'kafkaload-';
 const OWNER_FILE = 'owner.json';
@@ -37,11 +37,16 @@ export class TableStaging {
     const stagingPath = join(this.#path, run);
     try {
       if (!this.#isOpen) await this.#open();
-      await mkdir(stagingPath, { mode: PRIVATE_FOLDER_MODE });
+      const made = await unlessAbsent(makePrivate(stagingPath));
+      // Whoever tidies the temporary folder up has removed ours, in which nothing had happened for long.
+      if (made === null) {
+        await this.#open();
+        await makePrivate(stagingPath);
+      }
     } catch (error) {
       throw ioError('make the folder', stagingPath, error);
     }
-    return { run, stagingPath, isTakenOver: async () => false };
+    return { run, stagingPath, isTakenOver: async () => false, isTransient: true };
   }
 
   async remove({ stagingPath }: Pick<StagingPlace, 'stagingPath'>): Promise<void> {
@@ -57,7 +62,7 @@ export class TableStaging {
 
   async #open(): Promise<void> {
     await makeFolders(nodeFileSystem, this.#root);
-    await mkdir(this.#path, { mode: PRIVATE_FOLDER_MODE });
+    await makePrivate(this.#path);
     markRunning(this.#process);
     this.#isOpen = true;
     const owner = JSON.stringify(await describeOwner(this.#process, this.#path));
@@ -78,4 +83,9 @@ export class TableStaging {
       }
     }
   }
+}
+
+async function makePrivate(path: string): Promise<true> {
+  await mkdir(path, { mode: PRIVATE_FOLDER_MODE });
+  return true;
 }
