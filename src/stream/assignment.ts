@@ -28,14 +28,20 @@ export class Assignment implements AssignmentListener {
   readonly #positions = new Map<string, Position | null>();
   readonly #places = new Map<string, TopicPartition>();
   #wasAssigned: boolean = false;
+  #waitsSinceMs = performance.now();
 
   constructor(options: AssignmentOptions) {
     this.#options = options;
   }
 
-  /** Something was ours at least once. */
+  /** Something was ours at least once, and since all of it was lost, if it was. */
   get wasAssigned(): boolean {
     return this.#wasAssigned;
+  }
+
+  /** Since when the group has not said what is ours, where nothing was assigned. */
+  get waitsSinceMs(): number {
+    return this.#waitsSinceMs;
   }
 
   /** Ours, with unknown positions. */
@@ -93,6 +99,10 @@ export class Assignment implements AssignmentListener {
     await turns.take(async () => {
       await onLost(partitions);
       this.#remove(partitions);
+      if (this.#places.size > 0) return;
+      // Nobody else was given them in order: they may well be ours again.
+      this.#wasAssigned = false;
+      this.#waitsSinceMs = performance.now();
     });
   }
 

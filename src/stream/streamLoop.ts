@@ -72,7 +72,6 @@ export class StreamLoop {
   /** Since when rows wait that no micro-batch has taken; null: none do. */
   #waitingSinceMs: number | null = null;
   #isPublishAsked: boolean = false;
-  readonly #beganAtMs = performance.now();
   /** When the next micro-batch begins. */
   #dueAtMs = performance.now();
   #topicsVersion: number;
@@ -225,7 +224,7 @@ export class StreamLoop {
 
   /** A stream that ends by itself does not wait for work that others have. */
   #isEmptyHanded(): boolean {
-    return this.#ends !== null && performance.now() - this.#beganAtMs > EMPTY_HANDED_MS;
+    return this.#ends !== null && performance.now() - this.#options.assignment.waitsSinceMs > EMPTY_HANDED_MS;
   }
 
   #rememberEnds(bounds: ReadonlyMap<string, PartitionBounds>): void {

@@ -84,3 +84,16 @@ it('abandons what is under way at once when the group went on without us', async
   await failed;
   expect(letGo).toEqual([[P0]]);
 });
+
+it('waits for what the group gives next once all was lost', async () => {
+  const { assignment } = make();
+  await assignment.assigned([P0, P1]);
+  await assignment.lost([P0]);
+  expect(assignment.wasAssigned).toBe(true);
+  const before = assignment.waitsSinceMs;
+  await assignment.lost([P1]);
+  expect(assignment.wasAssigned).toBe(false);
+  expect(assignment.waitsSinceMs).toBeGreaterThan(before);
+  await assignment.assigned([P1]);
+  expect(assignment.wasAssigned).toBe(true);
+});
