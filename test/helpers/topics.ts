@@ -101,6 +101,19 @@ export class TestTopics {
     await this.#admin.alterConsumerGroupOffsets({ groupId, topics: [{ name: topic, partitionOffsets }] });
   }
 
+  /** What a group has committed, by partition; -1: nothing. */
+  async groupOffsets(groupId: string, topic: string, partitions: number): Promise<number[]> {
+    const partitionIndexes = Array.from({ length: partitions }, (_, partition) => partition);
+    const groups = [{ groupId, topics: [{ name: topic, partitionIndexes }] }];
+    const [listed] = await this.#admin.listConsumerGroupOffsets({ groups });
+    const offsets = new Array<number>(partitions).fill(-1);
+    for (const found of listed?.topics ?? []) {
+      for (const { partitionIndex, committedOffset } of found.partitions)
+        offsets[partitionIndex] = Number(committedOffset);
+    }
+    return offsets;
+  }
+
   /**
    * Lets clients of this id fetch at most `bytesPerSecond`, or without limit when null. The broker itself slows a run
    * down, so that it is alive for as long as a test needs it to be.
