@@ -28,6 +28,8 @@ const LONG = [
     'ioFaultsCommand',
     'sleepers',
     'proxy',
+    'streamGroup',
+    'streamCrash',
     'commitCrash',
     'loadCrash',
     'crashOthers',

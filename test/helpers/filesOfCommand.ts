@@ -40,6 +40,14 @@ interface Watched {
   readonly withData?: boolean;
 }
 
+/** Of a command that cannot write below the folder for as long as a file is there. */
+export function fullWhile(folder: string, file: string): Readonly<Record<string, string>> {
+  return {
+    NODE_OPTIONS: `--require ${PRELOAD}`,
+    KAFKALOAD_TEST_FILES: JSON.stringify({ root: folder, fullWhile: file }),
+  };
+}
+
 let logs = 0;
 
 /** Runs the command to its end; its operations below `folder` are seen. */

@@ -3,7 +3,8 @@
  * operation below a folder, writes them down, and fails those it is told to. The command itself is as it is built.
  *
  * KAFKALOAD_TEST_FILES is JSON: `root`; `log`, a file for lines of JSON; `withData`, whether bytes are written down;
- * `fail`: { signature, code, lasting }, where `signature` is that of the first operation to fail (signatureOf).
+ * `fail`: { signature, code, lasting }, where `signature` is that of the first operation to fail (signatureOf);
+ * `fullWhile`: a file; for as long as it is there, nothing can be written, as on a full disk.
  */
 const fs = require('node:fs');
 const { syncBuiltinESMExports } = require('node:module');
@@ -43,7 +44,10 @@ function errorOf(code, call, path) {
 
 /** 'short', or the error to fail with; null: nothing. */
 function verdictOn(call, path, isOfHandle) {
-  const { fail } = settings;
+  const { fail, fullWhile } = settings;
+  if (fullWhile && ['write', 'mkdir'].includes(call) && fs.existsSync(fullWhile)) {
+    return errorOf('ENOSPC', call, isOfHandle ? null : path);
+  }
   if (!fail) return null;
   const count = Atomics.load(counters, 1);
   const isFirst = count === 0 && signatureOf(call, path) === fail.signature;

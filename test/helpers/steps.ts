@@ -19,6 +19,13 @@ export interface StepTarget {
   readonly isCleanUp?: boolean;
 }
 
+/** What is sent at a step. */
+export type StepSignal = { readonly signal: NodeJS.Signals } & (
+  | StepTarget
+  /** The first of this name that is passed while this file is there, which is removed then. */
+  | { readonly name: string; readonly when: string }
+);
+
 export interface SteppedRun {
   readonly result: ProgramResult;
   /** Names in the order in which they were passed, those of threads among them. */
@@ -30,14 +37,16 @@ export interface SteppedRun {
 export interface SteppedCommand extends CommandRun {
   /** Names so far. */
   steps(): string[];
+  /** Whether a signal was sent. */
+  isSignalled(): boolean;
   readonly ended: Promise<SteppedRun>;
 }
 
-/** Starts the command; with a target it is sent the signal there. */
+/** Starts the command, which is sent each of the signals at its step. */
 export function startStepped(
   args: readonly string[],
   folder: string,
-  stop?: StepTarget & { readonly signal: NodeJS.Signals },
+  ...stops: readonly (StepSignal | undefined)[]
 ): SteppedCommand {
   const path = join(folder, `${randomName('steps')}.log`);
   writeFileSync(path, '');
@@ -46,17 +55,16 @@ export function startStepped(
     env: {
       NODE_OPTIONS: `--import=${PRELOAD}`,
       KAFKALOAD_TEST_STEPS: path,
-      ...(stop && { KAFKALOAD_TEST_STOP: JSON.stringify(stop) }),
+      KAFKALOAD_TEST_STOPS: JSON.stringify(stops.filter((stop) => stop !== undefined)),
     },
   });
   const noted = (): string[] => readFileSync(path, 'utf8').split('\n').slice(0, -1);
   const steps = (): string[] => {
     return noted().flatMap((line) => (line.startsWith('!') ? [] : (line.split(' ')[0] ?? '')));
   };
-  const ended = run.result.then((result) => {
-    return { result, steps: steps(), isStopped: noted().some((line) => line.startsWith('!')) };
-  });
-  return { ...run, steps, ended };
+  const isSignalled = (): boolean => noted().some((line) => line.startsWith('!'));
+  const ended = run.result.then((result) => ({ result, steps: steps(), isStopped: isSignalled() }));
+  return { ...run, steps, isSignalled, ended };
 }
 
 /** The first of each name and, of those that come again, the last; in the order in which a run meets them. */
@@ -77,11 +85,24 @@ export function targetsOf(steps: readonly string[], after?: string): StepTarget[
 
 const SOURCES = fileURLToPath(new URL('../../src', import.meta.url));
 
+/** Steps that only streams pass, though they are not in their folder: of transactions with the offsets of a group. */
+const OF_STREAMS = ['transaction.groupAdded', 'transaction.offsetsSent'];
+
 /** Every name that the sources pass as a step, but for those of streams and of dead letters, which have tests of their own. */
 export async function allStepNames(): Promise<string[]> {
+  const names = await stepNames((file) => !file.startsWith('stream'));
+  return names.filter((name) => !OF_STREAMS.includes(name) && !name.includes('deadLetters'));
+}
+
+/** Names that only streams pass. */
+export async function streamStepNames(): Promise<string[]> {
+  return [...(await stepNames((file) => file.startsWith('stream/'))), ...OF_STREAMS];
+}
+
+async function stepNames(isChosen: (file: string) => boolean): Promise<string[]> {
   const files = await readdir(SOURCES, { recursive: true });
   const names = new Set<string>();
-  for (const file of files.filter((path) => path.endsWith('.ts') && !path.startsWith('stream'))) {
+  for (const file of files.filter((path) => path.endsWith('.ts') && isChosen(path))) {
     const text = await readFile(join(SOURCES, file), 'utf8');
     for (const [, name = ''] of text.matchAll(/\b(?:passStep|step)\('([a-z]+\.[A-Za-z]+)'\)/g)) names.add(name);
   }
