@@ -33,9 +33,9 @@ export async function resolveJob(options: CliOptions, environment: Environment):
   const offsets = await resolveState(context, source.part, sink.part);
   if (source.part.kind === 'topic') {
     checkDeadLetters(source.part, sink.part.kind === 'topic' ? sink.part : null, offsets.settings);
-    if (stream !== null && source.part.onBadRecord.kind === 'dlq' && sink.part.kind !== 'topic') {
+    if (stream !== null && source.part.onBadRecord.kind === 'dlq' && !['topic', 'files'].includes(sink.part.kind)) {
       throw usage(
-        `--stream writes dead letters in the transactions of a topic it writes to, and ${context.named?.where}.onBadRecord is dlq: with another sink take skip, or a run of batch`,
+        `--stream writes dead letters beside files and topics alone, and ${context.named?.where}.onBadRecord is dlq: with a table or the console take skip`,
       );
     }
   }

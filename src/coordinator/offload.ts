@@ -14,7 +14,7 @@ import { cutTasks, DIVIDED_TASK_BYTES, type FetchTask, type TaskPlan, TURN_TASK_
 import { startSpan, withinSpan } from '../spans.ts';
 import { isUnsettled } from '../transform/settle.ts';
 import { describePolicy, reportBadRecords } from './badRecords/counts.ts';
-import { planDeadLetters } from './badRecords/deadLetterTopic.ts';
+import { lettersOf, planDeadLetters } from './badRecords/deadLetterTopic.ts';
 import { deadLetterOffice } from './badRecords/office.ts';
 import type { TaskResult, WorkerSettings } from './fetchTask.ts';
 import { contentOf } from './fileContent.ts';
@@ -231,14 +231,6 @@ async function sessionOptions({ job, ui, cluster, offsetsCluster, selected }: Ru
     deadLetters: deadLetterOffice(job.source.kafka),
     log: (line: string) => ui.log.info(line),
   };
-}
-
-function lettersOf({ source, offsets }: OffloadJob, { results }: StagedRows): Pick<Intent, 'deadLetters'> {
-  const files = results.flatMap(({ deadLetters }) => deadLetters);
-  if (source.onBadRecord.kind !== 'dlq' || files.length === 0) return {};
-  const { progressTopic: topic, replicationFactor } = offsets;
-  const progress = { topic, partitions: 1, replicationFactor, createOptions: {} };
-  return { deadLetters: { topic: source.onBadRecord.topic, progress, files } };
 }
 
 function rowsByWorker(job: OffloadJob, staged: StagedRows): { worker: number; rows: number }[] {

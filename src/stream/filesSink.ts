@@ -3,7 +3,10 @@
  * and positions one.
  */
 
+import type { DeadLetterPlan } from '../coordinator/badRecords/badRecord.ts';
 import { describeBadRecords } from '../coordinator/badRecords/counts.ts';
+import { lettersOf, planDeadLetters } from '../coordinator/badRecords/deadLetterTopic.ts';
+import { deadLetterOffice } from '../coordinator/badRecords/office.ts';
 import type { TaskResult, WorkerSettings } from '../coordinator/fetchTask.ts';
 import { contentOf } from '../coordinator/fileContent.ts';
 import { checkFolders } from '../coordinator/folders.ts';
@@ -39,25 +42,30 @@ export async function openFilesSink(context: FilesContext): Promise<StreamSink> 
     group: member.identity.groupId,
     config: job.config,
     log: (line) => ui.log.info(line),
+    deadLetters: deadLetterOffice(job.source.kafka),
   });
+  const letters = await planDeadLetters(job, context.cluster, job.source.kafka);
   const pool = new WorkerPool<FetchTask, WorkerSettings, TaskResult>('offload', job.workers, [
     JSON.stringify(target.output),
   ]);
-  return new FilesStreamSink(context, chain, pool);
+  return new FilesStreamSink(context, chain, pool, letters);
 }
 
 class FilesStreamSink implements StreamSink {
   readonly #context: FilesContext;
   readonly #chain: StreamChain;
   readonly #pool: FetchPool;
+  /** Where bad records go; null: nowhere. */
+  readonly #letters: DeadLetterPlan | null;
   /** With the columns of user code, once the first rows are there. */
   #job: FilesJob | null = null;
   #topicIds: Readonly<Record<string, string>> = {};
 
-  constructor(context: FilesContext, chain: StreamChain, pool: FetchPool) {
+  constructor(context: FilesContext, chain: StreamChain, pool: FetchPool, letters: DeadLetterPlan | null) {
     this.#context = context;
     this.#chain = chain;
     this.#pool = pool;
+    this.#letters = letters;
   }
 
   claim(partitions: readonly TopicPartition[]): Promise<void> {
@@ -135,7 +143,8 @@ class FilesStreamSink implements StreamSink {
       },
     };
     const place = { run, stagingPath, isTakenOver: async () => false };
-    const staged = await stageRows(this.#job, place, this.#plan(ranges), this.#pool, progress, signal, null);
+    const plan = this.#plan(ranges);
+    const staged = await stageRows(this.#job, place, plan, this.#pool, progress, signal, this.#letters);
     return { staged, bytesRead };
   }
 
@@ -167,6 +176,7 @@ class FilesStreamSink implements StreamSink {
       writeMode: 'Append',
       files: staged.files,
       ...(content && { content }),
+      ...lettersOf(job, staged),
       ranges,
       gaps: countGaps({ ranges, next, previous: [], lost: new Map(), warnings: [] }, staged.results),
       topicIds: this.#topicIds,

@@ -16,7 +16,10 @@ beforeAll(async () => {
 
 afterAll(() => work.close());
 
-async function jobOf(mode: OffsetsMode): Promise<{ job: OffloadJob; letters: string }> {
+async function jobOf(
+  mode: OffsetsMode,
+  accessOptions: Readonly<Record<string, unknown>> = {},
+): Promise<{ job: OffloadJob; letters: string }> {
   const topic = await work.topics.create('dead');
   const values = Array.from({ length: MESSAGES }, (_, id) => {
     return Buffer.concat([Buffer.from(`value ${id}`), Buffer.from(isBad(id) ? [0xff] : [])]);
@@ -24,11 +27,11 @@ async function jobOf(mode: OffsetsMode): Promise<{ job: OffloadJob; letters: str
   await work.sendBytes(topic, values);
   const letters = work.topics.reserve('letters');
   const progressTopic = work.topics.reserve('progress');
-  const entry = { fields: ['value as STRING', 'offset as LONG'], onBadRecord: `dlq:${letters}` };
+  const entry = { fields: ['value as STRING', 'offset as LONG'], onBadRecord: `dlq:${letters}`, accessOptions };
   return { job: await work.job({ topic, mode, progressTopic, entry }), letters };
 }
 
-async function expectOnce(job: OffloadJob, letters: string): Promise<void> {
+async function expectOnce(job: OffloadJob, letters: string, saved: object = { 0: MESSAGES }): Promise<void> {
   const found = await readTopicWithJava(work.bootstrapServers, letters);
   const offsets = found.map(({ headers }) => {
     return Number(headers.find(([name]) => name === 'kafkaload.error.offset')?.[1]?.toString());
@@ -36,7 +39,7 @@ async function expectOnce(job: OffloadJob, letters: string): Promise<void> {
   const ids = Array.from({ length: MESSAGES }, (_, id) => id);
   expect(offsets.toSorted((a, b) => a - b)).toEqual(ids.filter(isBad));
   expect(await job.values()).toHaveLength(ids.length - offsets.length);
-  expect(await job.saved()).toEqual({ 0: MESSAGES });
+  expect(await job.saved()).toEqual(saved);
   expect(await job.staged()).toEqual([]);
 }
 
@@ -74,4 +77,21 @@ test('a run whose dead letters are written is not given back, and is finished by
   expect(refused.result.code).toBe(1);
   await job.report();
   await expectOnce(job, letters);
+});
+
+test('a stream to files that is killed at each step of its dead letters', async () => {
+  const session = { 'session.timeout.ms': 6_000, 'heartbeat.interval.ms': 1_000 };
+  const streamOf = () => jobOf('FILE', { 'group.id': work.topics.reserve('group'), ...session });
+  const names = ['chain.created', 'deadLetters.sent', 'deadLetters.committed', 'chain.deadLettersWritten'];
+  for (const name of names) {
+    const { job, letters } = await streamOf();
+    const args = [...job.args(), '--stream'];
+    const killed = await startStepped(args, job.folder, { name, nth: 1, signal: 'SIGKILL' }).ended;
+    expect(killed.result.signal, `${name}: ${killed.result.stderr}`).toBe('SIGKILL');
+    const next = await startStepped(args, job.folder).ended;
+    expect(next.result.code, `${name}: ${next.result.stderr}`).toBe(0);
+    // A stream saves no offsets of batch.
+    await expectOnce(job, letters, {});
+    expect((await job.files()).filter((file) => file.includes('/staging/'))).toEqual([]);
+  }
 });

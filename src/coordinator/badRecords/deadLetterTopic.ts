@@ -1,3 +1,4 @@
+import type { Intent, StagedLetters } from '../../commit/types.ts';
 import type { Job, KafkaSettings, TopicSource } from '../../config/job.ts';
 import type { Cluster } from '../../kafka/cluster.ts';
 import { ensureTopic } from '../load/targetTopic.ts';
@@ -19,4 +20,16 @@ export async function planDeadLetters(
   if (onBadRecord.kind !== 'dlq') return null;
   const { topic, create } = onBadRecord;
   return { topic, partitions: await ensureTopic(cluster, kafka, { ...create, topic }), config };
+}
+
+/** What an intent says of dead letters that are staged; nothing where there are none. */
+export function lettersOf(
+  { source, offsets }: Pick<Job, 'offsets'> & { readonly source: TopicSource },
+  { results }: { readonly results: readonly { readonly deadLetters: readonly StagedLetters[] }[] },
+): Pick<Intent, 'deadLetters'> {
+  const files = results.flatMap(({ deadLetters }) => deadLetters);
+  if (source.onBadRecord.kind !== 'dlq' || files.length === 0) return {};
+  const { progressTopic: topic, replicationFactor } = offsets;
+  const progress = { topic, partitions: 1, replicationFactor, createOptions: {} };
+  return { deadLetters: { topic: source.onBadRecord.topic, progress, files } };
 }

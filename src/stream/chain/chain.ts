@@ -18,7 +18,8 @@
  *    Number lost: the new entries are read and synced. If one of them moves a partition of ours, we are overtaken (another process has
  *    our partitions, and we only slept): nothing of ours counts. If none does, the next number is tried. An exact file is
  *    made from the one before: there a lost number is always that.
- * 4. The files are published (publish.*, chain.published). A crash before: whoever starts next does it.
+ * 4. The files are published (publish.*, chain.published), then dead letters written (office.ts says how, and why once). A crash
+ *    before: whoever starts next does it.
  * 5. The caller commits to the group, then calls `groupCommitted`: staging is removed (chain.stagingRemoved), and every
  *    1,000 entries are folded (fold.ts).
  *
@@ -30,6 +31,7 @@
 import { resolve } from 'node:path';
 import { describeFailure } from '../../commit/context.ts';
 import { makeRunId } from '../../commit/names.ts';
+import type { DeadLetterOffice } from '../../commit/types.ts';
 import { OffloadError } from '../../errors.ts';
 import { type Clock, type FileSystem, nodeFileSystem, systemClock, unlessAbsent } from '../../io.ts';
 import type { Place } from '../../plan/places.ts';
@@ -38,7 +40,15 @@ import { passStep } from '../../steps.ts';
 import type { GroupOffset, Position, TopicPartition } from '../types.ts';
 import { ChainState } from './chainState.ts';
 import { type ClaimCheck, Claims } from './claims.ts';
-import { encodeEntry, type FoundEntry, makeEntry, movesOf, parseEntry, type StagedBatch } from './entry.ts';
+import {
+  type ChainEntry,
+  encodeEntry,
+  type FoundEntry,
+  makeEntry,
+  movesOf,
+  parseEntry,
+  type StagedBatch,
+} from './entry.ts';
 import { FOLD_ENTRIES, foldEntries, removeFolded } from './fold.ts';
 import { ChainFolder } from './folder.ts';
 import { describeSetting } from './positions.ts';
@@ -58,6 +68,8 @@ export interface ChainOptions {
   readonly onStep?: (name: string) => void | Promise<void>;
   /** Default 1,000. All processes of a group must agree. */
   readonly foldEntries?: number;
+  /** Writes what could not become rows; needed where an entry has dead letters. */
+  readonly deadLetters?: DeadLetterOffice;
 }
 
 /** A micro-batch on its way: where its files are staged, and the run id their names end with. */
@@ -399,6 +411,24 @@ export class StreamChain {
   async #publish({ entry }: FoundEntry): Promise<void> {
     if (this.#state.isBuiltUpon(entry)) return;
     await publishEntry(entry, { fs: this.#fs, root: this.#root, log: this.#options.log, step: this.#step });
+    await this.#deliver(entry);
+  }
+
+  /**
+   * Dead letters of an entry, by whoever publishes it: once, as how far they are is kept by its process, which has one entry
+   * at a time that is not published. Its staging is there until the group has been told.
+   */
+  async #deliver({ number, group, config, process, run, staging, deadLetters }: ChainEntry): Promise<void> {
+    if (deadLetters === null) return;
+    const office = this.#options.deadLetters;
+    if (!office)
+      throw new OffloadError('INTERNAL', `entry ${number} of group ${group} has dead letters, and nobody writes them`);
+    const files = deadLetters.files.map(({ staged, ...file }) => ({ ...file, path: resolve(this.#root, staged) }));
+    const isHeld = async (): Promise<boolean> =>
+      (await unlessAbsent(this.#fs.stat(resolve(this.#root, staging)))) !== null;
+    if (!(await isHeld())) return;
+    await office.deliver({ ...deadLetters, files, run, config: `${config}/${process}` }, isHeld);
+    await this.#step('chain.deadLettersWritten');
   }
 
   readonly #step = async (name: string): Promise<void> => {

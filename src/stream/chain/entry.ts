@@ -2,10 +2,10 @@
 import { crc32c } from '@node-rs/crc32';
 import { z } from 'zod';
 import { parseJson } from '../../commit/shapes.ts';
-import type { Intent } from '../../commit/types.ts';
+import type { Intent, IntentDeadLetters, StagedLetters } from '../../commit/types.ts';
 import { offsetKey, type Place } from '../../plan/places.ts';
 import { type Manifest, type ManifestFile, manifestFile, manifestTarget, toRelative } from '../../sinks/manifest.ts';
-import { count, file, path, place, WRITTEN } from '../../sinks/manifestShape.ts';
+import { count, file, path, place, state, WRITTEN } from '../../sinks/manifestShape.ts';
 import { NO_GAPS } from '../../tasks.ts';
 
 /** Offsets `[start, next)` of a partition that an entry accounts for: rows in its files, gaps for all others. */
@@ -26,6 +26,11 @@ export interface HandSetting extends Place {
 export interface EntryFile extends ManifestFile {
   /** Where it was staged, relative to the root. */
   readonly staged: string;
+}
+
+/** As those of an intent, with paths relative to the root. */
+export interface EntryDeadLetters extends Omit<IntentDeadLetters, 'files'> {
+  readonly files: readonly (Omit<StagedLetters, 'path'> & { readonly staged: string })[];
 }
 
 type Written =
@@ -53,6 +58,8 @@ export interface ChainEntry extends Pick<Manifest, Written> {
   readonly moves: readonly Move[];
   readonly byHand: readonly HandSetting[];
   readonly files: readonly EntryFile[];
+  /** Written to their topic when the files are published; null: there are none. */
+  readonly deadLetters: EntryDeadLetters | null;
 }
 
 /** An entry as it stands in the folder. */
@@ -65,7 +72,7 @@ export interface FoundEntry {
 /** What a micro-batch is made of once its files are staged, complete and synced. */
 export type StagedBatch = Pick<
   Intent,
-  'target' | 'writeMode' | 'files' | 'content' | 'ranges' | 'gaps' | 'topicIds' | 'createdAtMs'
+  'target' | 'writeMode' | 'files' | 'content' | 'deadLetters' | 'ranges' | 'gaps' | 'topicIds' | 'createdAtMs'
 >;
 
 /** What else stands in an entry. */
@@ -98,7 +105,12 @@ export function makeEntry(staged: StagedBatch, { root, stagingPath, ...about }: 
     files: staged.files.map((own) => ({ ...manifestFile(root, own), staged: toRelative(root, own.stagedPath) })),
     ranges: staged.ranges,
     gaps: staged.gaps,
+    deadLetters: staged.deadLetters ? entryLetters(root, staged.deadLetters) : null,
   };
+}
+
+function entryLetters(root: string, { files, ...about }: IntentDeadLetters): EntryDeadLetters {
+  return { ...about, files: files.map(({ path: own, ...file }) => ({ ...file, staged: toRelative(root, own) })) };
 }
 
 /** Offsets that were deleted before they could be read lie in front of the range. */
@@ -125,6 +137,20 @@ const ENTRY = z.object({
   moves: z.array(z.object({ ...place, start: count, next: count })),
   byHand: z.array(z.object({ ...place, chain: count, group: count })),
   files: z.array(file.extend({ staged: path })),
+  deadLetters: z
+    .object({
+      topic: z.string(),
+      progress: z.object({
+        topic: z.string(),
+        partitions: count,
+        replicationFactor: z.int(),
+        createOptions: z.record(z.string(), z.string()),
+      }),
+      files: z.array(z.object({ staged: path, records: count, ...state.shape })),
+    })
+    .nullable()
+    // Entries of older versions have none.
+    .default(null),
 });
 
 /** Null for anything else than the entry of this number of this group; `group` null: of any. */
