@@ -94,9 +94,10 @@ export async function allStepNames(): Promise<string[]> {
   return names.filter((name) => !OF_STREAMS.includes(name) && !name.includes('deadLetters'));
 }
 
-/** Names that only streams pass. */
+/** Names that only streams pass, but for those of dead letters. */
 export async function streamStepNames(): Promise<string[]> {
-  return [...(await stepNames((file) => file.startsWith('stream/'))), ...OF_STREAMS];
+  const names = [...(await stepNames((file) => file.startsWith('stream/'))), ...OF_STREAMS];
+  return names.filter((name) => !name.includes('deadLetters'));
 }
 
 async function stepNames(isChosen: (file: string) => boolean): Promise<string[]> {
