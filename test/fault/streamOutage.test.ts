@@ -15,8 +15,11 @@ const ALL = process.env.KAFKALOAD_FAULTS === 'all';
 const AWAY_MS = ALL ? 60_000 : 20_000;
 const PER_SECOND = 100;
 const LAYOUTS = ['folder', 'topic'] as const;
-/** Requests give up soon, and the waiting begins. */
-const SESSION = { 'session.timeout.ms': 6_000, 'heartbeat.interval.ms': 1_000, 'default.api.timeout.ms': 10_000 };
+/** Requests give up soon, and the waiting begins; what has come meanwhile goes through in few micro-batches. */
+const SESSION = {
+  ...{ 'session.timeout.ms': 6_000, 'heartbeat.interval.ms': 1_000 },
+  ...{ 'default.api.timeout.ms': 10_000, maxOffsetsPerTrigger: 5_000 },
+};
 
 let workspace: Workspace;
 const workspaces: Workspace[] = [];
