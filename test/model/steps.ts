@@ -43,6 +43,9 @@ export const STEPS: Readonly<Record<string, readonly OperationName[]>> = {
   'publish.published': ['unstage', 'removeVisible', 'renameExact'],
   'publish.manifestStaged': ['stageItem'],
   'publish.manifestWritten': ['moveManifest'],
+  // Not of the model: whoever finishes the run may deliver them again (test/fault/deadLetters.test.ts).
+  'deadLetters.begun': [],
+  'deadLetters.written': [],
   'commit.begun': ['moveManifest'],
   'commit.saved': ['commit'],
   'commit.savedSynced': ['sync'],

@@ -15,6 +15,8 @@ export const CHAIN_STEPS: Readonly<Record<string, readonly ChainOperationName[]>
   'chain.synced': ['sync'],
   'chain.overtaken': ['publish', 'sync'],
   'chain.published': ['publish', 'publishExact'],
+  // Not of the model: whoever publishes may deliver them again (test/fault/deadLetters.test.ts).
+  'chain.deadLettersWritten': [],
   'chain.stagingRemoved': ['removeStaging'],
   'fold.packed': ['writePack'],
   'fold.checkpointWritten': ['addCheckpoint'],
