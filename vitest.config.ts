@@ -22,7 +22,16 @@ const mutant: Plugin = {
 
 /** Files that take minutes, the longest first. In a fresh clone vitest knows no durations and would begin one of these last, alone. */
 const LONG = [
-  ...['security', 'brokers', 'offloadCodecs', 'offsetsCommand', 'anyToAny', 'offloadRuns'],
+  ...[
+    'security',
+    'brokers',
+    'offloadCodecs',
+    'offsetsCommand',
+    'anyToAny',
+    'offloadRuns',
+    'streamSinks',
+    'streamTables',
+  ],
   ...[
     'crashSteps',
     'ioFaultsCommand',
@@ -50,11 +59,11 @@ class LongFirst extends BaseSequencer {
 
 /**
  * Three projects. Unit tests need no server. Integration and fault tests share one broker that the global set-up
- * provides; two of their files run at a time: each starts processes that use every core, and often waits for time to pass.
+ * provides; three of their files run at a time: each starts processes that use every core, and often waits for time to pass.
  */
 const withServers = {
   globalSetup: ['test/helpers/globalSetup.ts'],
-  maxWorkers: 2,
+  maxWorkers: 3,
   // Deadlines of the tests themselves are shorter and say what they waited for; these only catch a hang.
   testTimeout: 600_000,
   hookTimeout: 600_000,
