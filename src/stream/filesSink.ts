@@ -4,17 +4,14 @@
  */
 
 import type { DeadLetterPlan } from '../coordinator/badRecords/badRecord.ts';
-import { describeBadRecords } from '../coordinator/badRecords/counts.ts';
 import { lettersOf, planDeadLetters } from '../coordinator/badRecords/deadLetterTopic.ts';
 import { deadLetterOffice } from '../coordinator/badRecords/office.ts';
 import type { TaskResult, WorkerSettings } from '../coordinator/fetchTask.ts';
 import { contentOf } from '../coordinator/fileContent.ts';
 import { checkFolders } from '../coordinator/folders.ts';
 import { countGaps } from '../coordinator/gaps.ts';
-import { warnOfInvalidUtf8 } from '../coordinator/invalidValues.ts';
 import type { OffloadJob, StreamJob } from '../coordinator/jobs.ts';
 import { WorkerPool } from '../coordinator/pool.ts';
-import type { ProgressSink } from '../coordinator/progress.ts';
 import { settleTopicJob } from '../coordinator/settleJob.ts';
 import { type FetchPool, loadSchema, type StagedRows, stageRows } from '../coordinator/stageRows.ts';
 import { checkTarget, rootOf } from '../coordinator/target.ts';
@@ -26,6 +23,7 @@ import { isUnsettled } from '../transform/settle.ts';
 import { type ChainBatch, openChain, type StreamChain } from './chain/chain.ts';
 import type { StagedBatch } from './chain/entry.ts';
 import type { SinkContext } from './openSink.ts';
+import { countProgress, writtenOutcome } from './stagedBatch.ts';
 import type { BatchOutcome, GroupOffset, MicroBatch, Position, StreamSink, TopicPartition } from './types.ts';
 
 export type FilesJob = StreamJob & OffloadJob;
@@ -104,7 +102,7 @@ class FilesStreamSink implements StreamSink {
         await this.#chain.abandon(own);
         return outcome;
       }
-      return this.#written(staged, bytesRead, String(outcome.number));
+      return writtenOutcome(staged, this.#context.job.source, bytesRead, String(outcome.number));
     } catch (error) {
       // Of one that failed while it was appended the chain itself knows whether it counts.
       if (!isAppended) await this.#chain.abandon(own).catch(() => {});
@@ -133,19 +131,11 @@ class FilesStreamSink implements StreamSink {
   ): Promise<{ staged: StagedRows; bytesRead: number }> {
     const { cluster, observe } = this.#context;
     this.#job ??= await settleTopicJob(this.#context.job, cluster, ranges);
-    let bytesRead = 0;
-    const progress: ProgressSink = {
-      start() {},
-      stop() {},
-      advance(step) {
-        bytesRead += step.bytes;
-        if (step.offsets > 0) observe({ kind: 'progress', ...step });
-      },
-    };
+    const { progress, bytesRead } = countProgress(observe);
     const place = { run, stagingPath, isTakenOver: async () => false };
     const plan = this.#plan(ranges);
     const staged = await stageRows(this.#job, place, plan, this.#pool, progress, signal, this.#letters);
-    return { staged, bytesRead };
+    return { staged, bytesRead: bytesRead() };
   }
 
   #plan(ranges: MicroBatch['ranges']): TaskPlan {
@@ -181,26 +171,6 @@ class FilesStreamSink implements StreamSink {
       gaps: countGaps({ ranges, next, previous: [], lost: new Map(), warnings: [] }, staged.results),
       topicIds: this.#topicIds,
       createdAtMs: Date.now(),
-    };
-  }
-
-  #written({ files, results }: StagedRows, bytesRead: number, name: string): BatchOutcome {
-    const warnings: string[] = [];
-    warnOfInvalidUtf8(results, this.#context.job.source, { log: { warn: (line) => warnings.push(line) } });
-    const bad = describeBadRecords(
-      results.map((result) => result.bad),
-      this.#context.job.source.onBadRecord,
-    );
-    return {
-      kind: 'written',
-      rows: results.reduce((sum, result) => sum + result.rowsWritten, 0),
-      bytes: files.reduce((sum, file) => sum + file.bytes, 0),
-      files: files.map(({ targetPath, rows, bytes }) => ({ path: targetPath, rows, bytes })),
-      name,
-      bytesRead,
-      badRecords: bad.badRecords,
-      warnings: [...warnings, ...bad.warnings],
-      isGroupCommitted: false,
     };
   }
 }

@@ -8,12 +8,9 @@
  * says, and whoever comes next goes on from the table (`claims.ts`).
  */
 import type { StagedFormat } from '../../config/writerOptions.ts';
-import { describeBadRecords } from '../../coordinator/badRecords/counts.ts';
 import type { TaskResult, WorkerSettings } from '../../coordinator/fetchTask.ts';
-import { warnOfInvalidUtf8 } from '../../coordinator/invalidValues.ts';
 import type { TableJob } from '../../coordinator/jobs.ts';
 import { WorkerPool } from '../../coordinator/pool.ts';
-import type { ProgressSink } from '../../coordinator/progress.ts';
 import { settleTopicJob } from '../../coordinator/settleJob.ts';
 import { type FetchPool, loadSchema, type StagedRows, stageRows } from '../../coordinator/stageRows.ts';
 import type { StagingPlace } from '../../coordinator/staging.ts';
@@ -24,6 +21,7 @@ import { cutTasks, type FetchTask } from '../../plan/tasks.ts';
 import { type RetryPolicy, withRetry } from '../../retry.ts';
 import { passStep } from '../../steps.ts';
 import { isUnsettled } from '../../transform/settle.ts';
+import { countProgress, writtenOutcome } from '../stagedBatch.ts';
 import type {
   BatchOutcome,
   GroupMember,
@@ -175,7 +173,7 @@ class TableStreamSink implements StreamSink {
       if (!(await this.#append(moves, staged, signal))) return await this.#overtaken(moves);
       passStep('table.committed');
       this.#claims.moved(moves);
-      return this.#written(staged, bytesRead);
+      return writtenOutcome(staged, this.#context.job.source, bytesRead, null);
     } finally {
       await this.#staging.remove(place).catch(() => {});
     }
@@ -225,15 +223,7 @@ class TableStreamSink implements StreamSink {
         this.#retry,
         { signal },
       ));
-    let bytesRead = 0;
-    const progress: ProgressSink = {
-      start() {},
-      stop() {},
-      advance(step) {
-        bytesRead += step.bytes;
-        if (step.offsets > 0) observe({ kind: 'progress', ...step });
-      },
-    };
+    const { progress, bytesRead } = countProgress(observe);
     this.#pool ??= new WorkerPool<FetchTask, WorkerSettings, TaskResult>('offload', job.workers, [
       JSON.stringify(output),
     ]);
@@ -247,7 +237,7 @@ class TableStreamSink implements StreamSink {
       output,
     } as const;
     const staged = await stageRows({ ...job, sink: { target } }, place, plan, this.#pool, progress, signal, null);
-    return { staged, bytesRead };
+    return { staged, bytesRead: bytesRead() };
   }
 
   /** @returns False: somebody else has moved one of the positions. */
@@ -282,26 +272,6 @@ class TableStreamSink implements StreamSink {
     const found = await withRetry(() => this.#positions(moves), this.#retry);
     const why = `the positions of this group in the table ${this.#context.job.sink.table} were moved by another process`;
     return { kind: 'overtaken', why, positions: this.#claims.overtaken(moves, found) };
-  }
-
-  #written({ files, results }: StagedRows, bytesRead: number): BatchOutcome {
-    const warnings: string[] = [];
-    warnOfInvalidUtf8(results, this.#context.job.source, { log: { warn: (line) => warnings.push(line) } });
-    const bad = describeBadRecords(
-      results.map((result) => result.bad),
-      this.#context.job.source.onBadRecord,
-    );
-    return {
-      kind: 'written',
-      rows: results.reduce((sum, result) => sum + result.rowsWritten, 0),
-      bytes: files.reduce((sum, file) => sum + file.bytes, 0),
-      files: [],
-      name: null,
-      bytesRead,
-      badRecords: bad.badRecords,
-      warnings: [...warnings, ...bad.warnings],
-      isGroupCommitted: false,
-    };
   }
 }
 
