@@ -33,11 +33,11 @@ const LONG = [
     'streamTables',
   ],
   ...[
+    'streamGroup',
     'crashSteps',
     'ioFaultsCommand',
     'sleepers',
     'proxy',
-    'streamGroup',
     'streamCrash',
     'commitCrash',
     'loadCrash',

@@ -53,6 +53,7 @@ export class TransactionalProducer {
   readonly #sequences = new Map<string, number>();
   /** Partitions of the open transaction, and groups of which it commits offsets. */
   readonly #added = new Set<string>();
+  #expected: readonly TopicPartition[] = [];
   readonly #groups = new Map<string, CoordinatorLink>();
   /** What was under way when a transaction failed may have been written: the next one starts with a new epoch. */
   #needsNewEpoch: boolean = false;
@@ -85,8 +86,12 @@ export class TransactionalProducer {
     return new TransactionalProducer(cluster, options, coordinator, identity);
   }
 
-  /** @throws OffloadError FENCED, or why the last transaction left the producer unusable. */
-  begin(): Promise<void> {
+  /**
+   * @param expected Partitions that are added together with the first one that is written to: a request for each of them
+   *   is spared. One that is not written to gets an empty end of the transaction.
+   * @throws OffloadError FENCED, or why the last transaction left the producer unusable.
+   */
+  begin(expected: readonly TopicPartition[] = []): Promise<void> {
     return this.#enqueue(async () => {
       this.#expect('idle', 'begin');
       if (this.#needsNewEpoch) {
@@ -98,6 +103,7 @@ export class TransactionalProducer {
         this.#sequences.clear();
         this.#needsNewEpoch = false;
       }
+      this.#expected = expected;
       this.#state = 'open';
     });
   }
@@ -249,6 +255,8 @@ export class TransactionalProducer {
     const fresh = new Map<string, TopicPartition>();
     for (const batch of batches) if (!this.#added.has(placeOf(batch))) fresh.set(placeOf(batch), batch);
     if (fresh.size === 0) return;
+    for (const place of this.#expected) if (!this.#added.has(placeOf(place))) fresh.set(placeOf(place), place);
+    this.#expected = [];
     // Before the answer: one that is lost may have added them.
     for (const place of fresh.keys()) this.#added.add(place);
     await this.#coordinator.addPartitions(this.#identity, [...fresh.values()]);

@@ -65,7 +65,7 @@ export async function openTopicSink(options: TopicSinkOptions): Promise<StreamSi
   const target = new Cluster(job.sink.kafka.connection, signal);
   try {
     const readTopics = await checkNoLoop(job, options.topics, options.source, target);
-    const transactions = await openTransactions(options, target);
+    const transactions = await openTransactions(options, target, { overlap: false });
     const partitions = await ensureTopic(target, job.sink.kafka, { ...job.sink.create, topic: job.sink.topic });
     const deadLetters = await planDeadLetters(job, target, job.sink.kafka);
     return new TopicStreamSink({ ...options, threads, target, transactions, readTopics, deadLetters }, partitions);
@@ -80,6 +80,7 @@ export async function openTopicSink(options: TopicSinkOptions): Promise<StreamSi
 export async function openTransactions(
   { job, member, source, log, signal }: Omit<TopicSinkOptions, 'topics'>,
   target: Cluster,
+  { overlap }: { readonly overlap: boolean },
 ): Promise<TopicTransactions> {
   const { groupId } = member.identity;
   const [clusterId, targetId] = await Promise.all([source.clusterId(), target.clusterId()]);
@@ -88,7 +89,7 @@ export async function openTransactions(
     clusterId === targetId
       ? new GroupLedger(member)
       : await ProgressLedger.open({ source, target, sink: job.sink, groupId, warn });
-  return new TopicTransactions({ target, ledger, clusterId, groupId, signal });
+  return new TopicTransactions({ target, ledger, clusterId, groupId, overlap, signal });
 }
 
 interface SinkContext extends TopicSinkOptions {

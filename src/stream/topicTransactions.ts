@@ -2,9 +2,13 @@
  * The transactions of a stream into a topic, and their transactional ids.
  *
  *     kafkaload.stream/CLUSTER/GROUP/TOPIC/PARTITION    CLUSTER: id of the source's; TOPIC/PARTITION: of the source
+ *     kafkaload.stream/CLUSTER/GROUP/TOPIC/PARTITION/2  of rows that flow while the first is being committed
  *
- * On one cluster a process has one transaction at a time, under the id of one of its partitions; what is in it is the
- * group's to judge, by generation. Where the target is another cluster each partition has its own (topicLedgers.ts).
+ * On one cluster a process has one transaction at a time, under an id of one of its partitions; what is in it is the
+ * group's to judge, by generation. Where rows flow on while one is being committed (Continuous) it has two: the second
+ * is committed when the first is, or never. Whoever does not take the second id of a process that died is held up by what
+ * it left open, until its time-out, and no more: the group tells of no offset while a transaction with one is undecided.
+ * Where the target is another cluster each partition has a transaction of its own (topicLedgers.ts).
  *
  * A partition that becomes ours is claimed first: whoever takes the id of a partition aborts what a process that died
  * under it has left open, at once rather than after the time-out, and fences one that only sleeps. A partition that is
@@ -15,13 +19,13 @@
  * way or the other, and then what is committed is read.
  */
 import { STOP_WITHIN_MS, untilStopped, withinMs } from '../coordinator/stopping.ts';
-import type { EncodedRecordBatch } from '../encode/records/recordBatch.ts';
-import { OffloadError, toOffloadError } from '../errors.ts';
+import { OffloadError } from '../errors.ts';
 import type { Cluster } from '../kafka/cluster.ts';
 import { TransactionalProducer } from '../kafka/transactionalProducer.ts';
 import { offsetKey } from '../plan/places.ts';
 import { passStep } from '../steps.ts';
 import type { Ledger } from './topicLedgers.ts';
+import { type Outgoing, TransactionLane } from './transactionLane.ts';
 import type { GroupOffset, Position, TopicPartition } from './types.ts';
 
 /** After this a coordinator aborts what a process that died has left, if nobody claims its partitions before. */
@@ -30,44 +34,31 @@ const TRANSACTION_TIMEOUT_MS = 20_000;
 const DUE_AFTER_MS = 8_000;
 const CLAIMS_AT_ONCE = 8;
 
-/** Records of a source partition, and where it goes on after them. */
-export interface Outgoing extends TopicPartition {
-  readonly batches: readonly EncodedRecordBatch[];
-  readonly next: number;
-}
-
-/** One transaction at a time. */
-interface Lane {
-  /** Partition whose id it has. */
-  place: TopicPartition | null;
-  /** Null: opened when it is needed. */
-  producer: TransactionalProducer | null;
-  /** Null: no transaction is open. */
-  openSinceMs: number | null;
-  /** Positions that the open transaction reaches, by `offsetKey`. */
-  readonly reached: Map<string, Position>;
-  /** What is committed has to be looked at before anything else is written. */
-  isInDoubt: boolean;
-}
-
 export interface TopicTransactionsOptions {
   readonly target: Cluster;
   readonly ledger: Ledger;
   /** Of the source. */
   readonly clusterId: string;
   readonly groupId: string;
+  /** Whether rows are to be sent while a transaction is being committed, where source and target are one cluster. */
+  readonly overlap: boolean;
   readonly signal: AbortSignal;
 }
 
 export class TopicTransactions {
   readonly #options: TopicTransactionsOptions;
-  readonly #lanes = new Map<string, Lane>();
+  readonly #lanes = new Map<string, TransactionLane>();
   readonly #owned = new Map<string, TopicPartition>();
   /** Committed, as far as is known. */
   readonly #positions = new Map<string, number>();
 
   constructor(options: TopicTransactionsOptions) {
     this.#options = options;
+  }
+
+  /** Whether `send` may be called while `commit` is under way. Then that fails as a whole, or not at all. */
+  get canOverlap(): boolean {
+    return this.#options.overlap && this.#options.ledger.isGroup;
   }
 
   get isGroupCommitted(): boolean {
@@ -91,6 +82,7 @@ export class TopicTransactions {
   ): Promise<readonly Position[]> {
     const fresh = committed.filter((place) => !this.#owned.has(offsetKey(place)));
     if (fresh.length > 0) await this.claim(fresh);
+    await this.settle();
     const positions = await this.#options.ledger.resume(committed, topicIds);
     for (const place of committed) this.#positions.delete(offsetKey(place));
     for (const position of positions) this.#positions.set(offsetKey(position), position.offset);
@@ -104,9 +96,9 @@ export class TopicTransactions {
       this.#owned.delete(key);
       this.#positions.delete(key);
       const lane = this.#lane(place);
-      lane.reached.delete(key);
+      lane.forget(place);
       if (lane.place === null || offsetKey(lane.place) !== key) continue;
-      this.#discard(lane);
+      lane.discard();
       lane.place = null;
     }
   }
@@ -128,12 +120,12 @@ export class TopicTransactions {
    * @throws OffloadError as `TransactionalProducer.send`; then `abort` is to follow.
    */
   async send(outgoing: readonly Outgoing[]): Promise<void> {
-    const byLane = new Map<Lane, Outgoing[]>();
+    const byLane = new Map<TransactionLane, Outgoing[]>();
     for (const part of outgoing) {
       const lane = this.#lane(part);
       byLane.set(lane, [...(byLane.get(lane) ?? []), part]);
     }
-    await Promise.all([...byLane].map(([lane, parts]) => this.#sendIn(lane, parts)));
+    await Promise.all([...byLane].map(([lane, parts]) => lane.send(parts)));
     passStep('stream.rowsSent');
   }
 
@@ -155,6 +147,7 @@ export class TopicTransactions {
    */
   async commit(signal: AbortSignal): Promise<readonly Position[]> {
     const open = [...this.#lanes.values()].filter(({ openSinceMs }) => openSinceMs !== null);
+    // Each has let go of its open transaction before this waits.
     const ended = await Promise.allSettled(open.map((lane) => this.#commitLane(lane, signal)));
     for (const result of ended) if (result.status === 'rejected') throw result.reason;
     return ended.flatMap((result) => (result.status === 'fulfilled' ? result.value : []));
@@ -179,58 +172,57 @@ export class TopicTransactions {
 
   async close(): Promise<void> {
     await this.abort();
-    for (const lane of this.#lanes.values()) this.#discard(lane);
+    for (const lane of this.#lanes.values()) lane.discard();
     this.#lanes.clear();
   }
 
-  #lane(place: TopicPartition): Lane {
+  #lane(place: TopicPartition): TransactionLane {
     const name = this.#options.ledger.laneOf(place);
     const known = this.#lanes.get(name);
     if (known) return known;
-    const lane: Lane = { place: null, producer: null, openSinceMs: null, reached: new Map(), isInDoubt: false };
+    const lane: TransactionLane = new TransactionLane(this.#turns, (turn) => {
+      lane.place ??= this.#placesOf(lane)[0] ?? null;
+      if (lane.place === null) throw new OffloadError('INTERNAL', 'a transaction was begun for no partition');
+      return this.#open(lane.place, turn);
+    });
     this.#lanes.set(name, lane);
     return lane;
+  }
+
+  get #turns(): number {
+    return this.canOverlap ? 2 : 1;
   }
 
   async #claimOne(place: TopicPartition): Promise<void> {
     const lane = this.#lane(place);
     const isItsOwn = lane.place !== null && offsetKey(lane.place) === offsetKey(place);
-    // Its id is about to be taken again: it would be fenced by this very process.
-    if (isItsOwn) this.#discard(lane);
-    const producer = await this.#open(place);
+    // Its ids are about to be taken again: it would be fenced by this very process.
+    if (isItsOwn) lane.discard();
+    const opened = Array.from({ length: this.#turns }, (_, turn) => this.#open(place, turn));
+    const producers = await Promise.all(opened);
     this.#owned.set(offsetKey(place), place);
-    if (lane.producer !== null) return producer.close();
-    lane.producer = producer;
-    lane.place = place;
+    if (lane.hasProducer) for (const producer of producers) await producer.close();
+    else lane.adopt(place, producers);
   }
 
-  #open({ topic, partition }: TopicPartition): Promise<TransactionalProducer> {
+  #open({ topic, partition }: TopicPartition, turn: number): Promise<TransactionalProducer> {
     const { target, clusterId, groupId, signal } = this.#options;
+    const first = `kafkaload.stream/${clusterId}/${groupId}/${topic}/${partition}`;
     return TransactionalProducer.open(target, {
-      transactionalId: `kafkaload.stream/${clusterId}/${groupId}/${topic}/${partition}`,
+      transactionalId: turn === 0 ? first : `${first}/${turn + 1}`,
       transactionTimeoutMs: TRANSACTION_TIMEOUT_MS,
       signal,
     });
   }
 
-  /** The producer of a lane, opened under the id of one of its partitions if it is not. */
-  async #producerOf(lane: Lane): Promise<TransactionalProducer> {
-    if (lane.producer !== null) return lane.producer;
-    lane.place ??= this.#placesOf(lane)[0] ?? null;
-    if (lane.place === null) throw new OffloadError('INTERNAL', 'a transaction was begun for no partition');
-    lane.producer = await this.#open(lane.place);
-    return lane.producer;
-  }
-
-  #placesOf(lane: Lane): TopicPartition[] {
+  #placesOf(lane: TransactionLane): TopicPartition[] {
     return [...this.#owned.values()].filter((place) => this.#lane(place) === lane);
   }
 
-  async #settleLane(lane: Lane): Promise<void> {
+  async #settleLane(lane: TransactionLane): Promise<void> {
     const places = this.#placesOf(lane);
     if (places.length > 0) {
-      this.#discard(lane);
-      await this.#producerOf(lane);
+      await lane.reopen();
       for (const entry of await this.#options.ledger.look(places)) {
         if (entry.offset !== null) this.#positions.set(offsetKey(entry), entry.offset);
       }
@@ -238,57 +230,24 @@ export class TopicTransactions {
     lane.isInDoubt = false;
   }
 
-  async #sendIn(lane: Lane, parts: readonly Outgoing[]): Promise<void> {
-    const producer = await this.#producerOf(lane);
-    if (lane.openSinceMs === null) {
-      await producer.begin();
-      lane.openSinceMs = performance.now();
-    }
-    const batches = parts.flatMap((part) => part.batches);
-    if (batches.length > 0) await producer.send(batches);
-    for (const { topic, partition, next } of parts) {
-      lane.reached.set(offsetKey({ topic, partition }), { topic, partition, offset: next });
-    }
-  }
-
-  async #commitLane(lane: Lane, signal: AbortSignal): Promise<readonly Position[]> {
-    const positions = [...lane.reached.values()];
-    try {
-      // A broker that does not answer must not keep a process that was told to stop.
-      await untilStopped(this.#options.ledger.end(await this.#producerOf(lane), positions), signal);
-    } catch (error) {
-      lane.isInDoubt = true;
-      const failure = toOffloadError(error);
-      if (failure.code !== 'OUTCOME_UNKNOWN') throw error;
-      this.#discard(lane);
-      lane.openSinceMs = null;
-      lane.reached.clear();
-      throw new OffloadError('BROKER_TIMEOUT', failure.message, { context: failure.context, cause: failure });
-    }
+  async #commitLane(lane: TransactionLane, signal: AbortSignal): Promise<readonly Position[]> {
+    // A broker that does not answer must not keep a process that was told to stop.
+    const positions = await lane.commit((producer, reached) =>
+      untilStopped(this.#options.ledger.end(producer, reached), signal),
+    );
     for (const position of positions) this.#positions.set(offsetKey(position), position.offset);
-    lane.openSinceMs = null;
-    lane.reached.clear();
     return positions;
   }
 
-  async #abortLane(lane: Lane): Promise<void> {
-    const { producer } = lane;
-    lane.openSinceMs = null;
-    lane.reached.clear();
+  async #abortLane(lane: TransactionLane): Promise<void> {
     let isAborted = false;
-    const abort = producer?.abort().then(() => {
-      isAborted = true;
+    const abort = lane.abort().then((done) => {
+      isAborted = done;
     });
-    await withinMs(abort?.catch(() => {}) ?? Promise.resolve(), STOP_WITHIN_MS);
+    await withinMs(abort, STOP_WITHIN_MS);
     if (isAborted) return;
-    // Taking its id anew aborts it.
+    // Taking its ids anew aborts it.
     lane.isInDoubt = true;
-    this.#discard(lane);
-  }
-
-  /** What it has open is aborted behind our back, as far as that can be done. */
-  #discard(lane: Lane): void {
-    lane.producer?.close().catch(() => {});
-    lane.producer = null;
+    lane.discard();
   }
 }

@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import {
+  CONTINUOUS,
   CrashedStream,
   NEW_MESSAGES,
   PARTITIONS,
@@ -10,6 +11,7 @@ import {
   type StreamLayout,
 } from '../helpers/crashedStream.ts';
 import { countFaults } from '../helpers/faultCounts.ts';
+import { type PostgresServer, startPostgres } from '../helpers/postgres.ts';
 import { type StepTarget, streamStepNames, targetsOf } from '../helpers/steps.ts';
 import { RunningStream } from '../helpers/streams.ts';
 import { waitFor } from '../helpers/wait.ts';
@@ -36,21 +38,23 @@ const MANY = 900;
 const FOLD_ENTRIES = 1_000;
 
 let workspace: Workspace;
+let server: PostgresServer;
 const opened: CrashedStream[] = [];
 /** Names at which a process was killed. */
 const reached = new Set<string>();
 
 beforeAll(async () => {
-  workspace = await Workspace.open(inject('bootstrapServers'));
+  [workspace, server] = await Promise.all([Workspace.open(inject('bootstrapServers')), startPostgres()]);
 });
 
 afterAll(async () => {
   for (const { place } of opened) await place.producer.close();
   await workspace.close();
+  await server.stop();
 });
 
 async function make(layout: StreamLayout, access?: Readonly<Record<string, unknown>>): Promise<CrashedStream> {
-  const stream = await CrashedStream.make(workspace, { layout, ...(access && { access }) });
+  const stream = await CrashedStream.make(workspace, { layout, server, ...(access && { access }) });
   opened.push(stream);
   return stream;
 }
@@ -103,8 +107,7 @@ describe('killed at each named step', () => {
   test('one that passes records on as they come, too', { timeout: TIMEOUT_MS }, async () => {
     const names = ['stream.resumed', 'transaction.partitionsAdded', 'transaction.offsetsSent', 'transaction.committed'];
     const targets = names.map((name) => ({ name, nth: 1 }));
-    const trigger = ['--streaming-trigger', 'Continuous', '--streaming-trigger-option', '200 milliseconds'];
-    await killAll(await make('topic', STATIC), ALL ? targets : targets.slice(2), trigger);
+    await killAll(await make('topic', STATIC), ALL ? targets : targets.slice(2), CONTINUOUS);
   });
 
   test.each(PAIRS)('one of two that write into a $layout, at $name', { timeout: TIMEOUT_MS }, async (pair) => {

@@ -2,8 +2,9 @@ import { randomInt } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
-import { CrashedStream, type CrashedStreamOptions, EVERY, PARTITIONS } from '../helpers/crashedStream.ts';
+import { CONTINUOUS, CrashedStream, type CrashedStreamOptions, EVERY, PARTITIONS } from '../helpers/crashedStream.ts';
 import { countFaults } from '../helpers/faultCounts.ts';
+import { type PostgresServer, startPostgres } from '../helpers/postgres.ts';
 import type { SteppedCommand } from '../helpers/steps.ts';
 import { RunningStream } from '../helpers/streams.ts';
 import { delay, waitFor } from '../helpers/wait.ts';
@@ -22,11 +23,12 @@ const PROCESSES = 3;
 const TIMEOUT_MS = 1_200_000;
 
 let workspace: Workspace;
+let server: PostgresServer;
 const streams: CrashedStream[] = [];
 const running = new Set<RunningStream>();
 
 beforeAll(async () => {
-  workspace = await Workspace.open(inject('bootstrapServers'));
+  [workspace, server] = await Promise.all([Workspace.open(inject('bootstrapServers')), startPostgres()]);
 });
 
 afterAll(async () => {
@@ -34,10 +36,11 @@ afterAll(async () => {
   for (const { run } of running) run.child.kill('SIGKILL');
   for (const { place } of streams) await place.producer.close();
   await workspace.close();
+  await server.stop();
 });
 
 async function make(options: CrashedStreamOptions): Promise<CrashedStream> {
-  const stream = await CrashedStream.make(workspace, options);
+  const stream = await CrashedStream.make(workspace, { ...options, server });
   streams.push(stream);
   return stream;
 }
@@ -66,13 +69,18 @@ async function settle(stream: CrashedStream, what: string): Promise<number> {
   return stream.check(what);
 }
 
-test.each(['folder', 'topic'] as const)(
-  'three processes, killed and joined at random, into a %s: each value once',
-  async (layout) => {
-    console.log(`three processes into a ${layout}: KAFKALOAD_TEST_SEED=${SEED}`);
+test.each([
+  ['folder', 'ProcessingTime', EVERY],
+  ['PostgreSQL', 'ProcessingTime', EVERY],
+  ['topic', 'ProcessingTime', EVERY],
+  ['topic', 'Continuous', CONTINUOUS],
+] as const)(
+  'three processes, killed and joined at random, into %s by %s: each value once',
+  async (layout, mode, trigger) => {
+    console.log(`three processes into ${layout} by ${mode}: KAFKALOAD_TEST_SEED=${SEED}`);
     const random = randomFrom(SEED);
     const stream = await make({ layout, access: { maxOffsetsPerTrigger: 600 } });
-    const add = (): void => void running.add(stream.every());
+    const add = (): void => void running.add(stream.every({}, trigger));
     const take = (): RunningStream | undefined => {
       const one = [...running][Math.floor(random() * running.size)];
       if (one) running.delete(one);
@@ -101,28 +109,32 @@ test.each(['folder', 'topic'] as const)(
       add();
     }
     const rows = await settle(stream, `seed ${SEED}`);
-    countFaults({ kind: 'kills and joins of a group', layout, mode: 'ProcessingTime' }, { kills, rows });
+    countFaults({ kind: 'kills and joins of a group', layout, mode }, { kills, rows });
   },
   TIMEOUT_MS,
 );
 
 describe('one of three asleep across a rebalance', () => {
   const cases = [
-    { layout: 'folder', name: 'chain.entryStaged' },
-    { layout: 'folder', name: 'stage.rowsWritten' },
-    { layout: 'topic', name: 'stream.offsetsSent' },
-    { layout: 'topic', name: 'stream.rowsSent' },
+    { layout: 'folder', name: 'chain.entryStaged', trigger: EVERY },
+    { layout: 'folder', name: 'stage.rowsWritten', trigger: EVERY },
+    { layout: 'topic', name: 'stream.offsetsSent', trigger: EVERY },
+    { layout: 'topic', name: 'stream.rowsSent', trigger: EVERY },
+    { layout: 'PostgreSQL', name: 'table.rowsCopied', trigger: EVERY },
+    { layout: 'PostgreSQL', name: 'table.begun', trigger: EVERY },
+    { layout: 'topic', name: 'stream.offsetsSent', trigger: CONTINUOUS },
+    { layout: 'topic', name: 'stream.rowsSent', trigger: CONTINUOUS },
   ] as const;
 
-  test.each(cases.filter((_, index) => ALL || index !== 3))(
-    'with a micro-batch under way into a $layout, at $name: no row twice, none lost',
-    async ({ layout, name }) => {
+  test.each(cases.filter((_, index) => ALL || index % 2 === 0))(
+    'with a micro-batch under way into a $layout by $trigger.1, at $name: no row twice, none lost',
+    async ({ layout, name, trigger }) => {
       const session = { 'session.timeout.ms': 6_000, 'heartbeat.interval.ms': 500 };
       const stream = await make({ layout, access: { ...session, maxOffsetsPerTrigger: 600 } });
       const { producer, group, topic, folder } = stream.place;
       const armed = join(folder, 'armed');
-      const sleeper: SteppedCommand = stream.startStepped(EVERY, { name, when: armed, signal: 'SIGSTOP' });
-      const all = [new RunningStream(sleeper), stream.every(), stream.every()];
+      const sleeper: SteppedCommand = stream.startStepped(trigger, { name, when: armed, signal: 'SIGSTOP' });
+      const all = [new RunningStream(sleeper), stream.every({}, trigger), stream.every({}, trigger)];
       for (const one of all) running.add(one);
       producer.begin(PER_SECOND);
       // Each has a partition.
@@ -143,7 +155,7 @@ describe('one of three asleep across a rebalance', () => {
       await new RunningStream(sleeper).says(/lost|abandoned/);
       await delay(1_000);
       const rows = await settle(stream, name);
-      countFaults({ kind: 'asleep across a rebalance', layout, mode: 'ProcessingTime' }, { kills: 1, rows });
+      countFaults({ kind: 'asleep across a rebalance', layout, mode: trigger[1] }, { kills: 1, rows });
     },
     TIMEOUT_MS,
   );

@@ -6,6 +6,7 @@ import { CrashedStream, type CrashedStreamOptions, EVERY, NEW_MESSAGES } from '.
 import { countFaults } from '../helpers/faultCounts.ts';
 import { fullWhile } from '../helpers/filesOfCommand.ts';
 import { moveLeaders } from '../helpers/moveLeaders.ts';
+import { type PostgresServer, startPostgres } from '../helpers/postgres.ts';
 import type { RunningStream } from '../helpers/streams.ts';
 import { delay, waitFor } from '../helpers/wait.ts';
 import { Workspace } from '../helpers/workspace.ts';
@@ -14,7 +15,7 @@ import { Workspace } from '../helpers/workspace.ts';
 const ALL = process.env.KAFKALOAD_FAULTS === 'all';
 const AWAY_MS = ALL ? 60_000 : 20_000;
 const PER_SECOND = 100;
-const LAYOUTS = ['folder', 'topic'] as const;
+const LAYOUTS = ['folder', 'topic', 'PostgreSQL'] as const;
 /** Requests give up soon, and the waiting begins; what has come meanwhile goes through in few micro-batches. */
 const SESSION = {
   ...{ 'session.timeout.ms': 6_000, 'heartbeat.interval.ms': 1_000 },
@@ -22,13 +23,14 @@ const SESSION = {
 };
 
 let workspace: Workspace;
+let server: PostgresServer;
 const workspaces: Workspace[] = [];
 const clusters: KafkaCluster[] = [];
 const streams: CrashedStream[] = [];
 const running = new Set<RunningStream>();
 
 beforeAll(async () => {
-  workspace = await open(inject('bootstrapServers'));
+  [workspace, server] = await Promise.all([open(inject('bootstrapServers')), startPostgres()]);
 });
 
 afterEach(async () => {
@@ -40,6 +42,7 @@ afterEach(async () => {
 afterAll(async () => {
   for (const one of workspaces) await one.close();
   for (const cluster of clusters) await cluster.stop();
+  await server.stop();
 });
 
 async function open(bootstrapServers: string): Promise<Workspace> {
@@ -55,7 +58,7 @@ async function openOwn(brokers: 1 | 3): Promise<{ cluster: KafkaCluster; work: W
 }
 
 async function make(options: CrashedStreamOptions, work = workspace): Promise<CrashedStream> {
-  const stream = await CrashedStream.make(work, options);
+  const stream = await CrashedStream.make(work, { ...options, server });
   streams.push(stream);
   return stream;
 }

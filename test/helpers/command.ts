@@ -26,6 +26,7 @@ export interface ConfigFile {
   readonly topics: Readonly<Record<string, TopicEntry>>;
   /** More keys beside `topics`, such as `heartbeatMs`. */
   readonly more?: Readonly<Record<string, unknown>>;
+  readonly connections?: Readonly<Record<string, unknown>>;
 }
 
 /** Writes `kafkaload.yaml` into a folder; returns its path. */
@@ -45,6 +46,7 @@ export async function writeConfig(folder: string, config: ConfigFile, name = 'ka
             : { ...offsets, createOptions: { 'cleanup.policy': 'compact' } },
       },
     },
+    ...(config.connections && { connections: config.connections }),
   };
   await writeFile(path, stringify(tree));
   return path;

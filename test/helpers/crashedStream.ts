@@ -4,13 +4,15 @@ import { dirname, join } from 'node:path';
 import { expect } from 'vitest';
 import { type CommandRun, runCommand, startCommand } from './command.ts';
 import { LoadJob } from './loads.ts';
+import type { PostgresServer } from './postgres.ts';
 import { SteadyProducer } from './steadyProducer.ts';
 import { type SteppedCommand, type StepSignal, type StepTarget, startStepped } from './steps.ts';
 import { RunningStream, StreamJob } from './streams.ts';
+import { randomName } from './topics.ts';
 import { waitFor } from './wait.ts';
 import { query, sorted, type Workspace } from './workspace.ts';
 
-export const STREAM_LAYOUTS = ['folder', 'partitioned', 'exact file', 'topic', 'table'] as const;
+export const STREAM_LAYOUTS = ['folder', 'partitioned', 'exact file', 'topic', 'DuckDB', 'PostgreSQL'] as const;
 export type StreamLayout = (typeof STREAM_LAYOUTS)[number];
 
 /** Messages a kill finds new, in each of the partitions: several micro-batches. */
@@ -27,9 +29,22 @@ export interface CrashedStreamOptions {
   /** More properties of the topic, over those of a short session. */
   readonly access?: Readonly<Record<string, unknown>>;
   readonly replicas?: number;
+  /** For the layout `PostgreSQL`. */
+  readonly server?: PostgresServer | undefined;
 }
 
-export const EVERY = ['--streaming-trigger', 'ProcessingTime', '--streaming-trigger-option', '500 milliseconds'];
+export const EVERY = [
+  '--streaming-trigger',
+  'ProcessingTime',
+  '--streaming-trigger-option',
+  '500 milliseconds',
+] as const;
+export const CONTINUOUS = [
+  '--streaming-trigger',
+  'Continuous',
+  '--streaming-trigger-option',
+  '200 milliseconds',
+] as const;
 
 interface Place {
   readonly layout: StreamLayout;
@@ -42,6 +57,8 @@ interface Place {
   readonly target: string | null;
   readonly args: readonly string[];
   readonly load: LoadJob | null;
+  /** In a server of PostgreSQL. */
+  readonly table: { readonly server: PostgresServer; readonly name: string } | null;
 }
 
 export class CrashedStream {
@@ -54,24 +71,34 @@ export class CrashedStream {
   }
 
   static async make(workspace: Workspace, options: CrashedStreamOptions): Promise<CrashedStream> {
-    const { layout, access, replicas = 1 } = options;
+    const { layout, access, replicas = 1, server } = options;
     const { bootstrapServers } = workspace;
     const topic = await workspace.topics.create('stream-crash', { partitions: PARTITIONS, replicas });
     const producer = await SteadyProducer.open({ bootstrapServers, topic, partitions: PARTITIONS });
     const properties = { ...SESSION, maxOffsetsPerTrigger: MOST_IN_A_BATCH, ...access };
-    const { job, group } = await StreamJob.make(workspace, { topic, access: properties });
+    const connections = server && { pg: { type: 'JDBC', options: server.options } };
+    const { job, group } = await StreamJob.make(workspace, {
+      topic,
+      access: properties,
+      ...(connections && { connections }),
+    });
     const common = ['--stream', '--report', 'json'];
     const read = ['--conf', job.confPath, '--config', job.config, ...common];
-    if (layout === 'table') {
+    const given = { layout, group, topic, producer, folder: job.folder, target: null, load: null, table: null };
+    if (layout === 'DuckDB') {
       const args = [...read, '--streaming-to-table', 'rows', '--write-options', 'database=rows.duckdb'];
-      const place = { folder: job.folder, target: null, args, load: null };
-      return new CrashedStream(workspace, { layout, group, topic, producer, ...place });
+      return new CrashedStream(workspace, { ...given, args });
+    }
+    if (layout === 'PostgreSQL') {
+      if (server === undefined) throw new Error('no server for the table');
+      const table = { server, name: randomName('rows').replace('-', '_') };
+      const args = [...read, '--streaming-to-table', table.name, '--connectionRef', 'pg'];
+      return new CrashedStream(workspace, { ...given, table, args });
     }
     if (layout === 'topic') {
       const source = { accessOptions: { 'group.id': group, ...properties } };
       const load = await LoadJob.make(workspace, { from: topic, source, sink: { partitions: 2 } });
-      const place = { folder: load.folder, target: null, args: [...load.args([]), ...common], load };
-      return new CrashedStream(workspace, { layout, group, topic, producer, ...place });
+      return new CrashedStream(workspace, { ...given, folder: load.folder, args: [...load.args([]), ...common], load });
     }
     const target = layout === 'exact file' ? join(job.out, 'all.parquet') : job.out;
     const more = {
@@ -79,9 +106,7 @@ export class CrashedStream {
       partitioned: ['--streaming-partition-by', 'partition'],
       'exact file': ['--write-coalesce', '1'],
     }[layout];
-    const args = [...read, '--write-path', target, ...more];
-    const place = { folder: job.folder, target, args, load: null };
-    return new CrashedStream(workspace, { layout, group, topic, producer, ...place });
+    return new CrashedStream(workspace, { ...given, target, args: [...read, '--write-path', target, ...more] });
   }
 
   /** Starts the command, which takes all there is and ends, unless `more` says something else. */
@@ -89,9 +114,9 @@ export class CrashedStream {
     return startCommand([...this.place.args, ...more], { cwd: this.place.folder, env });
   }
 
-  /** Starts one that has a micro-batch every half second, until it is told to stop. */
-  every(env: Readonly<Record<string, string>> = {}): RunningStream {
-    return new RunningStream(this.start(EVERY, env));
+  /** Starts one that has a micro-batch every half second, or another trigger, until it is told to stop. */
+  every(env: Readonly<Record<string, string>> = {}, trigger: readonly string[] = EVERY): RunningStream {
+    return new RunningStream(this.start(trigger, env));
   }
 
   /** As `start`, with its steps noted, and with signals at some of them. */
@@ -113,14 +138,20 @@ export class CrashedStream {
     const { result, isStopped } = await this.startStepped(more, { ...target, signal: 'SIGKILL' }).ended;
     const what = `${this.place.layout}: killed at ${target.name} ${target.nth}`;
     if (!isStopped) throw new Error(`${what}: it ended with ${result.code ?? result.signal}:\n${result.stderr}`);
-    if (this.place.target !== null) await this.checkNoDoubles(what);
+    if (this.place.target !== null || this.place.table !== null) await this.checkNoDoubles(what);
   }
 
   /** Values in the target, sorted. */
   async values(): Promise<string[]> {
-    const { load, layout, folder } = this.place;
+    const { load, layout, folder, table } = this.place;
     if (load !== null) return load.values();
-    if (layout === 'table') {
+    if (table !== null) {
+      // The first micro-batch makes it.
+      if ((await table.server.query(`SELECT to_regclass('${table.name}')`)) === '') return [];
+      const rows = await table.server.rows<{ value: string }>(`SELECT value FROM ${table.name}`);
+      return sorted(rows.map(({ value }) => value));
+    }
+    if (layout === 'DuckDB') {
       const database = join(folder, 'rows.duckdb');
       return this.#valuesOf(`ATTACH '${database}' AS target (READ_ONLY); SELECT value FROM target.rows`);
     }

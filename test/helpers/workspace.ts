@@ -49,6 +49,7 @@ export interface JobOptions {
   readonly bootstrapServers?: string;
   /** More topics, by the names of their entries. */
   readonly others?: Readonly<Record<string, TopicEntry>>;
+  readonly connections?: ConfigFile['connections'];
 }
 
 /** Everything a test of the command needs: a folder, topics, configurations, and their removal. */
@@ -77,7 +78,7 @@ export class Workspace {
 
   /** A config for a topic, with saved offsets of its own. */
   async job(options: JobOptions): Promise<OffloadJob> {
-    const { mode = 'FILE', config = 'orders', progressTopic } = options;
+    const { mode = 'FILE', config = 'orders', progressTopic, connections } = options;
     const name = randomName('job');
     const folder = join(this.path, name);
     await mkdir(folder);
@@ -86,6 +87,7 @@ export class Workspace {
       bootstrapServers: options.bootstrapServers ?? this.bootstrapServers,
       ...{ mode, offsets, more: { ...QUICK, ...(progressTopic !== undefined && { progressTopic }) } },
       topics: { [config]: { topicName: options.topic, fields: FIELDS, ...options.entry }, ...options.others },
+      ...(connections && { connections }),
     });
     return new OffloadJob(this, { folder, confPath, config, mode, offsets });
   }

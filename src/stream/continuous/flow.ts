@@ -4,6 +4,9 @@
  *
  *     threads: long-polling Fetch of all partitions of a leader -> decode -> transform -> record batches
  *     here:    -> Produce into the open transaction            interval: -> offsets of the group -> EndTxn
+ *
+ * Where the outlet can, rows flow on into the next transaction while the last is being committed. One that fails takes
+ * the next with it: nothing of that can be committed before its turn, and it is aborted then.
  */
 import { type BadRecordCounts, NO_BAD_RECORDS, sumBadRecords } from '../../coordinator/badRecords/counts.ts';
 import type { ProgressStep } from '../../coordinator/progress.ts';
@@ -39,6 +42,13 @@ interface Flowed {
   bad: BadRecordCounts;
 }
 
+/** A commit that is under way, or why there can be none. */
+interface BegunCommit {
+  readonly batch: FlowedBatch['batch'];
+  readonly flowed: Flowed;
+  readonly ended: Promise<void>;
+}
+
 export class Flow implements StreamFlow {
   readonly #options: FlowOptions;
   readonly #threads: FlowThreads;
@@ -50,6 +60,8 @@ export class Flow implements StreamFlow {
   /** What is done with the outlet, one after the other. */
   #queue: Promise<unknown> = Promise.resolve();
   #isPassing: boolean = false;
+  /** The newest commit; never rejects, for its caller hears of that. */
+  #ending: Promise<void> = Promise.resolve();
   #commits = 0;
   readonly #dueTimer: NodeJS.Timeout;
 
@@ -101,26 +113,33 @@ export class Flow implements StreamFlow {
     settled.catch(() => {});
   }
 
-  commit(): Promise<FlowedBatch | null> {
-    return this.#inTurn(() => this.#commit());
+  async commit(): Promise<FlowedBatch | null> {
+    const { begun, done } = await this.#inTurn(async () => {
+      const begun = await this.#beginCommit();
+      const canOverlap = begun !== null && this.#options.outlet.canOverlap;
+      return { begun, done: canOverlap ? null : await this.#endCommit(begun) };
+    });
+    return done ?? this.#endCommit(begun, (work) => this.#inTurn(work));
   }
 
   async stop(partitions: readonly TopicPartition[]): Promise<FlowedBatch | null> {
     if (!this.#broken.signal.aborted) await this.#threads.remove(partitions);
-    try {
-      return await this.#inTurn(async () => {
+    return this.#inTurn(async () => {
+      try {
         await this.#passReady().catch((error: unknown) => this.#break(error));
-        return this.#commit();
-      });
-    } finally {
-      for (const place of partitions) this.#positions.delete(offsetKey(place));
-      this.#options.outlet.release(partitions);
-    }
+        return await this.#endCommit(await this.#beginCommit());
+      } finally {
+        // In this very turn: the next one may begin a transaction under an id that goes with them.
+        this.#release(partitions);
+      }
+    });
   }
 
   async drop(partitions: readonly TopicPartition[]): Promise<void> {
-    await this.#inTurn(() => this.#clear());
-    this.#options.outlet.release(partitions);
+    await this.#inTurn(async () => {
+      await this.#clear();
+      this.#release(partitions);
+    });
   }
 
   async close(): Promise<void> {
@@ -173,32 +192,58 @@ export class Flow implements StreamFlow {
     }
   }
 
-  async #commit(): Promise<FlowedBatch | null> {
-    const { ranges, rows, bytes, bytesRead, ...counts } = this.#flowed;
-    const batch = { number: this.#commits + 1, ranges: [...ranges.values()] };
+  /** To be called in a turn. @returns Null if nothing flowed. */
+  async #beginCommit(): Promise<BegunCommit | null> {
+    await this.#ending;
+    const flowed = this.#flowed;
+    const batch = { number: this.#commits + 1, ranges: [...flowed.ranges.values()] };
+    const { signal } = this.#broken;
+    if (!signal.aborted && batch.ranges.length === 0) return null;
+    this.#flowed = nothing();
+    const ended = signal.aborted ? Promise.reject(signal.reason) : this.#options.outlet.commit();
+    this.#ending = ended.catch((error: unknown) => this.#break(error));
+    return { batch, flowed, ended };
+  }
+
+  /** @param inTurn How a failure is cleared up; default: at once, in a turn. */
+  async #endCommit(
+    begun: BegunCommit | null,
+    inTurn: <T>(work: () => Promise<T>) => Promise<T> = (work) => work(),
+  ): Promise<FlowedBatch | null> {
+    if (begun === null) return null;
+    const { batch, flowed, ended } = begun;
     try {
-      this.#broken.signal.throwIfAborted();
-      if (ranges.size === 0) return null;
-      await this.#options.outlet.commit();
+      await ended;
     } catch (error) {
-      const places = [...this.#positions.values()];
-      await this.#clear();
-      const failure = toOffloadError(error);
-      if (failure.code !== 'FENCED') throw failure;
-      const positions = await this.#options.outlet.look(places);
-      return { batch, outcome: { kind: 'overtaken', why: failure.message, positions } };
+      return inTurn(() => this.#giveUp(batch, error));
     }
     this.#commits += 1;
-    this.#flowed = nothing();
-    const written = { kind: 'written', rows, bytes, bytesRead, ...this.#options.report(counts) } as const;
+    const { rows, bytes, bytesRead } = flowed;
+    const written = { kind: 'written', rows, bytes, bytesRead, ...this.#options.report(flowed) } as const;
     return { batch, outcome: { ...written, files: [], name: null, isGroupCommitted: true } };
+  }
+
+  /** @throws The error, unless others went on in our place. */
+  async #giveUp(batch: FlowedBatch['batch'], error: unknown): Promise<FlowedBatch> {
+    const places = [...this.#positions.values()];
+    await this.#clear();
+    const failure = toOffloadError(error);
+    if (failure.code !== 'FENCED') throw failure;
+    const positions = await this.#options.outlet.look(places);
+    return { batch, outcome: { kind: 'overtaken', why: failure.message, positions } };
   }
 
   #commitDue(): void {
     if (this.#broken.signal.aborted || !this.#options.outlet.isDue) return;
     this.#inTurn(async () => {
-      if (this.#options.outlet.isDue) await this.#options.outlet.commit();
+      await this.#ending;
+      if (!this.#broken.signal.aborted && this.#options.outlet.isDue) await this.#options.outlet.commit();
     }).catch((error: unknown) => this.#break(error));
+  }
+
+  #release(partitions: readonly TopicPartition[]): void {
+    for (const place of partitions) this.#positions.delete(offsetKey(place));
+    this.#options.outlet.release(partitions);
   }
 
   #break(error: unknown): void {
@@ -208,6 +253,7 @@ export class Flow implements StreamFlow {
 
   /** Reads nothing any more, and takes back what is not committed. */
   async #clear(): Promise<void> {
+    await this.#ending;
     this.#positions.clear();
     this.#flowed = nothing();
     await this.#threads.clear();

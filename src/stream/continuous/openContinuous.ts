@@ -65,7 +65,7 @@ async function openOutlet(
   const target = new Cluster(sink.kafka.connection, signal);
   try {
     const readTopics = await checkNoLoop(topicJob, topics, source, target);
-    const transactions = await openTransactions({ ...options, job: topicJob }, target);
+    const transactions = await openTransactions({ ...options, job: topicJob }, target, { overlap: true });
     const partitions = await ensureTopic(target, sink.kafka, { ...sink.create, topic: sink.topic });
     const { topic, compression, headers } = sink;
     const place = { connection: sink.kafka.connection, topic, partitions, readTopics };

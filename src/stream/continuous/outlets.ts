@@ -15,8 +15,10 @@ export interface FlowOutlet {
   release(partitions: readonly TopicPartition[]): void;
   /** Makes the rows seen by those who do not wait for commits. */
   send(parts: readonly FlowPart[]): Promise<void>;
-  /** Commits what was sent, and the positions behind it to the group. */
+  /** Commits what was sent before, and the positions behind it to the group. One at a time. */
   commit(): Promise<void>;
+  /** Whether more may be sent while a commit is under way. */
+  readonly canOverlap: boolean;
   /** Whether what was sent is better committed now: a transaction must not be open for too long. */
   readonly isDue: boolean;
   /** Takes back what was sent and is not committed, as far as that can be done. Never throws. */
@@ -41,6 +43,10 @@ export class TopicOutlet implements FlowOutlet {
 
   get isDue(): boolean {
     return this.#transactions.isDue;
+  }
+
+  get canOverlap(): boolean {
+    return this.#transactions.canOverlap;
   }
 
   claim(partitions: readonly TopicPartition[]): Promise<void> {
@@ -87,6 +93,7 @@ export class TopicOutlet implements FlowOutlet {
 /** Rows are printed as they come, and the group's offsets follow: after a crash some are printed again. */
 export class ConsoleOutlet implements FlowOutlet {
   readonly isDue = false;
+  readonly canOverlap = false;
   readonly #sink: ConsoleSink;
   readonly #member: GroupMember;
   readonly #print: (line: string) => void;
