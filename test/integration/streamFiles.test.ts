@@ -91,6 +91,18 @@ describe('a stream to files that ends by itself', () => {
     expect(stdout).toContain(`${topic}/0: begins at 0, log ends at 20; first micro-batch [0, 20)`);
     expect(await job.job.files()).toEqual([]);
     expect(await job.once()).toMatchObject({ rows: 20, offsets: { 0: { from: 0, to: 20 } } });
+
+    const planned = async (): Promise<string> => (await job.run('--dry-run', '--report', 'text')).stdout;
+    await workspace.send(topic, 10);
+    expect(await planned()).toContain(`${topic}/0: group is at 20, log ends at 30; first micro-batch [20, 30)`);
+    await workspace.topics.setGroupOffset(job.group, topic, 0, 5);
+    const set =
+      'the files end at 20, the group is at 5, set by hand: goes on at 5, log ends at 30; first micro-batch [5, 30)';
+    expect(await planned()).toContain(`${topic}/0: ${set}`);
+    // Its commit to the group is missing, as after a crash.
+    await workspace.topics.setGroupOffset(job.group, topic, 0, 0);
+    const behind = 'the files end at 20, the group is at 0: goes on at 20, log ends at 30; first micro-batch [20, 30)';
+    expect(await planned()).toContain(`${topic}/0: ${behind}`);
   });
 });
 
