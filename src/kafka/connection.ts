@@ -2,6 +2,7 @@
  * One connection to one broker: requests and their answers, versions agreed, login. Runs in any thread. Every failure
  * leaves as an OffloadError that names the broker; none carries a credential.
  */
+import { certificateFault } from '../certificateFault.ts';
 import type { ConnectionSettings } from '../config/job.ts';
 import { messageOf, OffloadError, toOffloadError } from '../errors.ts';
 import { brokerError } from './brokerErrors.ts';
@@ -11,7 +12,6 @@ import { logIn, offeredMechanisms } from './sasl.ts';
 import { FrameSocket } from './socket.ts';
 import { WireReader, WireWriter } from './wire.ts';
 
-const TLS_TRUST_FAILURE = /^(DEPTH_ZERO_|SELF_SIGNED|UNABLE_TO_|CERT_|ERR_TLS_CERT)/;
 /** Part of a session after which the login is renewed (KIP-368 asks for less than the whole). */
 const SESSION_SHARE = 0.8;
 /** A broker takes a login on a connection once a second at most; of a shorter session it closes the connection. */
@@ -261,20 +261,19 @@ export class BrokerConnection {
 
 /** A certificate that will never be accepted, unlike a broker that is down and may come back; null for other errors. */
 function certificateError(address: string, error: unknown): OffloadError | null {
-  const { code = '', cert } = error as NodeJS.ErrnoException & { readonly cert?: { readonly subjectaltname?: string } };
-  const options = { context: { address, systemCode: code }, cause: error };
-  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') {
-    const names = cert?.subjectaltname ?? 'none';
+  const fault = certificateFault(error);
+  const options = { context: { address, systemCode: fault?.code ?? '' }, cause: error };
+  if (fault?.kind === 'otherHost') {
     return new OffloadError(
       'BROKER_REFUSED',
-      `the certificate of broker ${address} is for another host (it names ${names}); use one of its names in ` +
+      `the certificate of broker ${address} is for another host (it names ${fault.names}); use one of its names in ` +
         'bootstrap.servers and advertised.listeners, or set ssl.endpoint.identification.algorithm to none',
       options,
     );
   }
-  if (TLS_TRUST_FAILURE.test(code)) {
-    const way = code === 'CERT_HAS_EXPIRED' ? 'it has to be renewed' : 'name its authority in ssl.ca.location';
-    const message = `the certificate of broker ${address} is not trusted (${code}); ${way}`;
+  if (fault !== null) {
+    const way = fault.kind === 'expired' ? 'it has to be renewed' : 'name its authority in ssl.ca.location';
+    const message = `the certificate of broker ${address} is not trusted (${fault.code}); ${way}`;
     return new OffloadError('BROKER_REFUSED', message, options);
   }
   const alert = tlsAlertOf(error);

@@ -1,10 +1,11 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { chown, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { chmod, chown, copyFile, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePorts } from './broker.ts';
 import { mustRun, runProgram, say } from './cache.ts';
+import type { Certificate } from './certificates.ts';
 import { waitFor } from './wait.ts';
 
 export interface PostgresServer {
@@ -27,11 +28,21 @@ export interface PostgresServer {
 
 const USER = 'loader';
 
+export interface PostgresTls {
+  /** Whose certificates of clients it accepts. */
+  readonly authority: Certificate;
+  readonly server: Certificate;
+  /** Roles that must show a certificate with their name. */
+  readonly roles: readonly string[];
+}
+
 /**
  * Starts PostgreSQL on a free loopback port with its data in a temporary folder. It does not outlive this process: a shell
  * waits for the end of a pipe from here, and then ends the server.
+ *
+ * @param tls With it nobody gets in without TLS.
  */
-export async function startPostgres(): Promise<PostgresServer> {
+export async function startPostgres(tls: PostgresTls | null = null): Promise<PostgresServer> {
   const programs = await postgresPrograms();
   const owner = await serverUser();
   const folder = await mkdtemp(join(tmpdir(), 'kafkaload-postgres-'));
@@ -49,6 +60,7 @@ export async function startPostgres(): Promise<PostgresServer> {
     '--locale=C',
     '-N',
   ]);
+  const secured = tls === null ? {} : await secure(data, tls, owner);
   const [port = 0] = await freePorts(1);
   const client = ['-XAtq', '-v', 'ON_ERROR_STOP=1', '-h', '127.0.0.1', '-p', String(port), '-U', USER, '-c'];
   const psql = async (sql: string): Promise<string> => {
@@ -56,7 +68,7 @@ export async function startPostgres(): Promise<PostgresServer> {
   };
   let shell: ChildProcess | null = null;
   const start = async (): Promise<void> => {
-    const settings = { listen_addresses: '127.0.0.1', port, unix_socket_directories: folder, fsync: 'off' };
+    const settings = { listen_addresses: '127.0.0.1', port, unix_socket_directories: folder, fsync: 'off', ...secured };
     const options = Object.entries(settings).map(([name, value]) => `-c ${name}=${value}`);
     const server = `"${join(programs, 'postgres')}" -D "${data}" ${options.join(' ')}`;
     // QUIT is an immediate shutdown: what a crash leaves.
@@ -96,6 +108,24 @@ export async function startPostgres(): Promise<PostgresServer> {
       await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** @returns Settings of the server. */
+async function secure(data: string, tls: PostgresTls, owner: { uid: number; gid: number } | null) {
+  const files = {
+    ssl_ca_file: tls.authority.certificate,
+    ssl_cert_file: tls.server.certificate,
+    ssl_key_file: tls.server.key,
+  };
+  for (const [name, file] of Object.entries(files)) {
+    const copy = join(data, name);
+    await copyFile(file, copy);
+    await chmod(copy, 0o600);
+    if (owner) await chown(copy, owner.uid, owner.gid);
+  }
+  const rules = [...tls.roles.map((role) => `hostssl all ${role} all cert`), 'hostssl all all all trust'];
+  await writeFile(join(data, 'pg_hba.conf'), `${rules.join('\n')}\n`);
+  return { ssl: 'on', ...Object.fromEntries(Object.keys(files).map((name) => [name, name])) };
 }
 
 /** Folder of `postgres`, `initdb` and `psql`; Debian's package is installed where they are missing and we may. */

@@ -1,3 +1,4 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import type { TopicToTopicJob } from '../../src/coordinator/jobs.ts';
 import type { Cluster } from '../../src/kafka/cluster.ts';
@@ -128,9 +129,16 @@ describe('on one cluster', () => {
     await sink.resume(await member.committed(places), {});
     const ranges = places.map((place) => ({ ...place, startOffset: 0, endOffset: 1_000 }));
     const stop = new AbortController();
-    const abandoned = write(sink, ranges, stop.signal);
-    setTimeout(() => stop.abort(new Error('the partition is lost')), 100);
-    await expect(abandoned).rejects.toThrow('the partition is lost');
+    const lose = (step: unknown): void => {
+      if ((step as { readonly name: string }).name === 'stream.rowsSent')
+        stop.abort(new Error('the partition is lost'));
+    };
+    subscribe('kafkaload:step', lose);
+    try {
+      await expect(write(sink, ranges, stop.signal)).rejects.toThrow('the partition is lost');
+    } finally {
+      unsubscribe('kafkaload:step', lose);
+    }
     sink.release?.(places.slice(0, 1));
     const other = await openSink(stream);
     await other.sink.claim?.(places.slice(0, 1));

@@ -1,4 +1,5 @@
 /** What PostgreSQL and the way to it say, as errors of ours: what passes by itself can be tried again. */
+import { type CertificateFault, certificateFault } from '../../../certificateFault.ts';
 import type { PostgresSettings } from '../../../config/job.ts';
 import { type ErrorCode, messageOf, OffloadError } from '../../../errors.ts';
 
@@ -43,7 +44,9 @@ export function postgresError(attempt: string, settings: PostgresSettings, error
   const isLost = !isOfServer && LOST.test(`${code} ${messageOf(error)}`.trim());
   const ours = isOfServer ? (known ?? 'DATABASE_REFUSED') : isLost ? 'DATABASE_UNREACHABLE' : 'DATABASE_REFUSED';
   const more = [detail, where?.split('\n')[0]].filter((text) => text !== undefined && text !== '');
-  const what = [messageOf(error) || code, ...more].join('; ').replaceAll('\n', ' ');
+  const fault = isOfServer ? null : certificateFault(error);
+  const said = fault === null ? messageOf(error) || code : describeFault(fault, settings);
+  const what = [said, ...more].join('; ').replaceAll('\n', ' ');
   return new OffloadError(ours, `cannot ${attempt} in ${describeServer(settings)}: ${what}`, {
     context: {
       host: settings.host,
@@ -53,6 +56,14 @@ export function postgresError(attempt: string, settings: PostgresSettings, error
     },
     cause: error,
   });
+}
+
+function describeFault(fault: CertificateFault, { where }: PostgresSettings): string {
+  if (fault.kind === 'otherHost') {
+    return `its certificate is for another host (it names ${fault.names}); use one of its names as host, or set ${where}.options.sslmode to verify-ca`;
+  }
+  const way = fault.kind === 'expired' ? 'it has to be renewed' : `name its authority in ${where}.options.sslrootcert`;
+  return `its certificate is not trusted (${fault.code}); ${way}`;
 }
 
 /** `shop on db:5432 (connections.NAME)`. */
