@@ -28,8 +28,8 @@ export type TopicReader = (
   options: { readonly waitForStableMs: number },
 ) => Promise<readonly TopicRecord[] | null>;
 
-/** For a command that only looks: a transaction of ours takes a few milliseconds. */
-export const STABLE_WAIT_LOOKING_MS = 3_000;
+/** For a command that only looks: a transaction of ours takes a few milliseconds, and some seconds on a broker that is overloaded. */
+export const STABLE_WAIT_LOOKING_MS = 10_000;
 
 export interface StreamState {
   readonly exists: boolean;
