@@ -1,7 +1,7 @@
-/** The codecs of Kafka, for writing: the same libraries as reading (decode/codecs.ts). */
+/** The codecs of Kafka, for writing: LZ4 in WebAssembly, where the records lie; the others from libraries. */
 import zlib from 'node:zlib';
-import { compressFrameSync } from 'lz4-napi';
 import snappy from 'snappy';
+import type { SectionMemory } from './sectionMemory.ts';
 
 export const RECORD_COMPRESSIONS = ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const;
 /** Ordered by their numbers in the attributes of a record batch. */
@@ -18,13 +18,15 @@ export interface CompressedSection {
  *
  * Snappy is not framed as the Java client frames it: it reads the plain block as well, which is what librdkafka writes.
  *
- * @returns Views of `section` or of memory that only the garbage collector holds. A promise for zstd.
+ * @param section In `memory`.
+ * @returns Views of `memory`, or of memory that only the garbage collector holds. A promise for zstd.
  */
 export function compressSection(
   compression: RecordCompression,
   section: Buffer,
+  memory: SectionMemory,
 ): CompressedSection | Promise<CompressedSection> {
-  const compressed = compressBy[compression](section);
+  const compressed = compressBy[compression](section, memory);
   const smaller = (bytes: Buffer): CompressedSection =>
     bytes.length < section.length
       ? { codec: RECORD_COMPRESSIONS.indexOf(compression), bytes }
@@ -32,11 +34,11 @@ export function compressSection(
   return compressed instanceof Promise ? compressed.then(smaller) : smaller(compressed);
 }
 
-const compressBy: Record<RecordCompression, (section: Buffer) => Buffer | Promise<Buffer>> = {
+const compressBy: Record<RecordCompression, (section: Buffer, memory: SectionMemory) => Buffer | Promise<Buffer>> = {
   none: (section) => section,
   gzip: (section) => zlib.gzipSync(section),
   snappy: (section) => snappy.compressSync(section),
-  lz4: (section) => compressFrameSync(section),
+  lz4: (section, memory) => memory.compressLz4(section),
   zstd: async (section) => (await zstdModule()).compress(section),
 };
 

@@ -4,7 +4,7 @@
  */
 import { setImmediate } from 'node:timers/promises';
 import type { RecordBatch, Table } from 'apache-arrow';
-import { compressSection, type RecordCompression } from './compress.ts';
+import type { RecordCompression } from './compress.ts';
 import { type InputColumns, inputColumns } from './inputColumns.ts';
 import { type PlacedRows, Placer, type RowName, topicNames } from './placement.ts';
 import { assembleBatch, BATCH_HEADER_BYTES, type EncodedRecordBatch } from './recordBatch.ts';
@@ -93,7 +93,7 @@ export class RecordEncoder {
 
   async #close({ topic, partition }: PlacedRows): Promise<EncodedRecordBatch> {
     const { rows, baseTimestampMs, maxTimestampMs } = this.#section;
-    const compressed = compressSection(this.#settings.compression, this.#section.bytes);
+    const compressed = this.#section.compressed(this.#settings.compression);
     const { codec, bytes: records } = compressed instanceof Promise ? await compressed : compressed;
     const bytes = assembleBatch(records, { codec, rows, baseTimestampMs, maxTimestampMs });
     this.#section.clear();

@@ -7,6 +7,7 @@
  * A record begins with its own length, so its size is counted first and its bytes are written once, in place.
  */
 import { OffloadError } from '../../errors.ts';
+import { type CompressedSection, compressSection, type RecordCompression } from './compress.ts';
 import {
   type ByteColumn,
   type HeaderColumns,
@@ -16,11 +17,14 @@ import {
 } from './inputColumns.ts';
 import type { RowName } from './placement.ts';
 import { BATCH_HEADER_BYTES } from './recordBatch.ts';
+import { SectionMemory } from './sectionMemory.ts';
 import { longVarintBytes, varintBytes, writeLongVarint, writeVarint } from './varint.ts';
 
 /** Up to here a loop over the bytes is quicker than a call that copies them (measured in bench/produce.ts). */
 const MAX_LOOPED_BYTES = 24;
 const INITIAL_BYTES = 64 * 1024;
+/** A record that needed more leaves its memory behind: a memory of WebAssembly cannot shrink. */
+const MAX_KEPT_BYTES = 4 * 1024 ** 2;
 /** Longest varint of 32 bits. */
 const MAX_VARINT_BYTES = 5;
 const TWO_POW_32 = 0x1_0000_0000;
@@ -52,7 +56,8 @@ export class RecordSection {
   readonly #maxBatchBytes: number;
   readonly #constantHeaders: Buffer;
   readonly #constantHeaderCount: number;
-  #bytes = Buffer.allocUnsafeSlow(INITIAL_BYTES);
+  #memory = new SectionMemory();
+  #bytes: Buffer = Buffer.alloc(0);
   #used = 0;
 
   constructor({ maxBatchBytes, headers }: SectionSettings) {
@@ -61,9 +66,9 @@ export class RecordSection {
     this.#constantHeaderCount = headers.length;
   }
 
-  /** A view, until the section is cleared. */
-  get bytes(): Buffer {
-    return this.#bytes.subarray(0, this.#used);
+  /** The records as they go into the batch, until the section is cleared. */
+  compressed(compression: RecordCompression): CompressedSection | Promise<CompressedSection> {
+    return compressSection(compression, this.#bytes.subarray(0, this.#used), this.#memory);
   }
 
   clear(): void {
@@ -71,6 +76,9 @@ export class RecordSection {
     this.#used = 0;
     this.baseTimestampMs = -1;
     this.maxTimestampMs = -1;
+    if (this.#bytes.length <= Math.max(MAX_KEPT_BYTES, this.#maxBatchBytes)) return;
+    this.#memory = new SectionMemory();
+    this.#bytes = Buffer.alloc(0);
   }
 
   /**
@@ -84,7 +92,7 @@ export class RecordSection {
     const endRow = firstRow + columns.rows;
     const limit = this.#maxBatchBytes - BATCH_HEADER_BYTES;
     const constantHeaderBytes = this.#constantHeaders.length;
-    let bytes = this.#bytes;
+    let bytes: Buffer = this.#bytes;
     let used = this.#used;
     let rows = this.rows;
     let place = start;
@@ -116,7 +124,7 @@ export class RecordSection {
       }
       const after = used + varintBytes(length) + length;
       if (after > limit && rows > 0) break;
-      if (after + MAX_VARINT_BYTES > bytes.length) bytes = this.#grow(used, after + MAX_VARINT_BYTES);
+      if (after + MAX_VARINT_BYTES > bytes.length) bytes = this.#grow(after + MAX_VARINT_BYTES);
 
       used = writeVarint(bytes, used, length);
       bytes[used++] = 0; // attributes: none are defined
@@ -143,11 +151,9 @@ export class RecordSection {
     return place;
   }
 
-  #grow(used: number, needed: number): Buffer<ArrayBuffer> {
-    const grown = Buffer.allocUnsafeSlow(Math.max(needed, 2 * this.#bytes.length));
-    this.#bytes.copy(grown, 0, 0, used);
-    this.#bytes = grown;
-    return grown;
+  #grow(needed: number): Buffer {
+    this.#bytes = this.#memory.reserve(Math.max(needed, 2 * this.#bytes.length, INITIAL_BYTES));
+    return this.#bytes;
   }
 }
 

@@ -1,0 +1,1 @@
+export { compressLz4Block } from './lz4';
