@@ -44,6 +44,8 @@ export async function sendFileUnit(unit: FileUnit, context: FileUnitContext): Pr
         await sender.send(await maker.encode(new Table([batch]), place.rowName), batch.numRows, next);
       }
     }
+    // User code may have kept a part of what it was given.
+    if (transform.isNone) found.giveBack();
     if (next >= endRow) break;
   }
   return {

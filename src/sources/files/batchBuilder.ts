@@ -1,5 +1,6 @@
 import { type Data, makeData, RecordBatch, type Schema, Struct } from 'apache-arrow';
 import type { ColumnField } from '../../config/sparkSchema.ts';
+import { giveBack } from './byteStore.ts';
 import type { ColumnBuilder } from './columns/builder.ts';
 import { columnBuilder } from './columns/columnBuilder.ts';
 import { toArrowSchema } from './columnTypes.ts';
@@ -56,13 +57,23 @@ export class BatchBuilder {
 
   /** @param convert Changes a column before it becomes part of the batch. */
   take(convert: (data: Data, column: number) => Data = (data) => data): FileBatch {
-    const children = this.columns.map((column, i) => convert(column.finish(), i));
+    const finished = this.columns.map((column) => column.finish());
+    const children = finished.map(convert);
     const type = new Struct(this.#schema.fields);
     const batch = new RecordBatch(this.#schema, makeData({ type, length: this.#rows, nullCount: 0, children }));
-    const taken = { firstRow: this.#firstRow, batch, dropped: this.#dropped };
+    // What was converted may have kept some of it.
+    const own = finished.filter((data, i) => data === children[i]);
+    const taken = { firstRow: this.#firstRow, batch, dropped: this.#dropped, giveBack: () => giveBackAll(own) };
     this.#firstRow += this.#rows;
     this.#rows = 0;
     this.#dropped = 0;
     return taken;
+  }
+}
+
+function giveBackAll(columns: readonly Data[]): void {
+  for (const { values, children } of columns) {
+    if (ArrayBuffer.isView(values) && values.buffer instanceof ArrayBuffer) giveBack(values.buffer);
+    giveBackAll(children);
   }
 }

@@ -1,17 +1,47 @@
 /** Growing memory of a column under construction, in Arrow's layout. */
 
 const FIRST_BYTES = 4096;
+/** Less is not worth keeping. */
+const LEAST_SPARE_BYTES = 1024 ** 2;
+const MOST_SPARE_BYTES = 64 * 1024 ** 2;
+
+/**
+ * Memory of columns that were given back, the smallest first, for all readers of a thread: new memory for each batch
+ * costs page faults, and collections that external memory brings on.
+ */
+const spares: ArrayBuffer[] = [];
+
+/** @param buffer What `take` gave lies in it, and nobody may look at it any more. */
+export function giveBack(buffer: ArrayBuffer): void {
+  const { byteLength } = buffer;
+  if (byteLength < LEAST_SPARE_BYTES || byteLength > MOST_SPARE_BYTES || spares.includes(buffer)) return;
+  spares.push(buffer);
+  spares.sort((a, b) => a.byteLength - b.byteLength);
+  while (spares.reduce((sum, spare) => sum + spare.byteLength, 0) > MOST_SPARE_BYTES) spares.shift();
+}
+
+/** @param wanted Bytes that will do for long. @param needed Bytes that must be. */
+function allocate(wanted: number, needed: number): Buffer<ArrayBuffer> {
+  if (needed >= LEAST_SPARE_BYTES) {
+    const fitting = spares.findIndex(({ byteLength }) => byteLength >= wanted);
+    const index = fitting < 0 ? spares.findLastIndex(({ byteLength }) => byteLength >= needed) : fitting;
+    const [spare] = index < 0 ? [] : spares.splice(index, 1);
+    if (spare) return Buffer.from(spare);
+  }
+  return Buffer.allocUnsafeSlow(wanted);
+}
 
 /** Bytes appended one after another. */
 export class ByteStore {
-  bytes: Buffer<ArrayBuffer> = Buffer.allocUnsafeSlow(FIRST_BYTES);
+  bytes: Buffer<ArrayBuffer> = Buffer.allocUnsafeSlow(0);
   length = 0;
+  #expected = FIRST_BYTES;
 
   /** Makes room for `count` bytes more behind `length`. */
   reserve(count: number): void {
     const needed = this.length + count;
     if (needed <= this.bytes.length) return;
-    const grown = Buffer.allocUnsafeSlow(Math.max(needed, this.bytes.length * 2));
+    const grown = allocate(Math.max(needed, this.bytes.length * 2, this.#expected), needed);
     this.bytes.copy(grown, 0, 0, this.length);
     this.bytes = grown;
   }
@@ -24,12 +54,13 @@ export class ByteStore {
 
   /** What was appended, as memory of its own; the store is empty afterwards. */
   take(): Buffer<ArrayBuffer> {
-    const { length } = this;
-    // A batch rarely fills what grew by doubling; a quarter more is cheaper than a copy.
-    const taken =
-      this.bytes.length - length > length >>> 2 ? copyOf(this.bytes, length) : this.bytes.subarray(0, length);
+    const { bytes, length } = this;
+    // Much of what grew by doubling was never touched, and is no memory yet; of a small one a copy costs next to nothing.
+    const isWasteful = length < LEAST_SPARE_BYTES && bytes.length - length > length >>> 2;
+    const taken = isWasteful ? copyOf(bytes, length) : bytes.subarray(0, length);
     // The next batch is about as large; room for a little more spares growing, which copies it all.
-    this.bytes = Buffer.allocUnsafeSlow(Math.max(FIRST_BYTES, length + (length >>> 3)));
+    this.#expected = Math.max(FIRST_BYTES, length + (length >>> 3));
+    this.bytes = Buffer.allocUnsafeSlow(0);
     this.length = 0;
     return taken;
   }

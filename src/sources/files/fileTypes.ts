@@ -29,4 +29,6 @@ export interface FileBatch {
   readonly batch: RecordBatch;
   /** Bad rows left out since the batch before; for JSON all of the file at its end. */
   readonly dropped: number;
+  /** Nobody looks at the batch any more: its memory serves the next one. Left out, the garbage collector has it. */
+  readonly giveBack: () => void;
 }
