@@ -125,9 +125,9 @@ export class BrokerConnection {
     const correlationId = ++this.#correlationId & 0x7fffffff;
     const header = new WireWriter().int16(api.key).int16(version).int32(correlationId).string(this.#settings.clientId);
     if (flexible) header.noTaggedFields();
-    const [head, body] = [header.toBuffer(), api.encode(request, version).toBuffer()];
+    const pieces = [header.toBuffer(), ...api.encode(request, version).toPieces()];
     const length = Buffer.alloc(4);
-    length.writeInt32BE(head.length + body.length);
+    length.writeInt32BE(pieces.reduce((sum, piece) => sum + piece.length, 0));
     return new Promise((resolve, reject) => {
       const { requestTimeoutMs } = this.#settings;
       const timer = setTimeout(() => this.#end(this.#timedOut(api.name)), requestTimeoutMs);
@@ -136,7 +136,7 @@ export class BrokerConnection {
         resolve(api.parse(frame, version));
       };
       this.#pending.push({ correlationId, name: api.name, timer, answer, fail: reject });
-      this.#socket.write(Buffer.concat([length, head, body]));
+      this.#socket.write([length, ...pieces]);
     });
   }
 

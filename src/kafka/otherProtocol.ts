@@ -71,7 +71,7 @@ async function answersPlainly(
     const request = new WireWriter().int16(apiVersionsApi.key).int16(0).int32(1).string(settings.clientId).toBuffer();
     const length = Buffer.alloc(4);
     length.writeInt32BE(request.length);
-    socket.write(Buffer.concat([length, request]));
+    socket.write([length, request]);
     return await answered;
   } catch {
     return false;

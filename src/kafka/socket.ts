@@ -70,8 +70,11 @@ export class FrameSocket {
     });
   }
 
-  write(bytes: Buffer): void {
-    this.#socket?.write(bytes);
+  /** Pieces go out together, and must not change until the other side has answered or the connection has ended. */
+  write(pieces: readonly Buffer[]): void {
+    this.#socket?.cork();
+    for (const piece of pieces) this.#socket?.write(piece);
+    this.#socket?.uncork();
   }
 
   destroy(): void {

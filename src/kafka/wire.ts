@@ -1,6 +1,7 @@
 /**
  * Primitive types of the Kafka protocol, both encodings: the older with fixed lengths, and the flexible one (KIP-482)
- * with varint lengths and tagged fields. Requests are small and answers are read once: plain and short before fast.
+ * with varint lengths and tagged fields. Of requests only record batches are
+ * large, and they are not copied; answers are read once: plain and short before fast.
  *
  * @see https://kafka.apache.org/protocol#protocol_types
  */
@@ -12,11 +13,30 @@ function toSafeInteger(value: bigint): number {
   return number;
 }
 
+/** From here on a copy costs more than a further piece to send. */
+const LEAST_PIECE_BYTES = 4 * 1024;
+
 export class WireWriter {
   readonly #parts: Buffer[] = [];
 
   toBuffer(): Buffer {
     return Buffer.concat(this.#parts);
+  }
+
+  /** The same bytes as pieces in a row: what is large is not copied, and must not change until it was sent. */
+  toPieces(): Buffer[] {
+    const pieces: Buffer[] = [];
+    let small: Buffer[] = [];
+    for (const part of this.#parts) {
+      if (part.length < LEAST_PIECE_BYTES) {
+        small.push(part);
+        continue;
+      }
+      if (small.length > 0) pieces.push(Buffer.concat(small));
+      small = [];
+      pieces.push(part);
+    }
+    return small.length > 0 ? [...pieces, Buffer.concat(small)] : pieces;
   }
 
   int8(value: number): this {

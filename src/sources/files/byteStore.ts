@@ -41,7 +41,7 @@ export class ByteStore {
   reserve(count: number): void {
     const needed = this.length + count;
     if (needed <= this.bytes.length) return;
-    const grown = allocate(Math.max(needed, this.bytes.length * 2, this.#expected), needed);
+    const grown = allocate(Math.max(withSome(needed), this.bytes.length * 2, this.#expected), needed);
     this.bytes.copy(grown, 0, 0, this.length);
     this.bytes = grown;
   }
@@ -58,12 +58,16 @@ export class ByteStore {
     // Much of what grew by doubling was never touched, and is no memory yet; of a small one a copy costs next to nothing.
     const isWasteful = length < LEAST_SPARE_BYTES && bytes.length - length > length >>> 2;
     const taken = isWasteful ? copyOf(bytes, length) : bytes.subarray(0, length);
-    // The next batch is about as large; room for a little more spares growing, which copies it all.
-    this.#expected = Math.max(FIRST_BYTES, length + (length >>> 3));
+    this.#expected = Math.max(FIRST_BYTES, withSome(length));
     this.bytes = Buffer.allocUnsafeSlow(0);
     this.length = 0;
     return taken;
   }
+}
+
+/** The next batch is about as large: room for a little more spares growing, which copies it all. */
+function withSome(bytes: number): number {
+  return bytes + (bytes >>> 3);
 }
 
 function copyOf(bytes: Buffer, length: number): Buffer<ArrayBuffer> {

@@ -10,7 +10,9 @@ import { WireWriter } from '../../../src/kafka/wire.ts';
 /** A server that answers as the test says: faults of a broker that no real broker shows on demand. */
 const servers: Server[] = [];
 
-async function serve(answer: (correlationId: number, apiKey: number, socket: Socket) => void): Promise<number> {
+async function serve(
+  answer: (correlationId: number, apiKey: number, socket: Socket, request: Buffer) => void,
+): Promise<number> {
   const server = createServer((socket) => {
     let received = Buffer.alloc(0);
     socket.on('error', () => {});
@@ -20,7 +22,7 @@ async function serve(answer: (correlationId: number, apiKey: number, socket: Soc
         const length = received.readInt32BE(0);
         const frame = received.subarray(4, 4 + length);
         received = received.subarray(4 + length);
-        answer(frame.readInt32BE(4), frame.readInt16BE(0), socket);
+        answer(frame.readInt32BE(4), frame.readInt16BE(0), socket, frame);
       }
     });
   });
@@ -86,6 +88,35 @@ describe('BrokerConnection', () => {
     const connection = await BrokerConnection.open('127.0.0.1', port, settings({ requestTimeoutMs: 5000 }));
     expect(await connection.request(metadataApi, { topics: [] })).toEqual({ brokers: [], clusterId: null, topics: [] });
     connection.close();
+  });
+
+  it('sends large parts of a request and small ones in their order', async () => {
+    const parts = [
+      Buffer.alloc(3_000_000, 'ab'),
+      Buffer.from('small'),
+      Buffer.alloc(4096, 'c'),
+      Buffer.alloc(70_000, 'd'),
+    ];
+    let sent = Buffer.alloc(0);
+    const api: Api<readonly Buffer[], true> = {
+      ...metadataApi,
+      encode: (request) => request.reduce((writer, part) => writer.bytes(part).int8(7), new WireWriter()),
+      parse: () => true,
+    };
+    const port = await serve((id, key, socket, bytes) => {
+      if (key !== 18) sent = Buffer.from(bytes);
+      socket.write(frame(id, key === 18 ? VERSIONS : Buffer.alloc(0)));
+    });
+    const connection = await BrokerConnection.open('127.0.0.1', port, settings({ requestTimeoutMs: 5000 }));
+    expect(await connection.request(api, parts)).toBe(true);
+    connection.close();
+    const body = parts.flatMap((part) => {
+      const length = Buffer.alloc(4);
+      length.writeInt32BE(part.length);
+      return [length, part, Buffer.from([7])];
+    });
+    const head = 2 + 2 + 4 + 2 + 'test'.length;
+    expect(sent.subarray(head).equals(Buffer.concat(body))).toBe(true);
   });
 
   it('fails with the address when nobody listens', async () => {

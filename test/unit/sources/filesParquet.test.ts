@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
-import { Table, tableFromIPC, tableToIPC, type Vector } from 'apache-arrow';
+import { type RecordBatch, Table, tableFromIPC, tableToIPC, type Vector } from 'apache-arrow';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseReaderOptions } from '../../../src/config/readerOptions.ts';
 import { openFile } from '../../../src/sources/files/fileReader.ts';
@@ -164,5 +164,29 @@ describe('Parquet files', () => {
       expect(key(rows)).toEqual(all.slice(startRow));
       if (startRow < ROWS) expect(batches[0]?.firstRow).toBe(startRow);
     }
+  });
+
+  it('uses the memory of batches that were given back again, and of no other', async () => {
+    const path = join(folder.path, 'large.parquet');
+    const value = "repeat('value ' || i || ';', 100)";
+    await duckdb(`COPY (SELECT ${value} AS value, i FROM range(12000) t(i)) TO '${path}' (FORMAT parquet)`);
+    const kept: { batch: RecordBatch; firstRow: number }[] = [];
+    const memories = new Set<ArrayBufferLike>();
+    const check = ({ batch, firstRow }: (typeof kept)[number]): void => {
+      const values = Array.from(batch.getChild('value') as Vector);
+      const expected = values.map((_, row) => `value ${firstRow + row};`.repeat(100));
+      expect(values.every((found, row) => found === expected[row])).toBe(true);
+    };
+    let batches = 0;
+    const options = { ...WHOLE, batchRows: 2000, batchBytes: 16 * 1024 ** 2 };
+    for await (const found of openFile(parseReaderOptions('parquet', {}), path, options)) {
+      check(found);
+      memories.add(found.batch.data.children[0]?.values.buffer);
+      if (batches++ % 3 === 0) kept.push(found);
+      else found.giveBack();
+    }
+    expect(batches).toBe(6);
+    expect(memories.size).toBeLessThan(6);
+    for (const found of kept) check(found);
   });
 });
