@@ -6,6 +6,9 @@ import { columnBuilder } from './columns/columnBuilder.ts';
 import { toArrowSchema } from './columnTypes.ts';
 import type { FileBatch, OpenFileOptions } from './fileTypes.ts';
 
+/** Columns that grow take the memory of two batches at most: so much may be kept for the next. */
+const KEPT_BATCHES = 2;
+
 /** Collects rows column by column until they are a batch. */
 export class BatchBuilder {
   readonly columns: readonly ColumnBuilder[];
@@ -63,7 +66,13 @@ export class BatchBuilder {
     const batch = new RecordBatch(this.#schema, makeData({ type, length: this.#rows, nullCount: 0, children }));
     // What was converted may have kept some of it.
     const own = finished.filter((data, i) => data === children[i]);
-    const taken = { firstRow: this.#firstRow, batch, dropped: this.#dropped, giveBack: () => giveBackAll(own) };
+    const mostBytes = KEPT_BATCHES * this.#options.batchBytes;
+    const taken = {
+      firstRow: this.#firstRow,
+      batch,
+      dropped: this.#dropped,
+      giveBack: () => giveBackAll(own, mostBytes),
+    };
     this.#firstRow += this.#rows;
     this.#rows = 0;
     this.#dropped = 0;
@@ -71,9 +80,9 @@ export class BatchBuilder {
   }
 }
 
-function giveBackAll(columns: readonly Data[]): void {
+function giveBackAll(columns: readonly Data[], mostBytes: number): void {
   for (const { values, children } of columns) {
-    if (ArrayBuffer.isView(values) && values.buffer instanceof ArrayBuffer) giveBack(values.buffer);
-    giveBackAll(children);
+    if (ArrayBuffer.isView(values) && values.buffer instanceof ArrayBuffer) giveBack(values.buffer, mostBytes);
+    giveBackAll(children, mostBytes);
   }
 }

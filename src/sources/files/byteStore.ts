@@ -3,7 +3,6 @@
 const FIRST_BYTES = 4096;
 /** Less is not worth keeping. */
 const LEAST_SPARE_BYTES = 1024 ** 2;
-const MOST_SPARE_BYTES = 64 * 1024 ** 2;
 
 /**
  * Memory of columns that were given back, the smallest first, for all readers of a thread: new memory for each batch
@@ -11,18 +10,21 @@ const MOST_SPARE_BYTES = 64 * 1024 ** 2;
  */
 const spares: ArrayBuffer[] = [];
 
-/** @param buffer What `take` gave lies in it, and nobody may look at it any more. */
-export function giveBack(buffer: ArrayBuffer): void {
+/**
+ * @param buffer What `take` gave lies in it, and nobody may look at it any more.
+ * @param mostBytes Of all that is kept; the smallest goes first.
+ */
+export function giveBack(buffer: ArrayBuffer, mostBytes: number): void {
   const { byteLength } = buffer;
-  if (byteLength < LEAST_SPARE_BYTES || byteLength > MOST_SPARE_BYTES || spares.includes(buffer)) return;
+  if (byteLength < LEAST_SPARE_BYTES || byteLength > mostBytes || spares.includes(buffer)) return;
   spares.push(buffer);
   spares.sort((a, b) => a.byteLength - b.byteLength);
-  while (spares.reduce((sum, spare) => sum + spare.byteLength, 0) > MOST_SPARE_BYTES) spares.shift();
+  while (spares.reduce((sum, spare) => sum + spare.byteLength, 0) > mostBytes) spares.shift();
 }
 
 /** @param wanted Bytes that will do for long. @param needed Bytes that must be. */
 function allocate(wanted: number, needed: number): Buffer<ArrayBuffer> {
-  if (needed >= LEAST_SPARE_BYTES) {
+  if (wanted >= LEAST_SPARE_BYTES) {
     const fitting = spares.findIndex(({ byteLength }) => byteLength >= wanted);
     const index = fitting < 0 ? spares.findLastIndex(({ byteLength }) => byteLength >= needed) : fitting;
     const [spare] = index < 0 ? [] : spares.splice(index, 1);
