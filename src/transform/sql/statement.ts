@@ -283,7 +283,7 @@ export async function describeQuery(
       }
       seen.add(name.toLowerCase());
       const type = prepared.columnType(i);
-      const exported = await exportedType(type);
+      const exported = exportedType(type);
       if (typeof exported === 'string') {
         throw invalid(where, `its column ${name} is of type ${type}, which has no counterpart in Arrow; cast it`);
       }

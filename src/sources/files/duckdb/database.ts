@@ -2,6 +2,7 @@
 import type { DuckDBConnection, DuckDBInstance, DuckDBType } from '@duckdb/node-api';
 import type { ColumnType, ScalarType } from '../../../config/sparkSchema.ts';
 import { messageOf } from '../../../errors.ts';
+import { duckdbApi } from './packages.ts';
 import { loadVectorApi } from './vectorApi.ts';
 
 /** DuckDB allocates 32 MiB at once for a file it reads, and fails where its limit has no room for two. */
@@ -13,8 +14,8 @@ export interface Database {
 }
 
 export async function openDatabase(memoryLimitBytes: number): Promise<Database> {
-  const [api] = await Promise.all([import('@duckdb/node-api'), loadVectorApi()]);
-  const instance: DuckDBInstance = await api.DuckDBInstance.create(':memory:', {
+  loadVectorApi();
+  const instance: DuckDBInstance = await duckdbApi().DuckDBInstance.create(':memory:', {
     // One thread and the order of the file: row N is the same row whenever the file is read.
     threads: '1',
     preserve_insertion_order: 'true',
@@ -83,8 +84,8 @@ const DIRECT = new Set<string>([
  *
  * @returns The name of the type where there is none.
  */
-export async function exportedType(type: DuckDBType): Promise<{ type: ColumnType; isCast: boolean } | string> {
-  const { DuckDBTypeId } = await import('@duckdb/node-api');
+export function exportedType(type: DuckDBType): { type: ColumnType; isCast: boolean } | string {
+  const { DuckDBTypeId } = duckdbApi();
   const visit = (inner: DuckDBType): { type: ColumnType; isCast: boolean } => {
     const name = DuckDBTypeId[inner.typeId] as string;
     if (AS_TEXT.has(name)) return { type: 'VARCHAR', isCast: true };

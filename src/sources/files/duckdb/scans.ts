@@ -193,7 +193,7 @@ async function describe(database: Database, sql: string, file: string): Promise<
   const columns: SourceColumn[] = [];
   for (const [i, source] of result.columnTypes().entries()) {
     const name = names[i] as string;
-    const exported = await exportedType(source);
+    const exported = exportedType(source);
     if (typeof exported === 'string') {
       throw unsuitable(
         `cannot read column ${name} of ${file}: it is of type ${source.toString()}, and ${exported} has no counterpart in Arrow; leave it out with the option schema`,

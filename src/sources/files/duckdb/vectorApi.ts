@@ -5,6 +5,7 @@
 import type duckdb from '@duckdb/node-bindings';
 import type { DataChunk, Result, Vector } from '@duckdb/node-bindings';
 import { OffloadError } from '../../../errors.ts';
+import { duckdbBindings } from './packages.ts';
 
 export type { DataChunk, Result, Vector } from '@duckdb/node-bindings';
 
@@ -38,9 +39,8 @@ export function vectorApi(): VectorApi {
   return loaded;
 }
 
-export async function loadVectorApi(): Promise<VectorApi> {
-  loaded ??= vectorApiOf((await import('@duckdb/node-bindings')).default);
-  return loaded;
+export function loadVectorApi(): void {
+  loaded ??= vectorApiOf(duckdbBindings());
 }
 
 function vectorApiOf(bindings: typeof duckdb): VectorApi {
