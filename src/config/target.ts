@@ -48,7 +48,7 @@ export async function resolveTarget(
     throw usage(`${where} "${request.path}" ends like a folder; with --write-coalesce 1 it must name the file`);
   }
   const mode = parseWriteMode(request.mode, request.modeWhere);
-  const output = parseWriterOptions(request.format, request.options);
+  const output = parseWriterOptions(request.format, request.options, partitionBy.length > 0);
   await checkPlace(path, kind, where);
   return { path, kind, mode, coalesce, partitionBy, output };
 }

@@ -24,8 +24,9 @@ export const WRITER_OPTIONS: Readonly<Record<FileFormat, readonly OptionDescript
     { name: 'rowGroupRows', default: '1000000', meaning: 'Most rows of a row group' },
     {
       name: 'rowGroupBytes',
-      default: '64MiB',
-      meaning: 'Most raw bytes of a row group. It is cut earlier when memory asks for it',
+      default: '16MiB',
+      meaning:
+        'Most raw bytes of a row group; with folders by values, of what is divided among them, and 64MiB by default. It is cut earlier when memory asks for it',
     },
   ],
   json: [

@@ -81,12 +81,14 @@ const PARQUET_COMPRESSIONS: readonly ParquetCompression[] = ['snappy', 'zstd', '
 const AVRO_CODECS: readonly AvroCodec[] = ['null', 'deflate', 'snappy', 'zstandard'];
 
 /**
+ * @param isDivided Whether rows go to folders by their values.
  * @param where Names the place of the options in messages, as `--write-options`.
  * @throws OffloadError USAGE naming the option, its value and what would be right.
  */
 export function parseWriterOptions(
   format: FileFormatName,
   options: Readonly<Record<string, string>>,
+  isDivided = false,
   where = '--write-options',
 ): OutputFormat {
   const given = new GivenOptions(format, options, where);
@@ -96,7 +98,7 @@ export function parseWriterOptions(
         format,
         compression: given.word('compression', PARQUET_COMPRESSIONS, DEFAULTS.compression, { uncompressed: 'none' }),
         rowGroupRows: given.rows('rowGroupRows', DEFAULTS.rowGroupRows),
-        rowGroupBytes: given.bytes('rowGroupBytes', DEFAULTS.rowGroupBytes),
+        rowGroupBytes: given.bytes('rowGroupBytes', isDivided ? DEFAULTS.dividedRowGroupBytes : DEFAULTS.rowGroupBytes),
       };
     case 'json':
       given.checkEncoding();

@@ -31,6 +31,7 @@ import { type BadRecord, badRecordsOf, type DeadLetterPlan } from './badRecords/
 import { addBadRows, type BadRecordCounts, NO_BAD_RECORDS } from './badRecords/counts.ts';
 import type { DeadLetterMaker } from './badRecords/deadLetters.ts';
 import { openFolders } from './folders.ts';
+import { endsRowGroup } from './rowGroupEnd.ts';
 import { RowTransform, type TransformPlan } from './rowTransform.ts';
 import { joinWorker, type SharedState } from './sharedState.ts';
 
@@ -53,7 +54,7 @@ export interface WorkerSettings {
   readonly partitionBy: readonly PartitionColumn[];
   /** What the format puts between blocks. */
   readonly mark: Uint8Array;
-  /** Rows and message bytes after which columns are encoded. */
+  /** Most rows and message bytes that are encoded at a time. */
   readonly rowGroupRows: number;
   readonly rowGroupBytes: number;
   readonly layout: StagedLayout;
@@ -163,6 +164,7 @@ export class FetchTaskRunner {
 
   async #read(task: FetchTask, writer: SegmentWriter): Promise<TaskResult> {
     const { fetch, failOnDataLoss, rowGroupBytes, rowGroupRows, turns } = this.#settings;
+    const limits = { rows: rowGroupRows, bytes: rowGroupBytes };
     const { topic, partition, startOffset, endOffset } = task.range;
     const bytesPerOffset = this.#bytesPerOffset;
     const reader = new KafkaRangeReader(this.#cluster, task.range, { fetch, failOnDataLoss, bytesPerOffset });
@@ -203,7 +205,8 @@ export class FetchTaskRunner {
         kernel: this.#kernel,
       });
       for (let size = await set.peek(); size !== null; size = await set.peek()) {
-        const isFull = columns.rawBytes + size.bytes > rowGroupBytes || columns.rows + size.rows > rowGroupRows;
+        const held = { rows: columns.rows, bytes: columns.rawBytes, offsets: position - segmentStart };
+        const isFull = endsRowGroup(held, size, endOffset - position, limits);
         if (columns.rows > 0 && (isFull || !columns.hasRoomFor(size.bytes, size.rows))) {
           endDecode();
           await cut();

@@ -129,13 +129,13 @@ async function runOpened(context: RunContext, session: RunSession, pool: FetchPo
   const settled = await settleTopicJob(job, cluster, plan.ranges);
   // A run that saves no offsets is a trial: whoever reads these records again writes their dead letters.
   const deadLetters = job.source.commit ? await planDeadLetters(job, cluster, job.source.kafka) : null;
+  // Their memory is free for the ends of files; ending them takes a while, which the rest does not wait for.
+  const endThreads = (): void => void pool.close().catch(() => {});
   const staged = await withinSpan('stage', () =>
-    stageRows(settled, session, tasks, pool, ui.progress, signal, deadLetters),
+    stageRows(settled, session, tasks, pool, ui.progress, signal, deadLetters, endThreads),
   );
   ui.progress.stop();
   signal.throwIfAborted();
-  // They are done: ending them takes a while, which the rest does not wait for.
-  pool.close().catch(() => {});
   const intent = makeIntent(context, session, plan, staged);
   await withinSpan('publish', () => session.finish(intent));
   const startedAtMs = staged.results.reduce((first, result) => Math.min(first, result.startedAtMs), Infinity);

@@ -1,9 +1,8 @@
 /** Stages the messages of a plan. */
 import type { Schema } from 'apache-arrow';
-import { DEFAULTS } from '../config/defaults.ts';
 import type { Job, TopicSource } from '../config/job.ts';
 import { encoderMemory } from '../encode/memory.ts';
-import { planMemory } from '../plan/memory.ts';
+import { batchLimits, planMemory } from '../plan/memory.ts';
 import type { FetchTask, TaskPlan } from '../plan/tasks.ts';
 import type { StagedLayout } from '../stage/segments.ts';
 import { createTurns, takeTurns } from '../stage/turns.ts';
@@ -29,6 +28,7 @@ export interface StagingJob extends Pick<Job, 'config' | 'transform' | 'workers'
 
 /**
  * @param deadLetters Where bad records go, once the intent is that names them; null: nowhere.
+ * @param whenWritten Called when the pool has done its part, before the files are closed.
  * @throws OffloadError: whatever a worker met; TARGET_UNSUITABLE if the target cannot take these columns.
  */
 export async function stageRows(
@@ -39,18 +39,21 @@ export async function stageRows(
   progress: ProgressSink,
   signal: AbortSignal,
   deadLetters: DeadLetterPlan | null,
+  whenWritten?: () => void,
 ): Promise<StagedRows> {
   const { target } = job.sink;
   return stageFiles<TaskResult>({
     ...{ target, session, config: job.config, schema: await loadSchema(job) },
     fileCount: plan.tasks.length === 0 ? 0 : plan.fileCount,
-    write: ({ layout, mark, isOrdered }) => {
+    write: async ({ layout, mark, isOrdered }) => {
       const tasks = isOrdered ? takeTurns(plan.tasks) : plan.tasks;
       const turns = isOrdered ? createTurns(tasks.length) : null;
       const letters = deadLetters && { plan: deadLetters, folder: session.stagingPath };
       const settings = { ...workerSettings(job, layout), deadLetters: letters, mark, turns };
       const restOf = (task: FetchTask, { rest }: TaskResult) => rest && { ...task, range: rest };
-      return pool.run({ tasks, settings, restOf, progress, signal });
+      const results = await pool.run({ tasks, settings, restOf, progress, signal });
+      whenWritten?.();
+      return results;
     },
   });
 }
@@ -61,11 +64,11 @@ let stages = 0;
 function workerSettings(job: StagingJob, layout: StagedLayout): Omit<WorkerSettings, 'mark' | 'turns' | 'deadLetters'> {
   const { source } = job;
   const { output, partitionBy } = job.sink.target;
-  const rowGroup = output.format === 'parquet' ? output : DEFAULTS;
+  const limits = batchLimits(output, partitionBy.length > 0);
   const memory = planMemory({
     maxMemoryBytes: job.maxMemoryBytes,
     workers: job.workers,
-    rowGroupBytes: rowGroup.rowGroupBytes,
+    rowGroupBytes: limits.bytes,
     fetchBytes: source.kafka.fetch.maxBytes,
     encoder: encoderMemory(output.format, partitionBy.length > 0),
     transform: transformMemory(job.transform),
@@ -80,7 +83,7 @@ function workerSettings(job: StagingJob, layout: StagedLayout): Omit<WorkerSetti
     transform: transformPlan(job.transform),
     output,
     partitionBy,
-    rowGroupRows: rowGroup.rowGroupRows,
+    rowGroupRows: limits.rows,
     rowGroupBytes: memory.rowGroupBytes,
     layout,
     stage: ++stages,

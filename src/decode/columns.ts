@@ -150,6 +150,7 @@ export class MessageColumns {
   timestampWords: Int32Array<ArrayBuffer> | null;
   /** 0: set by the producer, 1: set by the broker at append. Null: not asked for. */
   timestampTypes: Int32Array<ArrayBuffer> | null;
+  #constants = new Int32Array(0);
 
   /**
    * @param wanted Columns to fill; others are skipped over. Offsets are always kept: messages about a row name them.
@@ -184,6 +185,13 @@ export class MessageColumns {
       (this.timestampWords?.byteLength ?? 0) +
       (this.timestampTypes?.byteLength ?? 0)
     );
+  }
+
+  /** A column of one value for all rows: the same memory again and again, which is no garbage that way. */
+  constantInt32(value: number): Int32Array<ArrayBuffer> {
+    if (this.#constants.length < this.rows)
+      this.#constants = new Int32Array(grownCapacity(this.#constants.length, this.rows));
+    return this.#constants.subarray(0, this.rows).fill(value);
   }
 
   /** Offset of a row, for messages about it; not for loops over all rows. */

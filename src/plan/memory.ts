@@ -1,6 +1,8 @@
 /**
  * Shares out `--max-memory`: what one worker may hold in fetch buffers, column arenas and the encoder's copies.
  */
+import { DEFAULTS } from '../config/defaults.ts';
+import type { StagedFormat } from '../config/writerOptions.ts';
 import type { EncoderMemory } from '../encode/memory.ts';
 import { OffloadError } from '../errors.ts';
 import type { TransformMemory } from '../transform/memory.ts';
@@ -34,6 +36,20 @@ const FETCH_COPIES = 2;
 const COLUMN_BYTES_PER_RAW_BYTE = 1.25;
 const MIN_FETCH_BYTES = 512 * 1024;
 const MIN_ROW_GROUP_BYTES = 1024 * 1024;
+
+/**
+ * Rows and raw bytes after which rows are encoded, unless memory asks for less. For Parquet they are a row group; the other
+ * formats cut what they write themselves.
+ *
+ * @param isDivided Among folders.
+ */
+export function batchLimits(
+  output: StagedFormat,
+  isDivided: boolean,
+): { readonly rows: number; readonly bytes: number } {
+  if (output.format === 'parquet') return { rows: output.rowGroupRows, bytes: output.rowGroupBytes };
+  return { rows: DEFAULTS.rowGroupRows, bytes: isDivided ? DEFAULTS.dividedRowGroupBytes : DEFAULTS.rowGroupBytes };
+}
 
 /**
  * @throws OffloadError USAGE if the memory is too small for so many workers.

@@ -108,10 +108,11 @@ function headersData(columns: MessageColumns, type: List<Struct>, context: Trans
   return makeData({ type, length: columns.rows, nullCount: 0, valueOffsets, child });
 }
 
-function partitionData({ rows }: MessageColumns, field: Field, type: DataType, { partition }: TransformContext): Data {
+function partitionData(columns: MessageColumns, field: Field, type: DataType, { partition }: TransformContext): Data {
+  const { rows } = columns;
   if (field.type === 'STRING') return utf8Data(constantRows(String(partition), rows));
   if (field.type === 'INT') {
-    return makeData({ type: type as Int32, length: rows, nullCount: 0, data: new Int32Array(rows).fill(partition) });
+    return makeData({ type: type as Int32, length: rows, nullCount: 0, data: columns.constantInt32(partition) });
   }
   const data = new BigInt64Array(rows).fill(BigInt(partition));
   return makeData({ type: type as Int64, length: rows, nullCount: 0, data });

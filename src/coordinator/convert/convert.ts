@@ -3,13 +3,12 @@ import { sep } from 'node:path';
 import type { Schema } from 'apache-arrow';
 import { openRun } from '../../commit/session.ts';
 import type { Intent, RunSession } from '../../commit/types.ts';
-import { DEFAULTS } from '../../config/defaults.ts';
 import type { TargetSettings } from '../../config/job.ts';
 import { formatSize } from '../../config/sizes.ts';
 import { encoderMemory } from '../../encode/memory.ts';
 import { OffloadError } from '../../errors.ts';
 import { nodeFileSystem as fs } from '../../io.ts';
-import { FILE_READER_BYTES, planMemory } from '../../plan/memory.ts';
+import { batchLimits, FILE_READER_BYTES, planMemory } from '../../plan/memory.ts';
 import { FILE_BYTES } from '../../plan/tasks.ts';
 import { type FileSchema, readSchema, toArrowSchema } from '../../sources/files/fileReader.ts';
 import { listSourceFiles, type SourceFile } from '../../sources/files/listFiles.ts';
@@ -173,18 +172,19 @@ function shareMemory(
   job: ConvertJob,
   files: number,
 ): Pick<ConvertSettings, 'batchRows' | 'batchBytes' | 'readerBytes'> {
-  const { output } = job.sink.target;
-  const rowGroup = output.format === 'parquet' ? output : DEFAULTS;
-  const encoder = encoderMemory(output.format, job.sink.target.partitionBy.length > 0);
+  const { output, partitionBy } = job.sink.target;
+  const isDivided = partitionBy.length > 0;
+  const limits = batchLimits(output, isDivided);
+  const encoder = encoderMemory(output.format, isDivided);
   const memory = planMemory({
     maxMemoryBytes: job.maxMemoryBytes,
     workers: threadsFor(job, files),
-    rowGroupBytes: rowGroup.rowGroupBytes,
+    rowGroupBytes: limits.bytes,
     fetchBytes: 0,
     encoder: { ...encoder, fixedBytes: encoder.fixedBytes + FILE_READER_BYTES },
     transform: transformMemory(job.transform),
   });
-  return { batchRows: rowGroup.rowGroupRows, batchBytes: memory.rowGroupBytes, readerBytes: FILE_READER_BYTES };
+  return { batchRows: limits.rows, batchBytes: memory.rowGroupBytes, readerBytes: FILE_READER_BYTES };
 }
 
 function makeIntent(job: ConvertJob, session: RunSession, staged: StagedFiles<ConvertResult>): Intent {

@@ -28,7 +28,7 @@ describe('Kafka properties', () => {
       },
       fetch: {
         isolationLevel: 'read_committed',
-        maxBytes: 8_388_608,
+        maxBytes: 4_194_304,
         maxWaitMs: 500,
         checkCrcs: true,
         maxBatchBytes: 268_435_456,

@@ -46,7 +46,7 @@ describe('resolveJob', () => {
           mode: 'Append',
           coalesce: null,
           partitionBy: [],
-          output: { format: 'parquet', compression: 'snappy', rowGroupRows: 1_000_000, rowGroupBytes: 67_108_864 },
+          output: { format: 'parquet', compression: 'snappy', rowGroupRows: 1_000_000, rowGroupBytes: 16_777_216 },
         },
       },
       stream: null,

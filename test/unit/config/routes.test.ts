@@ -46,7 +46,7 @@ async function job(line: string): Promise<Job> {
 }
 
 const inFolder = (path: string) => join(folder, path);
-const parquet = { format: 'parquet', compression: 'snappy', rowGroupRows: 1_000_000, rowGroupBytes: 67_108_864 };
+const parquet = { format: 'parquet', compression: 'snappy', rowGroupRows: 1_000_000, rowGroupBytes: 16_777_216 };
 const toFiles = (path: string, output: object = parquet) => ({
   kind: 'files',
   target: { path: inFolder(path), kind: 'folder', mode: 'Append', coalesce: null, partitionBy: [], output },

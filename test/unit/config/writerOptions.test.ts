@@ -31,6 +31,13 @@ describe('parseWriterOptions', () => {
     }
   });
 
+  test('divides more rows among folders, unless told how many', () => {
+    expect(parseWriterOptions('parquet', {}, true)).toMatchObject({ rowGroupBytes: 64 * 1024 ** 2 });
+    expect(parseWriterOptions('parquet', { rowGroupBytes: '8MiB' }, true)).toMatchObject({
+      rowGroupBytes: 8 * 1024 ** 2,
+    });
+  });
+
   test('knows names in any case and other spellings', () => {
     expect(
       parseWriterOptions('csv', { HEADER: 'True', Delimiter: '\\t', Charset: 'utf8', COMPRESSION: 'GZIP' }),
