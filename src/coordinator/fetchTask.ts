@@ -11,7 +11,7 @@ import type { StagedFormat } from '../config/writerOptions.ts';
 import { MessageColumns, roomFor } from '../decode/columns.ts';
 import { DecodeKernel } from '../decode/kernel.ts';
 import { RecordSet } from '../decode/recordSet.ts';
-import type { BatchEncoder } from '../encode/encoder.ts';
+import { type BatchEncoder, takesParts } from '../encode/encoder.ts';
 import { loadFileFormat } from '../encode/fileFormat.ts';
 import { OffloadError, type PlainError, toPlainError } from '../errors.ts';
 import { nodeFileSystem } from '../io.ts';
@@ -31,6 +31,7 @@ import { type BadRecord, badRecordsOf, type DeadLetterPlan } from './badRecords/
 import { addBadRows, type BadRecordCounts, NO_BAD_RECORDS } from './badRecords/counts.ts';
 import type { DeadLetterMaker } from './badRecords/deadLetters.ts';
 import { openFolders } from './folders.ts';
+import { OpenRowGroup } from './openRowGroup.ts';
 import { endsRowGroup } from './rowGroupEnd.ts';
 import { RowTransform, type TransformPlan } from './rowTransform.ts';
 import { joinWorker, type SharedState } from './sharedState.ts';
@@ -54,9 +55,12 @@ export interface WorkerSettings {
   readonly partitionBy: readonly PartitionColumn[];
   /** What the format puts between blocks. */
   readonly mark: Uint8Array;
-  /** Most rows and message bytes that are encoded at a time. */
+  /** Most rows and message bytes of a row group. */
   readonly rowGroupRows: number;
   readonly rowGroupBytes: number;
+  /** Message bytes after which columns are encoded; whether what comes of it is a part of a row group, or one that is whole. */
+  readonly partBytes: number;
+  readonly takesParts: boolean;
   readonly layout: StagedLayout;
   /** Which tasks have written all, where rows must lie in order; null: tasks write as they come. */
   readonly turns: TurnFlags | null;
@@ -116,6 +120,8 @@ export class FetchTaskRunner {
   readonly #transform: RowTransform;
   #encoder: BatchEncoder | undefined;
   #folders: FolderEncoder | undefined;
+  /** Of the task; undefined where row groups are encoded whole. */
+  #rowGroup: OpenRowGroup | undefined;
   #letters: DeadLetterMaker | undefined;
   /** Written so far: their numbers are in their names. */
   #letterFiles = 0;
@@ -128,7 +134,7 @@ export class FetchTaskRunner {
     this.#cluster = new Cluster(settings.connection);
     this.#columns = new MessageColumns(
       settings.fields.map(({ column }) => column),
-      roomFor({ rows: settings.rowGroupRows, bytes: settings.rowGroupBytes }),
+      roomFor({ rows: settings.rowGroupRows, bytes: settings.partBytes }),
     );
     this.#transform = new RowTransform(settings.transform);
     this.#counters = joinWorker(settings.shared);
@@ -148,6 +154,8 @@ export class FetchTaskRunner {
       return { ok: false, error: toPlainError(error) };
     } finally {
       this.#columns.clear();
+      this.#rowGroup = undefined;
+      if (this.#encoder && takesParts(this.#encoder)) this.#encoder.discard();
     }
   }
 
@@ -163,7 +171,15 @@ export class FetchTaskRunner {
   }
 
   async #read(task: FetchTask, writer: SegmentWriter): Promise<TaskResult> {
-    const { fetch, failOnDataLoss, rowGroupBytes, rowGroupRows, turns } = this.#settings;
+    const {
+      fetch,
+      failOnDataLoss,
+      rowGroupBytes,
+      rowGroupRows,
+      partBytes,
+      takesParts: inParts,
+      turns,
+    } = this.#settings;
     const limits = { rows: rowGroupRows, bytes: rowGroupBytes };
     const { topic, partition, startOffset, endOffset } = task.range;
     const bytesPerOffset = this.#bytesPerOffset;
@@ -173,14 +189,23 @@ export class FetchTaskRunner {
     const written: WrittenRows = { segments: [], folders: [], deadLetters: [] };
     const counts: TaskCounts = { rows: 0, rowsWritten: 0, control: 0, aborted: 0, invalidUtf8: 0, bad: NO_BAD_RECORDS };
     let position = startOffset;
-    let segmentStart = startOffset;
+    let encodedEnd = startOffset;
+    /** What of the row group is encoded. */
+    let encoded = { rows: 0, bytes: 0, startOffset };
     let fetchedBytes = 0;
 
-    const cut = async (): Promise<void> => {
-      const range = { topic, partition, startOffset: segmentStart, endOffset: position };
+    const encode = async (): Promise<void> => {
+      if (columns.rows === 0) return;
+      const range = { topic, partition, startOffset: encodedEnd, endOffset: position };
       await this.#encode(range, task, writer, written, counts);
+      encoded = { ...encoded, rows: encoded.rows + columns.rows, bytes: encoded.bytes + columns.rawBytes };
       columns.clear();
-      segmentStart = position;
+      encodedEnd = position;
+    };
+    const endRowGroup = async (): Promise<void> => {
+      await encode();
+      await this.#rowGroup?.finish(position);
+      encoded = { rows: 0, bytes: 0, startOffset: position };
     };
 
     const moveTo = (offset: number, rows: number, bytes: number): void => {
@@ -205,11 +230,16 @@ export class FetchTaskRunner {
         kernel: this.#kernel,
       });
       for (let size = await set.peek(); size !== null; size = await set.peek()) {
-        const held = { rows: columns.rows, bytes: columns.rawBytes, offsets: position - segmentStart };
-        const isFull = endsRowGroup(held, size, endOffset - position, limits);
-        if (columns.rows > 0 && (isFull || !columns.hasRoomFor(size.bytes, size.rows))) {
+        const held = {
+          rows: encoded.rows + columns.rows,
+          bytes: encoded.bytes + columns.rawBytes,
+          offsets: position - encoded.startOffset,
+        };
+        const isFull = columns.rawBytes + size.bytes > partBytes || !columns.hasRoomFor(size.bytes, size.rows);
+        const isEnd = endsRowGroup(held, size, endOffset - position, limits);
+        if (isEnd || (isFull && columns.rows > 0)) {
           endDecode();
-          await cut();
+          await (isEnd || !inParts ? endRowGroup() : encode());
           endDecode = startSpan('decode');
         }
         const before = { rows: columns.rows, bytes: columns.rawBytes };
@@ -227,7 +257,7 @@ export class FetchTaskRunner {
     this.#bytesPerOffset = reader.bytesPerOffset;
     const isWhole = fetchedBytes < task.maxBytes || position >= endOffset;
     if (isWhole) moveTo(endOffset, 0, 0);
-    if (columns.rows > 0) await cut();
+    await endRowGroup();
     if (isWhole && turns && task.turn) endTurn(turns, task.turn);
     passStep('stage.taskWritten');
     return {
@@ -326,15 +356,12 @@ export class FetchTaskRunner {
   /** Encodes rows in row groups of at most `rowGroupRows`, and stages them. */
   async #write(
     { batch, place: { rowName } }: PlacedRows,
-    {
-      range,
-      task: { file, turn },
-      offsetAt,
-    }: { range: OffsetRange; task: FetchTask; offsetAt: (row: number) => number },
+    { range, task, offsetAt }: { range: OffsetRange; task: FetchTask; offsetAt: (row: number) => number },
     writer: SegmentWriter,
     { segments, folders }: WrittenRows,
   ): Promise<void> {
     const { rowGroupRows, output, partitionBy, mark, turns, leavesOutBad } = this.#settings;
+    const { file, turn } = task;
     let endEncode = startSpan('encode');
     // Where it is not known which message a row was made of, all offsets are accounted for by the last piece.
     const offsetOfRow = this.#transform.isNone ? offsetAt : () => range.startOffset;
@@ -348,6 +375,11 @@ export class FetchTaskRunner {
       folders.push(...(await encoder.write(batch, range, writer, rowName)));
       endEncode();
       return;
+    }
+    if (this.#settings.takesParts && takesParts(this.#encoder)) {
+      endEncode();
+      this.#rowGroup ??= new OpenRowGroup(this.#encoder, task, writer, segments);
+      return this.#rowGroup.add(batch, range);
     }
     for (let row = 0, end = 0; row < batch.numRows; row = end) {
       const most = Math.min(batch.numRows, row + rowGroupRows);

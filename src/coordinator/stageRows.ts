@@ -1,6 +1,7 @@
 /** Stages the messages of a plan. */
 import type { Schema } from 'apache-arrow';
 import type { Job, TopicSource } from '../config/job.ts';
+import { loadFileFormat } from '../encode/fileFormat.ts';
 import { encoderMemory } from '../encode/memory.ts';
 import { batchLimits, planMemory } from '../plan/memory.ts';
 import type { FetchTask, TaskPlan } from '../plan/tasks.ts';
@@ -42,14 +43,19 @@ export async function stageRows(
   whenWritten?: () => void,
 ): Promise<StagedRows> {
   const { target } = job.sink;
+  const schema = await loadSchema(job);
+  const format = await loadFileFormat(target.output);
+  // What a transform makes of a few rows may cost as much as what it makes of many.
+  const isWhole = target.partitionBy.length > 0 || job.transform !== null;
+  const takesParts = !isWhole && (format.takesParts?.(schema) ?? false);
   return stageFiles<TaskResult>({
-    ...{ target, session, config: job.config, schema: await loadSchema(job) },
+    ...{ target, session, config: job.config, schema },
     fileCount: plan.tasks.length === 0 ? 0 : plan.fileCount,
     write: async ({ layout, mark, isOrdered }) => {
       const tasks = isOrdered ? takeTurns(plan.tasks) : plan.tasks;
       const turns = isOrdered ? createTurns(tasks.length) : null;
       const letters = deadLetters && { plan: deadLetters, folder: session.stagingPath };
-      const settings = { ...workerSettings(job, layout), deadLetters: letters, mark, turns };
+      const settings = { ...workerSettings(job, layout, takesParts), deadLetters: letters, mark, turns };
       const restOf = (task: FetchTask, { rest }: TaskResult) => rest && { ...task, range: rest };
       const results = await pool.run({ tasks, settings, restOf, progress, signal });
       whenWritten?.();
@@ -61,7 +67,11 @@ export async function stageRows(
 /** Of all that is staged in this process: threads that outlive one stage tell it from the next by it. */
 let stages = 0;
 
-function workerSettings(job: StagingJob, layout: StagedLayout): Omit<WorkerSettings, 'mark' | 'turns' | 'deadLetters'> {
+function workerSettings(
+  job: StagingJob,
+  layout: StagedLayout,
+  takesParts: boolean,
+): Omit<WorkerSettings, 'mark' | 'turns' | 'deadLetters'> {
   const { source } = job;
   const { output, partitionBy } = job.sink.target;
   const limits = batchLimits(output, partitionBy.length > 0);
@@ -70,6 +80,7 @@ function workerSettings(job: StagingJob, layout: StagedLayout): Omit<WorkerSetti
     workers: job.workers,
     rowGroupBytes: limits.bytes,
     fetchBytes: source.kafka.fetch.maxBytes,
+    takesParts,
     encoder: encoderMemory(output.format, partitionBy.length > 0),
     transform: transformMemory(job.transform),
   });
@@ -85,6 +96,8 @@ function workerSettings(job: StagingJob, layout: StagedLayout): Omit<WorkerSetti
     partitionBy,
     rowGroupRows: limits.rows,
     rowGroupBytes: memory.rowGroupBytes,
+    partBytes: memory.partBytes,
+    takesParts,
     layout,
     stage: ++stages,
     shared: createSharedState(job.workers),

@@ -34,3 +34,23 @@ export interface BatchEncoder {
   /** Gives back what the encoder holds; `encode` may not be called afterwards. */
   free(): void;
 }
+
+/** One that takes a row group in parts, and then holds of its rows what they take encoded. */
+export interface PartsEncoder extends BatchEncoder {
+  /**
+   * Encodes rows behind those that were added before.
+   *
+   * @param batch As that of `encode`; may change when the promise has settled.
+   * @returns False: it cannot stand in one row group with them, and nothing was done; it begins one after `finish`.
+   * @throws OffloadError as `encode`; after ROW_INVALID nothing was done.
+   */
+  add(batch: RecordBatch): Promise<boolean>;
+  /** What was added since the last `finish` or `discard`: once at least. Views that the next `add` overwrites. */
+  finish(): Promise<EncodedRows>;
+  /** Forgets what was added. */
+  discard(): void;
+}
+
+export function takesParts(encoder: BatchEncoder): encoder is PartsEncoder {
+  return 'add' in encoder;
+}

@@ -58,6 +58,8 @@ export interface FileFormat {
    * @param position Where the tail begins.
    */
   tail(parts: readonly TailPart[], position: number): Uint8Array;
+  /** Whether its encoders take row groups of these columns in parts (PartsEncoder); left out: of none. */
+  takesParts?(schema: Schema): boolean;
   /** @param mark Of the file start or the old content. */
   createEncoder(mark: Uint8Array): BatchEncoder;
 }

@@ -12,6 +12,8 @@ export interface MemoryPlan {
   readonly fetchBytes: number;
   /** Message bytes after which a row group is cut. */
   readonly rowGroupBytes: number;
+  /** Message bytes after which columns are encoded. */
+  readonly partBytes: number;
 }
 
 export interface MemoryDemand {
@@ -20,6 +22,8 @@ export interface MemoryDemand {
   /** What was asked for; memory may ask for less. */
   readonly rowGroupBytes: number;
   readonly fetchBytes: number;
+  /** The encoder takes row groups in parts. */
+  readonly takesParts?: boolean;
   readonly encoder: EncoderMemory;
   readonly transform: TransformMemory;
 }
@@ -34,6 +38,11 @@ export const FILE_READER_BYTES = 96 * 1024 ** 2;
 const FETCH_COPIES = 2;
 /** Columns have room for a row group from the start (decode/columns.ts): a quarter is for what they keep of each row. */
 const COLUMN_BYTES_PER_RAW_BYTE = 1.25;
+/**
+ * Of a row group that is encoded in parts, its columns hold no more than this: a few pages, which stay in the processor's
+ * cache. The rest of it is held encoded.
+ */
+const PART_BYTES = 4 * 1024 * 1024;
 const MIN_FETCH_BYTES = 512 * 1024;
 const MIN_ROW_GROUP_BYTES = 1024 * 1024;
 
@@ -60,7 +69,11 @@ export function planMemory(demand: MemoryDemand): MemoryPlan {
   const fixedBytes = encoder.fixedBytes + transform.fixedBytes;
   const share = maxMemoryBytes / workers - fixedBytes;
   const fetchBytes = Math.min(demand.fetchBytes, Math.max(MIN_FETCH_BYTES, share / (4 * FETCH_COPIES)));
-  const rowGroupBytes = Math.min(demand.rowGroupBytes, (share - fetchBytes * FETCH_COPIES) / copies);
+  const left = share - fetchBytes * FETCH_COPIES;
+  const partBytes = demand.takesParts ? Math.min(PART_BYTES, left / (2 * copies)) : left / copies;
+  const partCopies = COLUMN_BYTES_PER_RAW_BYTE + transform.bytesPerRawByte;
+  const mostBytes = demand.takesParts ? (left - partBytes * partCopies) / encoder.bytesPerRawByte : partBytes;
+  const rowGroupBytes = Math.min(demand.rowGroupBytes, mostBytes);
   if (rowGroupBytes < Math.min(MIN_ROW_GROUP_BYTES, demand.rowGroupBytes)) {
     const needed = workers * (fixedBytes + MIN_ROW_GROUP_BYTES * copies + MIN_FETCH_BYTES * FETCH_COPIES);
     const mebibytes = (bytes: number): string => `${Math.ceil(bytes / 1024 ** 2)} MiB`;
@@ -69,5 +82,9 @@ export function planMemory(demand: MemoryDemand): MemoryPlan {
       `--max-memory ${mebibytes(maxMemoryBytes)} is too little for ${workers} workers, which need ${mebibytes(needed)}; give more memory or fewer --workers`,
     );
   }
-  return { fetchBytes: Math.floor(fetchBytes), rowGroupBytes: Math.floor(rowGroupBytes) };
+  return {
+    fetchBytes: Math.floor(fetchBytes),
+    rowGroupBytes: Math.floor(rowGroupBytes),
+    partBytes: Math.floor(Math.min(partBytes, rowGroupBytes)),
+  };
 }

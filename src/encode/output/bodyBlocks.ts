@@ -6,8 +6,13 @@
 const BLOCK_BYTES = 4 * 1024 * 1024;
 
 export class BodyBlocks {
+  readonly #blockBytes: number;
   readonly #blocks: Buffer[] = [];
   #length = 0;
+
+  constructor(blockBytes = BLOCK_BYTES) {
+    this.#blockBytes = blockBytes;
+  }
 
   /** Bytes appended since the last `clear`. */
   get length(): number {
@@ -16,13 +21,14 @@ export class BodyBlocks {
 
   /** Copies bytes to the end. */
   append(bytes: Uint8Array): void {
+    const blockBytes = this.#blockBytes;
     for (let done = 0; done < bytes.length; ) {
-      const index = Math.floor(this.#length / BLOCK_BYTES);
-      const start = this.#length % BLOCK_BYTES;
-      const part = bytes.subarray(done, done + BLOCK_BYTES - start);
+      const index = Math.floor(this.#length / blockBytes);
+      const start = this.#length % blockBytes;
+      const part = bytes.subarray(done, done + blockBytes - start);
       let block = this.#blocks[index];
       if (!block) {
-        block = Buffer.allocUnsafeSlow(BLOCK_BYTES);
+        block = Buffer.allocUnsafeSlow(blockBytes);
         this.#blocks[index] = block;
       }
       block.set(part, start);
@@ -33,8 +39,9 @@ export class BodyBlocks {
 
   /** All bytes, in order: views, which the next `clear` and `append` overwrite. */
   pieces(): Uint8Array[] {
-    const count = Math.ceil(this.#length / BLOCK_BYTES);
-    return this.#blocks.slice(0, count).map((block, index) => block.subarray(0, this.#length - index * BLOCK_BYTES));
+    const blockBytes = this.#blockBytes;
+    const count = Math.ceil(this.#length / blockBytes);
+    return this.#blocks.slice(0, count).map((block, index) => block.subarray(0, this.#length - index * blockBytes));
   }
 
   /** Forgets the bytes and keeps the blocks. */

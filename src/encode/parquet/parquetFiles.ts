@@ -8,6 +8,7 @@ import { columnNames, type ParsedFooter, parseFooter, readTail, schemaBytes, TAI
 import { MAGIC } from './format.ts';
 import { checkOldFooter } from './oldFooter.ts';
 import { ParquetEncoder } from './parquetEncoder.ts';
+import { isFlatColumn } from './rowGroup.ts';
 
 /** Parquet: the magic, row groups, and a footer in which they stand in order, whatever order they lie in. */
 export function parquetFiles({ compression }: ParquetOutput): FileFormat {
@@ -29,6 +30,7 @@ export function parquetFiles({ compression }: ParquetOutput): FileFormat {
         parts.map((part) => ({ footer: part.footer, delta: part.position - MAGIC.length })),
         position,
       ),
+    takesParts: ({ fields }) => fields.every(isFlatColumn),
     createEncoder: () => new ParquetEncoder(compression),
   };
 }

@@ -28,7 +28,7 @@ describe('Kafka properties', () => {
       },
       fetch: {
         isolationLevel: 'read_committed',
-        maxBytes: 4_194_304,
+        maxBytes: 2_097_152,
         maxWaitMs: 500,
         checkCrcs: true,
         maxBatchBytes: 268_435_456,

@@ -62,7 +62,7 @@ describe('planMemory', () => {
       encoder,
       transform,
     });
-    expect(plan).toEqual({ fetchBytes: MIB, rowGroupBytes: 5 * MIB });
+    expect(plan).toEqual({ fetchBytes: MIB, rowGroupBytes: 5 * MIB, partBytes: 5 * MIB });
   });
 
   it('refuses memory that is too little, naming what is needed', () => {

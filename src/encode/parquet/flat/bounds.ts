@@ -73,7 +73,7 @@ export class ByteBounds {
     this.#isText = isText;
   }
 
-  /** Takes in `count` values; `values` must not change before `bounds` is called. */
+  /** Takes in `count` values; `values` must not change before `bounds` or `detach` is called. */
   add(values: Uint8Array, starts: Int32Array, lengths: Int32Array, count: number): void {
     if (count === 0) return;
     if (this.#min === undefined) this.#common = Math.min(lengths[0] as number, PREFIX_BYTES);
@@ -118,6 +118,12 @@ export class ByteBounds {
     }
   }
 
+  /** Takes copies of what it needs of the values: they may change from here on. */
+  detach(): void {
+    this.#min &&= copyOf(this.#min);
+    this.#max &&= copyOf(this.#max);
+  }
+
   bounds(): Bounds {
     return this.#min && this.#max ? { min: this.#lower(this.#min), max: this.#upper(this.#max) } : NO_BOUNDS;
   }
@@ -158,6 +164,12 @@ export class ByteBounds {
     const prefix = Uint8Array.from(bytes.subarray(0, PREFIX_BYTES));
     return this.#isText ? nextText(wholeCharacters(prefix)) : nextBytes(prefix);
   }
+}
+
+/** Bytes beyond decide about no bound: one that needs them is left out. */
+function copyOf({ values, start, length }: Value): Value {
+  const needed = values.subarray(start, start + Math.min(length, MAX_EXACT_BYTES + 1));
+  return { values: Uint8Array.from(needed), start: 0, length };
 }
 
 /** Whether a value lies below the minimum; of those equal in 64 bytes, the one that ends there. */

@@ -1,48 +1,70 @@
-/** One flat column of a batch as one column chunk. */
+/** One flat column of a row group as one column chunk. */
 import type { Data, Field } from 'apache-arrow';
 import { OffloadError } from '../../../errors.ts';
 import { ENCODING } from '../format.ts';
 import type { PageSummary } from '../pageIndex.ts';
 import { NO_BOUNDS } from './bounds.ts';
-import { type FlatColumn, finishColumn, startColumn } from './chunk.ts';
+import { type ColumnWriter, type EncodedChunk, finishChunk } from './chunk.ts';
 import { levelsBytes, putLevels } from './levels.ts';
 import type { PageWriter } from './pages.ts';
 import { type FlatValues, flatPhysicalType, flatValues } from './values.ts';
 
-/**
- * Writes a column of a flat type.
- *
- * @param chunks The column, one Data for each Arrow batch, with one row in all at least.
- * @param pages Where it goes: behind what is there.
- * @throws OffloadError INTERNAL for nulls in a column that has none by its schema.
- */
-export async function encodeFlatColumn(field: Field, chunks: readonly Data[], pages: PageWriter): Promise<FlatColumn> {
-  const filled = chunks.filter((chunk) => chunk.length > 0);
-  const values = flatValues(field.type, filled, pages.kernel);
-  const physicalType = flatPhysicalType(field.type);
-  if (!values || physicalType === undefined) {
-    throw new OffloadError('INTERNAL', `cannot encode column ${field.name}: ${field.type} is not a flat type`);
-  }
-  const rows = filled.reduce((sum, chunk) => sum + chunk.length, 0);
-  const nulls = filled.reduce((sum, chunk) => sum + chunk.nullCount, 0);
-  if (nulls > 0 && !field.nullable) {
-    throw new OffloadError(
-      'INTERNAL',
-      `cannot encode column ${field.name}: ${nulls} of its ${rows} values are null, and its schema allows none`,
-    );
-  }
-  await startColumn(values, pages);
-  for (const data of filled) {
-    let from = 0;
-    while (from < data.length) {
-      const to = values.endOfPage(data, from);
-      const { page, encoding, summary } = makePage(values, field.nullable, data, from, to, pages);
-      await pages.writeDataPage(page, encoding, summary);
-      from = to;
+/** Writes a column of a flat type. */
+export class FlatColumnWriter implements ColumnWriter {
+  readonly #field: Field;
+  readonly #pages: PageWriter;
+  readonly #values: FlatValues;
+  readonly #physicalType: number;
+  #rows = 0;
+  #nulls = 0;
+
+  /** @param pages Has no page yet. */
+  constructor(field: Field, pages: PageWriter) {
+    const values = flatValues(field.type, pages.kernel);
+    const physicalType = flatPhysicalType(field.type);
+    if (!values || physicalType === undefined) {
+      throw new OffloadError('INTERNAL', `cannot encode column ${field.name}: ${field.type} is not a flat type`);
     }
+    this.#field = field;
+    this.#pages = pages;
+    this.#values = values;
+    this.#physicalType = physicalType;
   }
-  const bounds = values.bounds();
-  return finishColumn({ path: [field.name], physicalType, values: rows, nulls, bounds }, pages);
+
+  async add(chunks: readonly Data[]): Promise<void> {
+    const { name, nullable } = this.#field;
+    const filled = chunks.filter((chunk) => chunk.length > 0);
+    const rows = filled.reduce((sum, chunk) => sum + chunk.length, 0);
+    const nulls = filled.reduce((sum, chunk) => sum + chunk.nullCount, 0);
+    if (nulls > 0 && !nullable) {
+      throw new OffloadError(
+        'INTERNAL',
+        `cannot encode column ${name}: ${nulls} of its ${rows} values are null, and its schema allows none`,
+      );
+    }
+    this.#values.take(filled);
+    for (const data of filled) {
+      let from = 0;
+      while (from < data.length) {
+        const to = this.#values.endOfPage(data, from);
+        const { page, encoding, summary } = makePage(this.#values, nullable, data, from, to, this.#pages);
+        await this.#pages.writeDataPage(page, encoding, summary);
+        from = to;
+      }
+    }
+    this.#rows += rows;
+    this.#nulls += nulls;
+  }
+
+  async finish(position: number): Promise<readonly EncodedChunk[]> {
+    const column = {
+      path: [this.#field.name],
+      physicalType: this.#physicalType,
+      values: this.#rows,
+      nulls: this.#nulls,
+    };
+    return [await finishChunk(column, this.#values, this.#pages, position)];
+  }
 }
 
 /** Levels and values of the rows `[from, to)`, as a view of the writer's scratch buffer. */

@@ -18,15 +18,11 @@ const SCATTER = 0x9e3779b1;
 /** Values in a bit-packed group, and the repeats from which on a run is shorter. */
 const GROUP_VALUES = 8;
 
+/** What the dictionary page of a column chunk holds. */
 export interface Dictionary {
   /** The values, PLAIN. */
   readonly bytes: Uint8Array;
   readonly entries: number;
-  /** An index for each row that is not null, in order; null: all are 0. */
-  readonly indexes: Int32Array | null;
-  readonly bounds: Bounds;
-  /** Bounds of the values that the indexes `[from, to)` stand for. */
-  boundsOf(from: number, to: number): Bounds;
 }
 
 /** Whether a dictionary pays: at most half of a sample of the values that are not null is distinct. */
@@ -53,34 +49,6 @@ export function hasRepeats(chunks: readonly Data[]): boolean {
   return sampled > 0 && seen.size * 2 <= sampled;
 }
 
-/** The dictionary of a column; undefined where it grows too large. */
-export function buildDictionary(chunks: readonly Data[], isText: boolean): Dictionary | undefined {
-  const rows = chunks.reduce((sum, chunk) => sum + chunk.length - chunk.nullCount, 0);
-  const builder = new DictionaryBuilder(rows);
-  const indexes = new Int32Array(rows);
-  let count = 0;
-  for (const data of chunks) {
-    const offsets: Int32Array = data.valueOffsets;
-    const values: Uint8Array = data.values;
-    const hasNulls = data.nullCount > 0;
-    if (!hasNulls && isConstant(data)) {
-      const index = builder.indexOf(values, offsets[0] as number, (offsets[1] as number) - (offsets[0] as number));
-      if (index < 0) return undefined;
-      indexes.fill(index, count, count + data.length);
-      count += data.length;
-      continue;
-    }
-    for (let row = 0; row < data.length; row++) {
-      if (hasNulls && !isPresent(data, row)) continue;
-      const start = offsets[row] as number;
-      const index = builder.indexOf(values, start, (offsets[row + 1] as number) - start);
-      if (index < 0) return undefined;
-      indexes[count++] = index;
-    }
-  }
-  return builder.finish(indexes, isText);
-}
-
 /** Whether all rows are equal: all are of one length, and the bytes are the same one row further on. */
 function isConstant(data: Data): boolean {
   const offsets: Int32Array = data.valueOffsets;
@@ -94,29 +62,87 @@ function isConstant(data: Data): boolean {
   return Buffer.compare(values.subarray(first, last - length), values.subarray(first + length, last)) === 0;
 }
 
-class DictionaryBuilder {
-  /** Index and 1 of the entry whose hash leads here; 0: none. */
-  readonly #slots: Uint16Array;
-  readonly #hashes: Int32Array;
+/** The dictionary of a column chunk, which grows with its rows. */
+export class GrowingDictionary {
+  readonly #isText: boolean;
+  /** Index and 1 of the entry whose hash leads here; 0: none. Twice the entries, so that chains stay short. */
+  #slots: Uint16Array;
+  #hashes: Int32Array;
   /** Where each entry, its length left out, lies in `#bytes`. */
-  readonly #starts: Int32Array;
-  readonly #lengths: Int32Array;
+  #starts: Int32Array;
+  #lengths: Int32Array;
   #bytes = Buffer.allocUnsafe(4096);
   #used = 0;
   #entries = 0;
+  #usedEntries: UsedEntries | undefined;
 
   /** @param rows Small row groups come by the thousand: they do not pay for tables of the largest size. */
-  constructor(rows: number) {
+  constructor(rows: number, isText: boolean) {
+    this.#isText = isText;
     const entries = Math.min(MAX_ENTRIES, 2 ** Math.ceil(Math.log2(Math.max(1, rows))));
-    // Twice the entries, so that chains stay short.
     this.#slots = new Uint16Array(entries * 2);
     this.#hashes = new Int32Array(entries);
     this.#starts = new Int32Array(entries);
     this.#lengths = new Int32Array(entries);
   }
 
+  /**
+   * Adds rows.
+   *
+   * @returns The index of each that is not null, in order; undefined where the dictionary grows too large, which it is from
+   *   then on.
+   */
+  add(chunks: readonly Data[]): Int32Array | undefined {
+    const indexes = new Int32Array(chunks.reduce((sum, chunk) => sum + chunk.length - chunk.nullCount, 0));
+    this.#usedEntries = undefined;
+    let count = 0;
+    for (const data of chunks) {
+      const offsets: Int32Array = data.valueOffsets;
+      const values: Uint8Array = data.values;
+      const hasNulls = data.nullCount > 0;
+      if (!hasNulls && data.length > 0 && isConstant(data)) {
+        const index = this.#indexOf(values, offsets[0] as number, (offsets[1] as number) - (offsets[0] as number));
+        if (index < 0) return undefined;
+        indexes.fill(index, count, count + data.length);
+        count += data.length;
+        continue;
+      }
+      for (let row = 0; row < data.length; row++) {
+        if (hasNulls && !isPresent(data, row)) continue;
+        const start = offsets[row] as number;
+        const index = this.#indexOf(values, start, (offsets[row + 1] as number) - start);
+        if (index < 0) return undefined;
+        indexes[count++] = index;
+      }
+    }
+    return indexes;
+  }
+
+  get entries(): number {
+    return this.#entries;
+  }
+
+  /** The dictionary so far: a view, which the next `add` may overwrite. */
+  get page(): Dictionary {
+    return { bytes: this.#bytes.subarray(0, this.#used), entries: this.#entries };
+  }
+
+  /** Of all entries. */
+  bounds(): ByteBounds {
+    const bounds = new ByteBounds(this.#isText);
+    bounds.add(this.#bytes, this.#starts, this.#lengths, this.#entries);
+    return bounds;
+  }
+
+  /** Bounds of the values that the indexes `[from, to)` stand for. */
+  boundsOf(indexes: Int32Array, from: number, to: number): Bounds {
+    const [bytes, starts, lengths, entries] = [this.#bytes, this.#starts, this.#lengths, this.#entries];
+    this.#usedEntries ??= new UsedEntries({ bytes, starts, lengths, entries }, this.#isText);
+    return this.#usedEntries.boundsOf(indexes, from, to);
+  }
+
   /** The index of a value, which is added if it is new; -1 when there is no room. */
-  indexOf(values: Uint8Array, start: number, length: number): number {
+  #indexOf(values: Uint8Array, start: number, length: number): number {
     const hash = hashOf(values, start, length);
     let slot = hash & (this.#slots.length - 1);
     for (;;) {
@@ -126,6 +152,10 @@ class DictionaryBuilder {
       slot = (slot + 1) & (this.#slots.length - 1);
     }
     if (this.#entries === MAX_ENTRIES || this.#used + 4 + length > MAX_BYTES) return -1;
+    if (this.#entries === this.#hashes.length) {
+      this.#growTables();
+      slot = this.#freeSlot(hash);
+    }
     this.#add(values, start, length);
     const index = this.#entries++;
     this.#hashes[index] = hash;
@@ -133,14 +163,21 @@ class DictionaryBuilder {
     return index;
   }
 
-  finish(indexes: Int32Array, isText: boolean): Dictionary {
-    const bytes = this.#bytes.subarray(0, this.#used);
-    const bounds = new ByteBounds(isText);
-    bounds.add(bytes, this.#starts, this.#lengths, this.#entries);
-    const [starts, lengths, entries] = [this.#starts, this.#lengths, this.#entries];
-    const used = new UsedEntries({ bytes, starts, lengths, entries }, isText);
-    const boundsOf = (from: number, to: number) => used.boundsOf(indexes, from, to);
-    return { bytes, entries, indexes, bounds: bounds.bounds(), boundsOf };
+  #growTables(): void {
+    const entries = this.#entries * 2;
+    this.#hashes = grown(this.#hashes, entries);
+    this.#starts = grown(this.#starts, entries);
+    this.#lengths = grown(this.#lengths, entries);
+    this.#slots = new Uint16Array(entries * 2);
+    for (let index = 0; index < this.#entries; index++) {
+      this.#slots[this.#freeSlot(this.#hashes[index] as number)] = index + 1;
+    }
+  }
+
+  #freeSlot(hash: number): number {
+    let slot = hash & (this.#slots.length - 1);
+    while (this.#slots[slot] !== 0) slot = (slot + 1) & (this.#slots.length - 1);
+    return slot;
   }
 
   #equals(index: number, values: Uint8Array, start: number, length: number): boolean {
@@ -164,6 +201,12 @@ class DictionaryBuilder {
     this.#lengths[this.#entries] = length;
     this.#used = needed;
   }
+}
+
+function grown(from: Int32Array, length: number): Int32Array {
+  const larger = new Int32Array(length);
+  larger.set(from);
+  return larger;
 }
 
 /** FNV-1a, its bits mixed once more for the sake of the lowest. */

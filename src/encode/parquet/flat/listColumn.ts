@@ -11,7 +11,7 @@ import { OffloadError } from '../../../errors.ts';
 import { ENCODING, PHYSICAL_TYPE } from '../format.ts';
 import type { PageSummary } from '../pageIndex.ts';
 import { NO_BOUNDS } from './bounds.ts';
-import { type FlatColumn, finishColumn, startColumn } from './chunk.ts';
+import { type ColumnWriter, type EncodedChunk, finishChunk } from './chunk.ts';
 import { putHybrid } from './dictionary.ts';
 import { isPresent } from './levels.ts';
 import type { PageWriter } from './pages.ts';
@@ -59,68 +59,83 @@ interface LeafChunk {
   readonly start: number;
 }
 
-/**
- * Writes a column of lists for which `listFields` and `areShortLists` hold.
- *
- * @param chunks As of `encodeFlatColumn`.
- * @returns The fields of the struct, in order.
- * @throws OffloadError INTERNAL for nulls where the schema allows none.
- */
-export async function encodeListColumn(
-  field: Field,
-  chunks: readonly Data[],
-  pages: PageWriter,
-): Promise<readonly FlatColumn[]> {
-  const filled = chunks.filter((chunk) => chunk.length > 0);
-  const element = field.type.children[0] as Field<Struct>;
-  checkNulls(field, filled);
-  const columns: FlatColumn[] = [];
-  for (const [index, leafField] of element.type.children.entries()) {
-    const leaves = filled.map((lists): LeafChunk => {
-      const start: number = lists.valueOffsets[0];
-      const all = lists.children[0]?.children[index] as Data;
-      return { lists, leaf: all.slice(start, lists.valueOffsets[lists.length] - start), start };
-    });
-    checkNulls(
-      leafField,
-      leaves.map(({ leaf }) => leaf),
-    );
-    columns.push(await encodeLeaf(field, element, leafField, leaves, pages));
-  }
-  return columns;
+/** One field of the elements, as it is written. */
+interface Leaf {
+  readonly field: Field;
+  readonly values: FlatValues;
+  readonly pages: PageWriter;
+  readonly levels: { readonly emptyLevel: number; readonly valueLevel: number };
+  /** Of the pages written so far. */
+  count: number;
+  nulls: number;
 }
 
-async function encodeLeaf(
-  field: Field,
-  element: Field,
-  leafField: Field,
-  leaves: readonly LeafChunk[],
-  pages: PageWriter,
-): Promise<FlatColumn> {
-  const values = flatValues(
-    leafField.type,
-    leaves.map(({ leaf }) => leaf).filter(({ length }) => length > 0),
-    pages.kernel,
-  );
-  if (!values)
-    throw new OffloadError('INTERNAL', `cannot encode column ${field.name}: ${field.type} is no list of bytes`);
-  const emptyLevel = field.nullable ? 1 : 0;
-  const levels = { emptyLevel, valueLevel: emptyLevel + (leafField.nullable ? 2 : 1) };
-  await startColumn(values, pages);
-  const totals = { values: 0, nulls: 0 };
-  for (const chunk of leaves) {
-    for (let from = 0; from < chunk.lists.length; ) {
-      const to = endOfPage(values, chunk, from);
-      const { page, encoding, summary } = makePage(values, levels, chunk, from, to, pages);
+/** Writes a column of lists for which `listFields` holds, and of every part `areShortLists`: each field of the struct, in order. */
+export class ListColumnWriter implements ColumnWriter {
+  readonly #field: Field;
+  readonly #element: Field<Struct>;
+  readonly #leaves: readonly Leaf[];
+
+  /** @param pagesOf For each field that is written: has no page yet. */
+  constructor(field: Field, pagesOf: () => PageWriter) {
+    this.#field = field;
+    this.#element = field.type.children[0] as Field<Struct>;
+    const emptyLevel = field.nullable ? 1 : 0;
+    this.#leaves = this.#element.type.children.map((leaf) => {
+      const pages = pagesOf();
+      const values = flatValues(leaf.type, pages.kernel);
+      if (!values) {
+        throw new OffloadError('INTERNAL', `cannot encode column ${field.name}: ${field.type} is no list of bytes`);
+      }
+      const levels = { emptyLevel, valueLevel: emptyLevel + (leaf.nullable ? 2 : 1) };
+      return { field: leaf, values, pages, levels, count: 0, nulls: 0 };
+    });
+  }
+
+  async add(chunks: readonly Data[]): Promise<void> {
+    const filled = chunks.filter((chunk) => chunk.length > 0);
+    checkNulls(this.#field, filled);
+    for (const [index, leaf] of this.#leaves.entries()) {
+      const parts = filled.map((lists): LeafChunk => {
+        const start: number = lists.valueOffsets[0];
+        const all = lists.children[0]?.children[index] as Data;
+        return { lists, leaf: all.slice(start, lists.valueOffsets[lists.length] - start), start };
+      });
+      checkNulls(
+        leaf.field,
+        parts.map((part) => part.leaf),
+      );
+      await addToLeaf(leaf, parts);
+    }
+  }
+
+  async finish(position: number): Promise<readonly EncodedChunk[]> {
+    const chunks: EncodedChunk[] = [];
+    let start = position;
+    for (const { field, values, pages, count, nulls } of this.#leaves) {
+      const path = [this.#field.name, LIST_GROUP, this.#element.name, field.name];
+      const column = { path, physicalType: PHYSICAL_TYPE.BYTE_ARRAY, values: count, nulls };
+      const chunk = await finishChunk(column, values, pages, start);
+      chunks.push(chunk);
+      start += chunk.bytes;
+    }
+    return chunks;
+  }
+}
+
+async function addToLeaf(leaf: Leaf, parts: readonly LeafChunk[]): Promise<void> {
+  const { values, levels, pages } = leaf;
+  values.take(parts.map((part) => part.leaf).filter(({ length }) => length > 0));
+  for (const part of parts) {
+    for (let from = 0; from < part.lists.length; ) {
+      const to = endOfPage(values, part, from);
+      const { page, encoding, summary } = makePage(values, levels, part, from, to, pages);
       await pages.writeDataPage(page, encoding, summary);
-      totals.values += summary.values;
-      totals.nulls += summary.nulls;
+      leaf.count += summary.values;
+      leaf.nulls += summary.nulls;
       from = to;
     }
   }
-  const path = [field.name, LIST_GROUP, element.name, leafField.name];
-  const column = { path, physicalType: PHYSICAL_TYPE.BYTE_ARRAY, ...totals, bounds: values.bounds() };
-  return finishColumn(column, pages);
 }
 
 /** The last row whose elements all fit into the page that begins with row `from`. */

@@ -3,7 +3,7 @@ import { type Data, type DataType, Type } from 'apache-arrow';
 import { ENCODING, PHYSICAL_TYPE } from '../format.ts';
 import { type Bounds, ByteBounds, exactBounds, NO_BOUNDS } from './bounds.ts';
 import { deltaBytes, putDeltaInt32, putDeltaInt64 } from './delta.ts';
-import { buildDictionary, type Dictionary, hasRepeats, indexesBytes, putIndexes } from './dictionary.ts';
+import { type Dictionary, GrowingDictionary, hasRepeats, indexesBytes, putIndexes } from './dictionary.ts';
 import { type IntRange, isLess, isNarrow, rangeOfInt32, rangeOfInt64, wholeRange, wordsOf } from './intRange.ts';
 import type { PageKernel } from './kernel.ts';
 import { isPresent, putBits } from './levels.ts';
@@ -30,33 +30,35 @@ interface WrittenPage {
   readonly bounds: Bounds;
 }
 
+/** The values of a column chunk, which come in parts. */
 export interface FlatValues {
-  readonly dictionary: Dictionary | undefined;
+  /** Reads through the next part once. Its pages are written before the next one, and nothing of it is looked at after that. */
+  take(chunks: readonly Data[]): void;
   /** Where the page that begins with row `from` ends: one row at least. */
   endOfPage(data: Data, from: number): number;
   /** Most bytes that `put` touches. */
   pageBytes(data: Data, from: number, to: number): number;
   /** Writes the values that are not null; there is at least one. Pages are written in order. */
   put(page: Buffer, position: number, rows: PageRows): WrittenPage;
+  /** What pages of this chunk refer to, once all are written; undefined: none does. */
+  dictionary(): Dictionary | undefined;
   /** Of all values, once every page is written. */
   bounds(): Bounds;
 }
 
 /** Pages of the same values are written one after the other and nothing waits in between: they share this. */
 const presentWords = new Int32Array(PAGE_ROWS * 2);
+const NO_INDEXES = new Int32Array(0);
 
-/** Reads through all rows once; undefined for a type that is not flat. */
-export function flatValues(type: DataType, chunks: readonly Data[], kernel: PageKernel): FlatValues | undefined {
+/** Undefined for a type that is not flat. */
+export function flatValues(type: DataType, kernel: PageKernel): FlatValues | undefined {
   switch (flatPhysicalType(type)) {
-    case PHYSICAL_TYPE.BYTE_ARRAY: {
-      const isText = type.typeId === Type.Utf8;
-      const dictionary = hasRepeats(chunks) ? buildDictionary(chunks, isText) : undefined;
-      return dictionary ? new IndexValues(dictionary) : new ByteValues(isText, kernel);
-    }
+    case PHYSICAL_TYPE.BYTE_ARRAY:
+      return new ByteValues(type.typeId === Type.Utf8, kernel);
     case PHYSICAL_TYPE.INT32:
-      return intValues(chunks, 1);
+      return new IntValues(1);
     case PHYSICAL_TYPE.INT64:
-      return intValues(chunks, 2);
+      return new IntValues(2);
     case PHYSICAL_TYPE.DOUBLE:
       return new DoubleValues();
     case PHYSICAL_TYPE.BOOLEAN:
@@ -89,11 +91,20 @@ const FIXED_TYPES: ReadonlyMap<string, number> = new Map([
   ['Timestamp<MILLISECOND, UTC>', PHYSICAL_TYPE.INT64],
 ]);
 
+/** How the values of a part are written. */
+type Way = 'undecided' | 'dictionary' | 'plain';
+
+/** As they are, or by a dictionary until it is full: the first part with values decides. */
 class ByteValues implements FlatValues {
-  readonly dictionary = undefined;
   readonly #isText: boolean;
   readonly #kernel: PageKernel;
+  /** Of the values that are written as they are. */
   readonly #bounds: ByteBounds;
+  #way: Way = 'undecided';
+  #dictionary: GrowingDictionary | undefined;
+  /** Of the part, where its values stand in the dictionary; how many of them are written. */
+  #indexes: Int32Array = NO_INDEXES;
+  #next = 0;
 
   constructor(isText: boolean, kernel: PageKernel) {
     this.#isText = isText;
@@ -101,11 +112,30 @@ class ByteValues implements FlatValues {
     this.#bounds = new ByteBounds(isText);
   }
 
+  take(chunks: readonly Data[]): void {
+    this.#bounds.detach();
+    this.#next = 0;
+    const values = chunks.reduce((sum, chunk) => sum + chunk.length - chunk.nullCount, 0);
+    if (values === 0 || this.#way === 'plain') return;
+    if (this.#way === 'undecided' && !hasRepeats(chunks)) {
+      this.#way = 'plain';
+      return;
+    }
+    const dictionary = this.#dictionary ?? new GrowingDictionary(values, this.#isText);
+    const indexes = dictionary.add(chunks);
+    this.#way = indexes ? 'dictionary' : 'plain';
+    this.#indexes = indexes ?? NO_INDEXES;
+    // Pages that are written go on referring to one that is full.
+    if (indexes) this.#dictionary = dictionary;
+  }
+
   endOfPage(data: Data, from: number): number {
+    const most = Math.min(data.length, from + PAGE_ROWS);
+    if (this.#way === 'dictionary') return most;
     const offsets: Int32Array = data.valueOffsets;
     const limit = (offsets[from] as number) + PAGE_BYTES;
     let low = from + 1;
-    let high = Math.min(data.length, from + PAGE_ROWS);
+    let high = most;
     while (low < high) {
       const middle = Math.ceil((low + high) / 2);
       if ((offsets[middle] as number) <= limit) low = middle;
@@ -115,10 +145,13 @@ class ByteValues implements FlatValues {
   }
 
   pageBytes({ valueOffsets }: Data, from: number, to: number): number {
+    if (this.#way === 'dictionary') return indexesBytes(to - from);
     return (to - from) * 4 + valueOffsets[to] - valueOffsets[from] + 4;
   }
 
-  put(page: Buffer, position: number, { data, from, to, nulls }: PageRows): WrittenPage {
+  put(page: Buffer, position: number, rows: PageRows): WrittenPage {
+    const { data, from, to, nulls } = rows;
+    if (this.#way === 'dictionary' && this.#dictionary) return this.#putIndexes(page, position, rows, this.#dictionary);
     const { end, smallest, largest } = this.#kernel.putPlain(page, position, data, from, to, nulls);
     const bounds = new ByteBounds(this.#isText);
     for (const row of [smallest, largest]) {
@@ -129,18 +162,60 @@ class ByteValues implements FlatValues {
     return { end, encoding: ENCODING.PLAIN, bounds: bounds.bounds() };
   }
 
+  #putIndexes(
+    page: Buffer,
+    position: number,
+    { from, to, nulls }: PageRows,
+    dictionary: GrowingDictionary,
+  ): WrittenPage {
+    const first = this.#next;
+    this.#next += to - from - nulls;
+    return {
+      end: putIndexes(page, position, this.#indexes, first, this.#next, dictionary.entries),
+      encoding: ENCODING.RLE_DICTIONARY,
+      bounds: dictionary.boundsOf(this.#indexes, first, this.#next),
+    };
+  }
+
+  dictionary(): Dictionary | undefined {
+    return this.#dictionary?.page;
+  }
+
   bounds(): Bounds {
+    if (this.#dictionary) this.#bounds.include(this.#dictionary.bounds());
     return this.#bounds.bounds();
   }
 }
 
-/** Values that stand in a dictionary. */
-class IndexValues implements FlatValues {
-  readonly dictionary: Dictionary;
+/**
+ * Integers: their differences, or as they are where differences would not be exact as numbers. As long as all are equal
+ * (partition, timestampType), a dictionary of one value and runs of 0.
+ */
+class IntValues implements FlatValues {
+  /** Int32 words of a value. */
+  readonly #words: 1 | 2;
+  #way: 'undecided' | 'constant' | 'various' = 'undecided';
+  #constant: Int32Array | undefined;
+  #whole: IntRange | undefined;
+  /** Ranges of the pages of the part, in order. */
+  #pages: readonly IntRange[] = [];
+  #isNarrow = true;
   #next = 0;
 
-  constructor(dictionary: Dictionary) {
-    this.dictionary = dictionary;
+  constructor(words: 1 | 2) {
+    this.#words = words;
+  }
+
+  take(chunks: readonly Data[]): void {
+    this.#pages = chunks.flatMap((data) => rangesOfPages(data, this.#words));
+    this.#isNarrow = this.#pages.every(isNarrow);
+    this.#next = 0;
+    const range = wholeRange(this.#pages);
+    if (range === undefined) return;
+    this.#whole = wholeRange(this.#whole ? [this.#whole, range] : [range]);
+    const isOne = this.#whole !== undefined && !isLess(this.#whole.min, this.#whole.max);
+    if (this.#way === 'undecided' && isOne) this.#constant = range.min;
+    this.#way = isOne && this.#constant ? 'constant' : 'various';
   }
 
   endOfPage(data: Data, from: number): number {
@@ -148,37 +223,31 @@ class IndexValues implements FlatValues {
   }
 
   pageBytes(_data: Data, from: number, to: number): number {
-    return indexesBytes(to - from);
+    return this.#way === 'constant' ? indexesBytes(to - from) : deltaBytes(to - from);
   }
 
-  put(page: Buffer, position: number, { from, to, nulls }: PageRows): WrittenPage {
-    const first = this.#next;
-    this.#next += to - from - nulls;
-    const { indexes, entries } = this.dictionary;
-    return {
-      end: putIndexes(page, position, indexes, first, this.#next, entries),
-      encoding: ENCODING.RLE_DICTIONARY,
-      bounds: this.dictionary.boundsOf(first, this.#next),
-    };
+  put(page: Buffer, position: number, rows: PageRows): WrittenPage {
+    const count = rows.to - rows.from - rows.nulls;
+    const range = this.#pages[this.#next++];
+    const bounds = range ? exactBounds(range.min, range.max) : NO_BOUNDS;
+    if (this.#way === 'constant') {
+      return { end: putIndexes(page, position, null, 0, count, 1), encoding: ENCODING.RLE_DICTIONARY, bounds };
+    }
+    const values = presentValues(wordsOf(rows.data), rows, this.#words);
+    if (!this.#isNarrow) return { end: putWords(page, position, values), encoding: ENCODING.PLAIN, bounds };
+    const putDelta = this.#words === 1 ? putDeltaInt32 : putDeltaInt64;
+    return { end: putDelta(page, position, values, count), encoding: ENCODING.DELTA_BINARY_PACKED, bounds };
+  }
+
+  dictionary(): Dictionary | undefined {
+    if (!this.#constant) return undefined;
+    const { buffer, byteOffset, byteLength } = this.#constant;
+    return { bytes: new Uint8Array(buffer, byteOffset, byteLength), entries: 1 };
   }
 
   bounds(): Bounds {
-    return this.dictionary.bounds;
+    return this.#whole ? exactBounds(this.#whole.min, this.#whole.max) : NO_BOUNDS;
   }
-}
-
-/** @param words Int32 words of a value: 1 or 2. */
-function intValues(chunks: readonly Data[], words: 1 | 2): FlatValues {
-  const pages = chunks.flatMap((data) => rangesOfPages(data, words));
-  const range = wholeRange(pages);
-  if (range === undefined) return new IntValues(words, [], NO_BOUNDS);
-  const bounds = exactBounds(range.min, range.max);
-  const bytes = bounds.min?.bytes;
-  // A column of one value (partition, timestampType) is its dictionary and runs of 0.
-  if (!isLess(range.min, range.max) && bytes) {
-    return new IndexValues({ bytes, entries: 1, indexes: null, bounds, boundsOf: () => bounds });
-  }
-  return new IntValues(words, pages, bounds);
 }
 
 /** The ranges of all pages that have values: a page ends after PAGE_ROWS, or with its chunk. */
@@ -192,49 +261,12 @@ function rangesOfPages(data: Data, words: 1 | 2): IntRange[] {
   return ranges;
 }
 
-/** Integers: their differences, or as they are where differences would not be exact as numbers. */
-class IntValues implements FlatValues {
-  readonly dictionary = undefined;
-  readonly #words: 1 | 2;
-  readonly #pages: readonly IntRange[];
-  readonly #bounds: Bounds;
-  readonly #isNarrow: boolean;
-  #next = 0;
-
-  /** @param pages Ranges of the pages that will be put, in order. */
-  constructor(words: 1 | 2, pages: readonly IntRange[], bounds: Bounds) {
-    this.#words = words;
-    this.#pages = pages;
-    this.#bounds = bounds;
-    this.#isNarrow = pages.every(isNarrow);
-  }
-
-  endOfPage(data: Data, from: number): number {
-    return Math.min(data.length, from + PAGE_ROWS);
-  }
-
-  pageBytes(_data: Data, from: number, to: number): number {
-    return deltaBytes(to - from);
-  }
-
-  put(page: Buffer, position: number, rows: PageRows): WrittenPage {
-    const count = rows.to - rows.from - rows.nulls;
-    const range = this.#pages[this.#next++];
-    const bounds = range ? exactBounds(range.min, range.max) : NO_BOUNDS;
-    const values = presentValues(wordsOf(rows.data), rows, this.#words);
-    if (!this.#isNarrow) return { end: putWords(page, position, values), encoding: ENCODING.PLAIN, bounds };
-    const putDelta = this.#words === 1 ? putDeltaInt32 : putDeltaInt64;
-    return { end: putDelta(page, position, values, count), encoding: ENCODING.DELTA_BINARY_PACKED, bounds };
-  }
-
-  bounds(): Bounds {
-    return this.#bounds;
-  }
-}
-
 class DoubleValues implements FlatValues {
-  readonly dictionary = undefined;
   readonly #bounds = new DoubleBounds();
+
+  take(): void {}
+
+  dictionary(): undefined {}
 
   endOfPage(data: Data, from: number): number {
     return Math.min(data.length, from + PAGE_ROWS);
@@ -259,9 +291,12 @@ class DoubleValues implements FlatValues {
 }
 
 class BooleanValues implements FlatValues {
-  readonly dictionary = undefined;
   #values = 0;
   #trues = 0;
+
+  take(): void {}
+
+  dictionary(): undefined {}
 
   endOfPage(data: Data, from: number): number {
     return Math.min(data.length, from + PAGE_ROWS);
