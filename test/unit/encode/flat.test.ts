@@ -40,6 +40,28 @@ async function encode(batch: RecordBatch | Table, compression: ParquetCompressio
   return file;
 }
 
+/** As a worker does: the memory of a part serves the next one. @param ends Of the parts, but for the last. */
+async function encodeInParts(
+  columns: readonly Column[],
+  ends: readonly number[],
+  compression: ParquetCompression,
+): Promise<Buffer> {
+  const encoder = new ParquetEncoder(compression);
+  const rows = columns[0]?.values.length ?? 0;
+  let from = 0;
+  for (const end of [...ends, rows]) {
+    const part = batchOf(columns.map((column) => ({ ...column, values: column.values.slice(from, end) })));
+    expect(await encoder.add(part)).toBe(true);
+    for (const { buffers } of part.data.children) {
+      for (const view of Object.values(buffers) as (Uint8Array | undefined)[]) {
+        if (view) new Uint8Array(view.buffer, view.byteOffset, view.byteLength).fill(0xa5);
+      }
+    }
+    from = end;
+  }
+  return joinedFile([await encoder.finish()]);
+}
+
 async function duckCells(path: string, columns: readonly Column[]): Promise<Record<string, Cell[]>> {
   const selected = columns.map(({ type }) => `${type.sql} AS "${type.name}"`);
   const rows = await folder.query(`SELECT ${selected.join(', ')} FROM ${path}`);
@@ -94,10 +116,51 @@ for (const compression of ['snappy', 'zstd', 'gzip', 'lz4_raw', 'none'] as Parqu
       const part = await encode(batchOf(columns).slice(first, rows), compression);
       const sliced = columns.map((column) => ({ ...column, values: column.values.slice(first) }));
       expect(await duckCells(folder.write(part), columns)).toEqual(expectedCells(sliced));
+      if (first === 0) return;
+      const inParts = await encodeInParts(columns, [first], compression);
+      expect(await duckCells(folder.write(inParts), columns)).toEqual(expected);
+      if (compression === 'snappy') expect(await hyparquetCells(inParts, columns)).toEqual(expected);
     });
     await fc.assert(property, { numRuns: 12, endOnFailure: true });
   });
 }
+
+test('a column may change its ways from part to part', async () => {
+  const rows = 60_000;
+  const ends = [10_000, 20_000, 25_000];
+  const numbers = Array.from({ length: rows }, (_, row) => row);
+  const [text, bytes, int, long] = TYPES as [FlatType, FlatType, FlatType, FlatType];
+  const columns: Column[] = [
+    // A dictionary that is full in the last part.
+    { type: text, nullable: true, values: numbers.map((row) => (row < 15_000 ? `often-${row % 3}` : `once-${row}`)) },
+    // Nothing but nulls, and then a dictionary that grows.
+    {
+      type: bytes,
+      nullable: true,
+      values: numbers.map((row) => (row < 20_000 ? null : Buffer.from(`v${row % (row < 25_000 ? 7 : 9_000)}`))),
+    },
+    // One value, which then is another.
+    { type: int, nullable: false, values: numbers.map((row) => (row < 20_000 ? 7 : row < 25_000 ? 8 : row - 30_000)) },
+    // One value, nothing, and the same again.
+    { type: long, nullable: true, values: numbers.map((row) => (row >= 10_000 && row < 20_000 ? null : -5n)) },
+  ];
+  const file = await encodeInParts(columns, ends, 'snappy');
+  const expected = expectedCells(columns);
+  expect(await duckCells(folder.write(file), columns)).toEqual(expected);
+  expect(await hyparquetCells(file, columns)).toEqual(expected);
+  const [group] = (await hyparquetMetadata(file)).row_groups;
+  expect(group?.columns.map(({ meta_data: meta }) => meta?.encodings.toSorted())).toEqual([
+    ['PLAIN', 'RLE', 'RLE_DICTIONARY'],
+    ['PLAIN', 'RLE', 'RLE_DICTIONARY'],
+    ['DELTA_BINARY_PACKED', 'PLAIN', 'RLE', 'RLE_DICTIONARY'],
+    ['PLAIN', 'RLE', 'RLE_DICTIONARY'],
+  ]);
+  const [found] = await folder.query(
+    `SELECT count(*) FILTER ("${text.name}" = 'once-59999')::INT AS last, count(*) FILTER ("${int.name}" = 8)::INT AS eights
+     FROM ${folder.write(file)} WHERE "${text.name}" = 'once-59999' OR "${int.name}" = 8`,
+  );
+  expect(found).toEqual({ last: 1, eights: 5_001 });
+});
 
 test('pages of many rows, values beyond 1 MiB and dictionaries of any size come back', async () => {
   const rows = 150_000;

@@ -3,8 +3,9 @@ import { Binary, type Data, Field, List, makeData, RecordBatch, Schema, Struct, 
 import fc from 'fast-check';
 import { parquetReadObjects } from 'hyparquet';
 import { expect, test } from 'vitest';
+import type { EncodedRows } from '../../../src/encode/encoder.ts';
 import { ParquetEncoder } from '../../../src/encode/parquet/parquetEncoder.ts';
-import { hex, joinedFile, testFolder } from './files.ts';
+import { hex, joinedFile, kept, testFolder } from './files.ts';
 
 const folder = await testFolder();
 
@@ -81,6 +82,21 @@ async function encode(
   return { file: joinedFile([await encoder.encode(batch)]), used: encoder.usedEncoders() };
 }
 
+/** In as many row groups as it takes. */
+async function encodeInParts(
+  batches: readonly RecordBatch[],
+): Promise<{ readonly file: Buffer; readonly used: readonly string[]; readonly rowGroups: readonly number[] }> {
+  const encoder = new ParquetEncoder('snappy');
+  const groups: EncodedRows[] = [];
+  for (const batch of batches.filter(({ numRows }) => numRows > 0)) {
+    if (await encoder.add(batch)) continue;
+    groups.push(await kept(encoder.finish()));
+    expect(await encoder.add(batch)).toBe(true);
+  }
+  groups.push(await kept(encoder.finish()));
+  return { file: joinedFile(groups), used: encoder.usedEncoders(), rowGroups: groups.map(({ rows }) => rows) };
+}
+
 const header: fc.Arbitrary<Header> = fc.record({
   key: fc.oneof(fc.constantFrom('', 'trace', 'type'), fc.string({ unit: 'grapheme-ascii', maxLength: 80 })),
   value: fc.oneof(
@@ -106,9 +122,8 @@ test('lists come back from every slice and every cut into batches', async () => 
     );
     ends.sort((a, b) => a - b);
     const whole = batchOf(rows, nullable);
-    const { file, used } = await encode(
-      new Table(ends.slice(1).map((end, index) => whole.slice(ends[index] as number, end))),
-    );
+    const batches = ends.slice(1).map((end, index) => whole.slice(ends[index] as number, end));
+    const { file, used } = first % 2 === 0 ? await encode(new Table(batches)) : await encodeInParts(batches);
     expect(used).toEqual(['flat']);
     const expected = textOf(rows.slice(start));
     expect(await duckRows(file)).toEqual(expected);
@@ -140,4 +155,16 @@ test('a list that is longer than a page, or null and not empty, is left to parqu
     expect(used).toEqual(['parquet-wasm']);
     expect(await duckRows(file)).toEqual(textOf(rows));
   }
+});
+
+test('rows of which parquet-wasm takes a column begin a row group, and end it', async () => {
+  const one = { key: 'k', value: Buffer.from('v') };
+  const long: Row[] = [[one], Array.from({ length: 65_537 }, () => one)];
+  const parts: Row[][] = [[[one], []], [[one]], long, [[one, one]], [[]]];
+  const { file, used, rowGroups } = await encodeInParts(parts.map((rows) => batchOf(rows, false)));
+  expect([used, rowGroups]).toEqual([
+    ['flat', 'parquet-wasm'],
+    [3, 2, 2],
+  ]);
+  expect(await duckRows(file)).toEqual(textOf(parts.flat()));
 });

@@ -31,6 +31,18 @@ describe('planMemory', () => {
     expect(plan.rowGroupBytes).toBeLessThan(55 * MIB);
   });
 
+  it('gives row groups that are encoded in parts the room of what is encoded', () => {
+    const demand = { workers: 2, rowGroupBytes: 64 * MIB, fetchBytes: 2 * MIB, encoder, transform };
+    for (const maxMemoryBytes of [64 * MIB, 128 * MIB, 320 * MIB]) {
+      const whole = planMemory({ ...demand, maxMemoryBytes });
+      const parts = planMemory({ ...demand, maxMemoryBytes, takesParts: true });
+      expect(parts.partBytes).toBeLessThanOrEqual(4 * MIB);
+      expect(parts.rowGroupBytes).toBeGreaterThan(whole.rowGroupBytes);
+      const held = parts.partBytes * 1.25 + parts.rowGroupBytes * encoder.bytesPerRawByte + 2 * parts.fetchBytes;
+      expect(held + encoder.fixedBytes).toBeLessThanOrEqual(maxMemoryBytes / 2);
+    }
+  });
+
   it('makes do with the least that the command line takes: 32 MiB a worker', () => {
     const demand = { maxMemoryBytes: 64 * MIB, workers: 2, rowGroupBytes: 64 * MIB, fetchBytes: 8 * MIB };
     for (const format of ['parquet', 'json', 'csv', 'avro', 'text', 'msgpack'] as const) {
