@@ -26,7 +26,7 @@ export const WRITER_OPTIONS: Readonly<Record<FileFormat, readonly OptionDescript
       name: 'rowGroupBytes',
       default: '16MiB',
       meaning:
-        'Most raw bytes of a row group; with folders by values, of what is divided among them, and 64MiB by default. It is cut earlier when memory asks for it',
+        'Most raw bytes of a row group (with folders by values `64MiB`, of rows that are then divided). It is cut earlier when memory asks for it',
     },
   ],
   json: [

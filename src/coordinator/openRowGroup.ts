@@ -12,7 +12,8 @@ export class OpenRowGroup {
   readonly #writer: SegmentWriter;
   readonly #segments: Segment[];
   #startOffset: number;
-  #isEmpty = true;
+  /** That are encoded and not staged. */
+  #rows = 0;
 
   /** @param segments What is staged is added to. */
   constructor(encoder: PartsEncoder, task: FetchTask, writer: SegmentWriter, segments: Segment[]) {
@@ -31,17 +32,17 @@ export class OpenRowGroup {
       await this.finish(range.startOffset);
       await add();
     }
-    this.#isEmpty = false;
+    this.#rows += batch.numRows;
   }
 
   /** Stages what is there. @param endOffset Behind all that it accounts for. */
   async finish(endOffset: number): Promise<void> {
-    if (this.#isEmpty) return;
+    if (this.#rows === 0) return;
     const { range, file } = this.#task;
     const { body, footer, rows } = await withinSpan('encode', () => this.#encoder.finish());
     const written = await withinSpan('write', () => this.#writer.write(file, body));
     this.#segments.push({ ...written, rows, footer, range: { ...range, startOffset: this.#startOffset, endOffset } });
     this.#startOffset = endOffset;
-    this.#isEmpty = true;
+    this.#rows = 0;
   }
 }

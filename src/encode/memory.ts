@@ -14,7 +14,8 @@ export interface EncoderMemory {
  * that do not compress (November 2026). A column for parquet-wasm takes at most 18.2 MiB of WASM memory on top; a message
  * above 2 MiB in one adds up to 9 times its size.
  *
- * Per raw byte: the body, whose blocks are used again for the next row group. This is for data that does not compress;
+ * Per raw byte: the body, whose blocks are used again for the next row group; where it comes in parts, this is all that is held of
+ * the parts before the last. This is for data that does not compress;
  * JSON under snappy takes 0.4.
  */
 const PARQUET: EncoderMemory = { fixedBytes: 24 * 1024 ** 2, bytesPerRawByte: 1.1 };

@@ -60,7 +60,7 @@ describe.runIf(process.platform === 'linux')('the peak of resident memory', () =
     },
   );
 
-  test('stays within 450 MiB by default: 1.5 M messages of 200 bytes', async () => {
+  test('stays within 300 MiB by default: 1.5 M messages of 200 bytes', async () => {
     const topic = await work.topics.create('many', { partitions: 4 });
     await fillPartitions({
       bootstrapServers,
@@ -73,7 +73,7 @@ describe.runIf(process.platform === 'linux')('the peak of resident memory', () =
     const job = await work.job({ topic });
     const { rows, peakMib } = await measured(job, '--max-memory', '320MiB');
     expect(rows).toBe(1_500_000);
-    expect(peakMib).toBeLessThan(450);
+    expect(peakMib).toBeLessThan(300);
     expect(await query(`SELECT count(*)::INT AS rows FROM '${job.out}/*.parquet'`)).toEqual([{ rows: 1_500_000 }]);
   });
 });

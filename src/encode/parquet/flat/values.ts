@@ -194,12 +194,11 @@ class ByteValues implements FlatValues {
 class IntValues implements FlatValues {
   /** Int32 words of a value. */
   readonly #words: 1 | 2;
-  #way: 'undecided' | 'constant' | 'various' = 'undecided';
+  #way: 'undecided' | 'constant' | 'differences' | 'plain' = 'undecided';
   #constant: Int32Array | undefined;
   #whole: IntRange | undefined;
   /** Ranges of the pages of the part, in order. */
   #pages: readonly IntRange[] = [];
-  #isNarrow = true;
   #next = 0;
 
   constructor(words: 1 | 2) {
@@ -208,14 +207,14 @@ class IntValues implements FlatValues {
 
   take(chunks: readonly Data[]): void {
     this.#pages = chunks.flatMap((data) => rangesOfPages(data, this.#words));
-    this.#isNarrow = this.#pages.every(isNarrow);
     this.#next = 0;
     const range = wholeRange(this.#pages);
     if (range === undefined) return;
     this.#whole = wholeRange(this.#whole ? [this.#whole, range] : [range]);
     const isOne = this.#whole !== undefined && !isLess(this.#whole.min, this.#whole.max);
     if (this.#way === 'undecided' && isOne) this.#constant = range.min;
-    this.#way = isOne && this.#constant ? 'constant' : 'various';
+    if (isOne && this.#constant) this.#way = 'constant';
+    else this.#way = this.#pages.every(isNarrow) ? 'differences' : 'plain';
   }
 
   endOfPage(data: Data, from: number): number {
@@ -234,7 +233,7 @@ class IntValues implements FlatValues {
       return { end: putIndexes(page, position, null, 0, count, 1), encoding: ENCODING.RLE_DICTIONARY, bounds };
     }
     const values = presentValues(wordsOf(rows.data), rows, this.#words);
-    if (!this.#isNarrow) return { end: putWords(page, position, values), encoding: ENCODING.PLAIN, bounds };
+    if (this.#way === 'plain') return { end: putWords(page, position, values), encoding: ENCODING.PLAIN, bounds };
     const putDelta = this.#words === 1 ? putDeltaInt32 : putDeltaInt64;
     return { end: putDelta(page, position, values, count), encoding: ENCODING.DELTA_BINARY_PACKED, bounds };
   }
