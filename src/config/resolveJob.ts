@@ -33,9 +33,10 @@ export async function resolveJob(options: CliOptions, environment: Environment):
   const offsets = await resolveState(context, source.part, sink.part);
   if (source.part.kind === 'topic') {
     checkDeadLetters(source.part, sink.part.kind === 'topic' ? sink.part : null, offsets.settings);
-    if (stream !== null && source.part.onBadRecord.kind === 'dlq' && !['topic', 'files'].includes(sink.part.kind)) {
+    const { onBadRecord } = source.part;
+    if (stream !== null && onBadRecord.kind === 'dlq' && sink.part.kind === 'console') {
       throw usage(
-        `--stream writes dead letters beside files and topics alone, and ${context.named?.where}.onBadRecord is dlq: with a table or the console take skip`,
+        `--stream to the console writes no dead letters, and ${context.named?.where}.onBadRecord is dlq:${onBadRecord.topic}; set it to skip, or write to files, a table or a topic`,
       );
     }
   }

@@ -14,8 +14,11 @@ const OPTION = '--streaming-to-table';
 const DATABASE = 'database';
 /** Environment variable: where rows are kept on their way to a server. */
 const STAGING = 'KAFKALOAD_STAGING';
-/** Where positions are kept, in the schema of the table. */
-const OFFSETS_TABLE = '_kafkaload_offsets';
+/** Tables of ours, in the schema of the table, and what they are for. */
+const OWN_TABLES: ReadonlyMap<string, string> = new Map([
+  ['_kafkaload_offsets', 'positions are kept in'],
+  ['_kafkaload_dead_letters', 'dead letters wait in'],
+]);
 /** PostgreSQL cuts longer ones off, and says so in a notice only. */
 const MOST_NAME_BYTES = 63;
 
@@ -124,9 +127,8 @@ function readName(text: string): Pick<TableSink, 'schema' | 'table'> {
   const [table, schema, ...more] = parts.toReversed();
   if (table === undefined || more.length > 0) throw unreadable(text);
   if (parts.some((each) => each === '' || each.includes('\0'))) throw unreadable(text);
-  if (table.toLowerCase() === OFFSETS_TABLE) {
-    throw usage(`${OPTION} ${text} is the table that positions are kept in; name another`);
-  }
+  const own = OWN_TABLES.get(table.toLowerCase());
+  if (own !== undefined) throw usage(`${OPTION} ${text} is the table that ${own}; name another`);
   return { schema: schema ?? null, table };
 }
 

@@ -50,6 +50,7 @@ export interface JobOptions {
   /** More topics, by the names of their entries. */
   readonly others?: Readonly<Record<string, TopicEntry>>;
   readonly connections?: ConfigFile['connections'];
+  readonly customDeserializers?: Readonly<Record<string, string>>;
 }
 
 /** Everything a test of the command needs: a folder, topics, configurations, and their removal. */
@@ -78,14 +79,19 @@ export class Workspace {
 
   /** A config for a topic, with saved offsets of its own. */
   async job(options: JobOptions): Promise<OffloadJob> {
-    const { mode = 'FILE', config = 'orders', progressTopic, connections } = options;
+    const { mode = 'FILE', config = 'orders', progressTopic, connections, customDeserializers } = options;
     const name = randomName('job');
     const folder = join(this.path, name);
     await mkdir(folder);
     const offsets = options.offsets ?? (mode === 'FILE' ? join(folder, 'offsets') : this.topics.reserve('offsets'));
     const confPath = await writeConfig(folder, {
       bootstrapServers: options.bootstrapServers ?? this.bootstrapServers,
-      ...{ mode, offsets, more: { ...QUICK, ...(progressTopic !== undefined && { progressTopic }) } },
+      ...{ mode, offsets },
+      more: {
+        ...QUICK,
+        ...(progressTopic !== undefined && { progressTopic }),
+        ...(customDeserializers && { customDeserializers }),
+      },
       topics: { [config]: { topicName: options.topic, fields: FIELDS, ...options.entry }, ...options.others },
       ...(connections && { connections }),
     });

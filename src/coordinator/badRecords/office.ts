@@ -1,9 +1,9 @@
 /**
- * Writes the dead letters of a prepared run to their topic, once, whoever finishes the run. Order, and what a crash after
- * each step leaves:
+ * Writes the dead letters of a prepared run, or of a micro-batch that counts, to their topic, once, whoever finishes it.
+ * Order, and what a crash after each step leaves:
  *
  * 1. Opens the producer of the config: whoever was at it before is fenced, and what he left open is aborted.
- * 2. Looks whether the intent still stands. Not: another has finished it, letters and all, and may be runs further.
+ * 2. Looks whether they still wait. Not: another has finished, letters and all, and may be runs further.
  * 3. Reads how far they are, which counts now that nobody else can write: the run, and how many of its files are written.
  * 4. Transactions of some files each, with the progress they make. A crash: whoever comes next goes on after the last.
  *
@@ -12,6 +12,8 @@
  * hold up whoever comes to finish the run.
  */
 
+import { randomInt } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { isCount, isObject, parseJson } from '../../commit/shapes.ts';
 import type { DeadLetterOffice, IntentDeadLetters } from '../../commit/types.ts';
 import type { KafkaSettings } from '../../config/job.ts';
@@ -23,40 +25,28 @@ import { TransactionalProducer } from '../../kafka/transactionalProducer.ts';
 import { passStep } from '../../steps.ts';
 import { ProgressTopic, progressKey } from '../load/progressTopic.ts';
 import { compacted, ensureTopic } from '../load/targetTopic.ts';
-import { readLetters } from './stagedLetters.ts';
+import { batchesOf, readLetters } from './stagedLetters.ts';
 
-type Letters = Parameters<DeadLetterOffice['deliver']>[0];
+/** Of one run or micro-batch: a config has no two that wait. */
+export interface LettersToDeliver<File extends { readonly bytes: number }> extends Omit<IntentDeadLetters, 'files'> {
+  readonly config: string;
+  readonly run: string;
+  readonly files: readonly File[];
+}
 
 /** Bytes in one transaction, about. */
 const MOST_BYTES = 16 * 1024 ** 2;
 /** How often another who is at the same letters is fenced, and looked after. */
 const ATTEMPTS = 3;
+/** Whoever has fenced us most likely ends meanwhile; two that wait for as long would fence one another again. */
+const PAUSE_MS = [200, 800] as const;
 
-/** @param kafka The cluster of the topic of dead letters. */
+/** For letters in staging folders. @param kafka The cluster of the topic of dead letters. */
 export function deadLetterOffice(kafka: KafkaSettings): DeadLetterOffice {
-  const withCluster = async <Result>(use: (cluster: Cluster) => Promise<Result>): Promise<Result> => {
-    const cluster = new Cluster(kafka.connection);
-    try {
-      return await use(cluster);
-    } finally {
-      cluster.close();
-    }
-  };
   return {
-    deliver: (letters, isHeld) =>
-      withCluster(async (cluster) => {
-        for (let attempt = 1; ; attempt++) {
-          try {
-            return await deliver(cluster, kafka, letters, isHeld);
-          } catch (error) {
-            if (!(error instanceof OffloadError) || error.code !== 'FENCED') throw error;
-            if (!(await isHeld())) return false;
-            if (attempt === ATTEMPTS) throw error;
-          }
-        }
-      }),
+    deliver: (letters, isHeld) => deliverLetters(kafka, letters, (file) => readLetters(nodeFileSystem, file), isHeld),
     isDelivered: (about) =>
-      withCluster(async (cluster) => {
+      withCluster(kafka, async (cluster) => {
         const { producer, done } = await open(cluster, kafka, about);
         await producer.close();
         return done > 0;
@@ -64,10 +54,47 @@ export function deadLetterOffice(kafka: KafkaSettings): DeadLetterOffice {
   };
 }
 
+/**
+ * Writes those that are not written yet, each once.
+ *
+ * @param kafka The cluster of their topic.
+ * @param read Gives what `stageLetters` wrote.
+ * @param isHeld Whether they still wait.
+ * @returns False: they do not, and nothing was written.
+ */
+export function deliverLetters<File extends { readonly bytes: number }>(
+  kafka: KafkaSettings,
+  letters: LettersToDeliver<File>,
+  read: (file: File) => Promise<Buffer>,
+  isHeld: () => Promise<boolean>,
+): Promise<boolean> {
+  return withCluster(kafka, async (cluster) => {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await deliver(cluster, kafka, letters, read, isHeld);
+      } catch (error) {
+        if (!(error instanceof OffloadError) || error.code !== 'FENCED') throw error;
+        await sleep(randomInt(...PAUSE_MS));
+        if (!(await isHeld())) return false;
+        if (attempt === ATTEMPTS) throw error;
+      }
+    }
+  });
+}
+
+async function withCluster<Result>(kafka: KafkaSettings, use: (cluster: Cluster) => Promise<Result>): Promise<Result> {
+  const cluster = new Cluster(kafka.connection);
+  try {
+    return await use(cluster);
+  } finally {
+    cluster.close();
+  }
+}
+
 async function open(
   cluster: Cluster,
   kafka: KafkaSettings,
-  { config, run, progress: { topic, ...create } }: Pick<Letters, 'config' | 'run' | 'progress'>,
+  { config, run, progress: { topic, ...create } }: Pick<LettersToDeliver<never>, 'config' | 'run' | 'progress'>,
 ): Promise<{ producer: TransactionalProducer; progress: ProgressTopic; key: string; done: number }> {
   const partitions = await ensureTopic(cluster, kafka, compacted({ ...create, topic }));
   const producer = await TransactionalProducer.open(cluster, {
@@ -99,10 +126,11 @@ function doneOf(key: string, text: string | null, run: string): number {
   );
 }
 
-async function deliver(
+async function deliver<File extends { readonly bytes: number }>(
   cluster: Cluster,
   kafka: KafkaSettings,
-  letters: Letters,
+  letters: LettersToDeliver<File>,
+  read: (file: File) => Promise<Buffer>,
   isHeld: () => Promise<boolean>,
 ): Promise<boolean> {
   const { topic, files, run } = letters;
@@ -113,8 +141,8 @@ async function deliver(
     for (let next = done; next < files.length; ) {
       await producer.begin();
       for (let bytes = 0; next < files.length && bytes < MOST_BYTES; next++) {
-        const file = files[next] as IntentDeadLetters['files'][number];
-        await producer.send(await readLetters(nodeFileSystem, file, topic));
+        const file = files[next] as File;
+        await producer.send(batchesOf(await read(file), topic));
         bytes += file.bytes;
       }
       passStep('deadLetters.sent');

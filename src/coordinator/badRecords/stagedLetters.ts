@@ -1,6 +1,6 @@
 /**
- * Dead letters of a run to files, as they wait in its staging folder: record batches one behind the other, each with 12
- * bytes before it that say its partition, its records and its length (big-endian).
+ * Dead letters as they wait, in a staging folder or beside the rows of a table: record batches one behind the other, each
+ * with 12 bytes before it that say its partition, its records and its length (big-endian).
  */
 import { join } from 'node:path';
 import { crc32c } from '@node-rs/crc32';
@@ -32,18 +32,19 @@ export async function stageLetters(
   return { path, records, bytes: content.length, crc32c: crc32c(content) };
 }
 
-/** @throws OffloadError RECOVERY_BLOCKED if the file is not the one that was staged. */
-export async function readLetters(
-  fs: FileSystem,
-  { path, bytes, crc32c: checksum }: StagedLetters,
-  topic: string,
-): Promise<EncodedRecordBatch[]> {
+/** The content of a file. @throws OffloadError RECOVERY_BLOCKED if it is not the one that was staged. */
+export async function readLetters(fs: FileSystem, { path, bytes, crc32c: checksum }: StagedLetters): Promise<Buffer> {
   const content = await fs.readFile(path);
   if (content.length !== bytes || crc32c(content) !== checksum) {
     throw new OffloadError('RECOVERY_BLOCKED', `cannot write dead letters: ${path} is not the file that was staged`, {
       context: { path },
     });
   }
+  return content;
+}
+
+/** @param content That `stageLetters` wrote. @param topic Of the letters. */
+export function batchesOf(content: Buffer, topic: string): EncodedRecordBatch[] {
   const batches: EncodedRecordBatch[] = [];
   for (let at = 0; at < content.length; ) {
     const [partition, rows, length] = [

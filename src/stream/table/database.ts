@@ -1,8 +1,10 @@
 /** A database with the table of a stream, and the table of its positions beside it. */
 import type { Schema } from 'apache-arrow';
+import type { StagedLetters } from '../../commit/types.ts';
 import type { StagedFormat } from '../../config/writerOptions.ts';
 import type { StagedFile } from '../../tasks.ts';
 import type { TopicPartition } from '../types.ts';
+import type { BatchLetters, Outbox } from './outbox.ts';
 
 /** Where positions are kept, in the schema of the table. */
 export const OFFSETS_TABLE = '_kafkaload_offsets';
@@ -37,6 +39,8 @@ export interface AppendRequest {
   /** In topic, then partition order. */
   readonly moves: readonly Move[];
   readonly files: readonly StagedFile[];
+  /** Of the records that could not become rows; null: none. */
+  readonly letters: BatchLetters<StagedLetters> | null;
   readonly signal: AbortSignal;
   /** Called before the outcome can be in doubt. */
   readonly onCommit: () => void;
@@ -44,6 +48,8 @@ export interface AppendRequest {
 
 /** Errors of all calls: DATABASE_UNREACHABLE and DATABASE_BUSY, which may be tried again; DATABASE_REFUSED, NOT_AUTHORIZED. */
 export interface TableDatabase {
+  /** Of dead letters that wait; to be used after `open`. */
+  readonly outbox: Outbox;
   /** Makes the table of positions if it is missing. */
   open(): Promise<void>;
   /**
@@ -59,7 +65,7 @@ export interface TableDatabase {
     correct: (found: readonly TablePosition[]) => readonly Correction[],
   ): Promise<void>;
   /**
-   * Appends rows and moves positions, both or neither.
+   * Appends rows and dead letters, and moves positions: all of it or nothing.
    *
    * @returns False: somebody else has moved a position meanwhile, and nothing was written.
    * @throws The signal's reason if it aborts before the commit.

@@ -19,7 +19,8 @@ const PRIVATE_FOLDER_MODE = 0o700;
 
 export class TableStaging {
   readonly #root: string;
-  readonly #process = makeRunId(Date.now());
+  /** Id of this process. */
+  readonly process = makeRunId(Date.now());
   #isOpen: boolean = false;
 
   /** @param root Absolute; may be shared with others. */
@@ -28,7 +29,7 @@ export class TableStaging {
   }
 
   get #path(): string {
-    return join(this.#root, PREFIX + this.#process);
+    return join(this.#root, PREFIX + this.process);
   }
 
   /** An empty folder for a micro-batch. */
@@ -56,16 +57,16 @@ export class TableStaging {
   async close(): Promise<void> {
     if (!this.#isOpen) return;
     this.#isOpen = false;
-    markEnded(this.#process);
+    markEnded(this.process);
     await nodeFileSystem.removeAll(this.#path);
   }
 
   async #open(): Promise<void> {
     await makeFolders(nodeFileSystem, this.#root);
     await makePrivate(this.#path);
-    markRunning(this.#process);
+    markRunning(this.process);
     this.#isOpen = true;
-    const owner = JSON.stringify(await describeOwner(this.#process, this.#path));
+    const owner = JSON.stringify(await describeOwner(this.process, this.#path));
     await writeSynced(nodeFileSystem, join(this.#path, OWNER_FILE), Buffer.from(owner), 'w', PRIVATE_MODE);
     // What cannot be read or removed is somebody else's.
     await this.#removeDead().catch(() => {});
@@ -74,7 +75,7 @@ export class TableStaging {
   async #removeDead(): Promise<void> {
     for (const name of await readdir(this.#root)) {
       const process = name.slice(PREFIX.length);
-      if (!name.startsWith(PREFIX) || !isRunId(process) || process === this.#process) continue;
+      if (!name.startsWith(PREFIX) || !isRunId(process) || process === this.process) continue;
       const path = join(this.#root, name);
       const text = await readFile(join(path, OWNER_FILE), 'utf8').catch(() => '');
       const owner = parseOwner(parseJson(text));

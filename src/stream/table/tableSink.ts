@@ -2,10 +2,11 @@
  * Topics -> table: workers stage the rows of a micro-batch as in a run of batch, and one transaction of the database takes
  * them in and moves the positions. So the table alone says what is in it, whatever dies when:
  *
- *     stage -> begin -> move positions -> copy rows -> commit -> (the loop) commit to the group
+ *     stage -> begin -> move positions -> copy rows -> keep dead letters -> commit
+ *           -> write dead letters to their topic -> (the loop) commit to the group
  *
  * Before the commit nothing of it counts. After it, a group that has not been told yet holds the start of what the table
- * says, and whoever comes next goes on from the table (`claims.ts`).
+ * says, and whoever comes next goes on from the table (`claims.ts`), once it has written dead letters that wait there.
  */
 import type { StagedFormat } from '../../config/writerOptions.ts';
 import type { TaskResult, WorkerSettings } from '../../coordinator/fetchTask.ts';
@@ -33,8 +34,10 @@ import type {
   TopicPartition,
 } from '../types.ts';
 import { Claims } from './claims.ts';
-import type { Move, StreamName, TableDatabase, TablePosition } from './database.ts';
+import type { AppendRequest, Move, TableDatabase, TablePosition } from './database.ts';
+import { databaseRetry, openDatabase } from './openDatabase.ts';
 import { TableStaging } from './staging.ts';
+import { openTableLetters, type TableLetters } from './tableLetters.ts';
 
 export interface TableContext {
   readonly job: TableJob;
@@ -47,27 +50,20 @@ export interface TableContext {
 }
 
 /**
- * A stream without an end says that it waits, and stages its rows again after so long; one with an end fails after the
- * deadline of all its other requests.
- */
-const RETRY_MS = 10_000;
-const RETRY_BACKOFF_MS = 200;
-const RETRY_BACKOFF_MAX_MS = 2_000;
-/** Of waiting for a lock of another process of the group. */
-const LOCK_MS = 30_000;
-/** Memory of DuckDB while it takes rows in: workers have none under way then, and keep what they have. */
-const LEAST_DUCKDB_BYTES = 128 * 1024 ** 2;
-
-/**
  * A database that is away is no error yet: the first `resume` tries again.
  *
  * @throws OffloadError DATABASE_REFUSED, NOT_AUTHORIZED; CONFIG_INVALID if a package is missing; TARGET_UNSUITABLE if the
  *   table does not take the columns.
  */
 export async function openTableSink(context: TableContext): Promise<StreamSink> {
-  const { job, member } = context;
+  const { job, member, cluster } = context;
   const name = { config: job.config, groupId: member.identity.groupId };
-  const sink = new TableStreamSink(context, await openDatabase(job, name));
+  const database = await openDatabase(job, name);
+  const staging = new TableStaging(job.sink.staging);
+  const retry = databaseRetry(job);
+  const { outbox } = database;
+  const letters = await openTableLetters({ job, cluster, outbox, process: staging.process, retry });
+  const sink = new TableStreamSink(context, { database, staging, letters, retry });
   try {
     await sink.open();
   } catch (error) {
@@ -79,30 +75,19 @@ export async function openTableSink(context: TableContext): Promise<StreamSink> 
   return sink;
 }
 
-async function openDatabase(
-  { sink, stream, workers, maxMemoryBytes }: TableJob,
-  name: StreamName,
-): Promise<TableDatabase> {
-  const { database } = sink;
-  if (database.kind === 'duckdb') {
-    const { DuckdbTable } = await import('./duckdb/duckdbTable.ts');
-    const memoryBytes = Math.max(LEAST_DUCKDB_BYTES, maxMemoryBytes / 4);
-    return new DuckdbTable(database.path, sink, name, { threads: workers, memoryBytes });
-  }
-  const { PostgresTable } = await import('./postgres/postgresTable.ts');
-  const { group } = stream;
-  const patience = {
-    statementMs: group?.rebalanceTimeoutMs ?? 0,
-    idleMs: group?.sessionTimeoutMs ?? 0,
-    lockMs: LOCK_MS,
-  };
-  return new PostgresTable(database, sink, name, patience);
+interface SinkParts {
+  readonly database: TableDatabase;
+  readonly staging: TableStaging;
+  readonly letters: TableLetters;
+  /** For the database. */
+  readonly retry: RetryPolicy;
 }
 
 class TableStreamSink implements StreamSink {
   readonly #context: TableContext;
   readonly #database: TableDatabase;
   readonly #staging: TableStaging;
+  readonly #letters: TableLetters;
   readonly #claims = new Claims();
   readonly #retry: RetryPolicy;
   #pool: FetchPool | null = null;
@@ -110,24 +95,20 @@ class TableStreamSink implements StreamSink {
   /** With the columns of user code, once the first rows are there; and how its rows are staged. */
   #settled: { readonly job: TableJob; readonly output: StagedFormat } | null = null;
 
-  constructor(context: TableContext, database: TableDatabase) {
-    const { sink, source, stream } = context.job;
+  constructor(context: TableContext, { database, staging, letters, retry }: SinkParts) {
     this.#context = context;
     this.#database = database;
-    this.#staging = new TableStaging(sink.staging);
-    const { deadlineMs } = source.kafka.connection;
-    this.#retry = {
-      deadlineMs: stream.trigger.kind === 'availableNow' ? deadlineMs : Math.min(deadlineMs, RETRY_MS),
-      retryBackoffMs: RETRY_BACKOFF_MS,
-      retryBackoffMaxMs: RETRY_BACKOFF_MAX_MS,
-    };
+    this.#staging = staging;
+    this.#letters = letters;
+    this.#retry = retry;
   }
 
-  /** Makes both tables, as far as the columns are known before the first row. */
+  /** Makes the tables, as far as the columns are known before the first row. */
   async open(): Promise<void> {
     if (this.#isOpen) return;
     const { job } = this.#context;
     await this.#database.open();
+    await this.#letters.makeOutbox();
     if (!isUnsettled(job.transform)) await this.#prepare(job);
     this.#isOpen = true;
   }
@@ -137,6 +118,8 @@ class TableStreamSink implements StreamSink {
       await this.open();
       this.#claims.take(partitions, await this.#positions(partitions));
     }, this.#retry);
+    // After that: what is committed later is a move that `resume` sees, and then they are claimed again.
+    await this.#letters.deliverWaiting();
   }
 
   async resume(
@@ -170,9 +153,11 @@ class TableStreamSink implements StreamSink {
       const { staged, bytesRead } = await this.#stage(batch, place, signal);
       signal.throwIfAborted();
       const moves = this.#claims.moves(batch.ranges);
-      if (!(await this.#append(moves, staged, signal))) return await this.#overtaken(moves);
+      const letters = this.#letters.of(staged, place.run);
+      if (!(await this.#append({ moves, files: staged.files, letters, signal }))) return await this.#overtaken(moves);
       passStep('table.committed');
       this.#claims.moved(moves);
+      if (letters !== null) await this.#letters.deliver(letters);
       return writtenOutcome(staged, this.#context.job.source, bytesRead, null);
     } finally {
       await this.#staging.remove(place).catch(() => {});
@@ -236,19 +221,21 @@ class TableStreamSink implements StreamSink {
       partitionBy: [],
       output,
     } as const;
-    const staged = await stageRows({ ...job, sink: { target } }, place, plan, this.#pool, progress, signal, null);
+    const rows = { ...job, sink: { target } };
+    const staged = await stageRows(rows, place, plan, this.#pool, progress, signal, this.#letters.plan);
     return { staged, bytesRead: bytesRead() };
   }
 
   /** @returns False: somebody else has moved one of the positions. */
-  async #append(moves: readonly Move[], { files }: StagedRows, signal: AbortSignal): Promise<boolean> {
+  async #append(request: Omit<AppendRequest, 'onCommit'>): Promise<boolean> {
+    const { moves, signal } = request;
     let isInDoubt = false;
     const attempt = async (): Promise<boolean> => {
       try {
         const onCommit = (): void => {
           isInDoubt = true;
         };
-        if (await this.#database.append({ moves, files, signal, onCommit })) return true;
+        if (await this.#database.append({ ...request, onCommit })) return true;
       } catch (error) {
         signal.throwIfAborted();
         throw error;

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { parseInterval } from '../../../src/config/intervals.ts';
-import { configOf, makeWorkspace } from './workspace.ts';
+import { configOf, errorOf, makeWorkspace } from './workspace.ts';
 
 const { resolve, resolveAny } = await makeWorkspace();
 const grouped = configOf({ access: { 'group.id': 'nightly' } });
@@ -117,4 +117,16 @@ it('writes to a table of a database file or of a server', async () => {
     kind: 'table',
     database: { kind: 'postgresql', host: 'db', database: 'shop' },
   });
+});
+
+it('writes dead letters beside files, topics and tables, not beside the console', async () => {
+  const file = configOf({ access: { 'group.id': 'nightly' }, topic: { onBadRecord: 'dlq:bad' } });
+  const onBadRecord = { kind: 'dlq', topic: 'bad' };
+  const table = { stream: true, streamingToTable: 't', writeOptions: 'database=x.db' };
+  expect((await resolveAny(file, table)).source).toMatchObject({ onBadRecord });
+  expect((await resolve(file, { stream: true })).source).toMatchObject({ onBadRecord });
+  expect(await errorOf(() => resolveAny(file, { stream: true, writeFormat: 'console' }))).toBe(
+    'USAGE: --stream to the console writes no dead letters, and kafka.topics.orders.onBadRecord is dlq:bad; set it to skip, ' +
+      'or write to files, a table or a topic',
+  );
 });

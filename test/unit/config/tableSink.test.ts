@@ -85,6 +85,8 @@ describe('the name of a table', () => {
 
   it('is not one that is taken, or longer than PostgreSQL keeps', async () => {
     expect(await errorOf(() => resolve('x._KAFKALOAD_offsets', {}, SERVER))).toContain('positions are kept in');
+    expect(await errorOf(() => resolve('_kafkaload_dead_letters', {}, SERVER))).toContain('dead letters wait in');
+    expect(await resolve('constructor', {}, SERVER)).toMatchObject({ table: 'constructor' });
     expect(await errorOf(() => resolve('ö'.repeat(32), {}, SERVER))).toContain('has 64 bytes, and PostgreSQL keeps 63');
     expect(await resolve('ö'.repeat(32), { database: 'x.db' })).toMatchObject({ table: 'ö'.repeat(32) });
   });

@@ -1,7 +1,7 @@
 /**
  * A table in a database file of DuckDB. What belongs to a micro-batch is one transaction:
  *
- *     move the positions, if they still are as we know them -> insert the rows of the staged files -> commit
+ *     move the positions, if they still are as we know them -> insert the rows of the staged files -> dead letters -> commit
  */
 import type { DuckDBConnection } from '@duckdb/node-api';
 import type { Schema } from 'apache-arrow';
@@ -24,8 +24,9 @@ import {
   type TableDatabase,
   type TablePosition,
 } from '../database.ts';
+import { OUTBOX_TABLE, Outbox, type Query } from '../outbox.ts';
 import { DatabaseFile, type DuckdbLimits } from './databaseFile.ts';
-import { ensureColumns, ensureOffsetsTable, MAIN, targetName } from './tables.ts';
+import { ensureColumns, ensureOffsetsTable, ensureTable, hasTable, MAIN, targetName } from './tables.ts';
 
 /** Read once and at once: what is not compressed is written and read soonest. */
 const STAGED: ParquetOutput = {
@@ -36,6 +37,7 @@ const STAGED: ParquetOutput = {
 };
 
 export class DuckdbTable implements TableDatabase {
+  readonly outbox: Outbox;
   readonly #file: DatabaseFile;
   readonly #schema: string;
   readonly #name: string;
@@ -52,6 +54,7 @@ export class DuckdbTable implements TableDatabase {
     this.#schema = schema ?? MAIN;
     this.#name = table;
     this.#stream = stream;
+    this.outbox = this.#makeOutbox();
   }
 
   async open(): Promise<void> {
@@ -81,7 +84,7 @@ export class DuckdbTable implements TableDatabase {
     });
   }
 
-  async append({ moves, files, signal, onCommit }: AppendRequest): Promise<boolean> {
+  async append({ moves, files, letters, signal, onCommit }: AppendRequest): Promise<boolean> {
     return this.#file.transaction(
       `append rows to ${this.#shown}`,
       async (connection) => {
@@ -90,6 +93,7 @@ export class DuckdbTable implements TableDatabase {
         passStep('table.offsetsMoved');
         if (files.length > 0) await this.#insert(connection, files, signal);
         passStep('table.rowsCopied');
+        if (letters !== null) await this.outbox.add(queryOf(connection), letters);
         signal.throwIfAborted();
         return true;
       },
@@ -100,6 +104,20 @@ export class DuckdbTable implements TableDatabase {
 
   async close(): Promise<void> {
     this.#file.close();
+  }
+
+  #makeOutbox(): Outbox {
+    const name = { schema: this.#schema, table: OUTBOX_TABLE };
+    return new Outbox({
+      key: this.#key,
+      table: () => targetName(this.#schema, OUTBOX_TABLE),
+      exists: () => this.#file.transaction('look for dead letters', (connection) => hasTable(connection, name)),
+      make: (columns) =>
+        this.#file.transaction('make the table of dead letters', (connection) =>
+          ensureTable(connection, name, columns),
+        ),
+      transaction: (attempt, act) => this.#file.transaction(attempt, (connection) => act(queryOf(connection))),
+    });
   }
 
   get #shown(): string {
@@ -176,4 +194,12 @@ export class DuckdbTable implements TableDatabase {
       signal.removeEventListener('abort', interrupt);
     }
   }
+}
+
+function queryOf(connection: DuckDBConnection): Query {
+  return async (sql, values) => {
+    const { blobValue } = await import('@duckdb/node-api');
+    const bound = values.map((value) => (value instanceof Uint8Array ? blobValue(value) : value));
+    return (await connection.runAndReadAll(sql, bound)).getRowObjectsJS();
+  };
 }

@@ -32,14 +32,24 @@ export function targetName(schema: string, table: string): string {
 /** Makes the table of positions, and the schema it is in. */
 export async function ensureOffsetsTable(connection: DuckDBConnection, schema: string): Promise<void> {
   await connection.run(`CREATE SCHEMA IF NOT EXISTS ${quoteName(TARGET)}.${quoteName(schema)}`);
-  await connection.run(
-    `CREATE TABLE IF NOT EXISTS ${targetName(schema, OFFSETS_TABLE)} (
-       table_name VARCHAR NOT NULL, config VARCHAR NOT NULL, group_id VARCHAR NOT NULL,
-       topic VARCHAR NOT NULL, partition INTEGER NOT NULL,
-       start_offset BIGINT NOT NULL, next_offset BIGINT NOT NULL,
-       topic_id VARCHAR, updated_at TIMESTAMP WITH TIME ZONE NOT NULL DEFAULT now(),
-       PRIMARY KEY (table_name, config, group_id, topic, partition))`,
+  await ensureTable(
+    connection,
+    { schema, table: OFFSETS_TABLE },
+    `(table_name VARCHAR NOT NULL, config VARCHAR NOT NULL, group_id VARCHAR NOT NULL,
+      topic VARCHAR NOT NULL, partition INTEGER NOT NULL,
+      start_offset BIGINT NOT NULL, next_offset BIGINT NOT NULL,
+      topic_id VARCHAR, updated_at TIMESTAMP WITH TIME ZONE NOT NULL DEFAULT now(),
+      PRIMARY KEY (table_name, config, group_id, topic, partition))`,
   );
+}
+
+/** Makes a table of ours if it is missing. @param columns In brackets. */
+export async function ensureTable(connection: DuckDBConnection, name: TableName, columns: string): Promise<void> {
+  await connection.run(`CREATE TABLE IF NOT EXISTS ${targetName(name.schema, name.table)} ${columns}`);
+}
+
+export async function hasTable(connection: DuckDBConnection, name: TableName): Promise<boolean> {
+  return (await readColumns(connection, name)).size > 0;
 }
 
 /**

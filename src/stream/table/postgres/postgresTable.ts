@@ -1,7 +1,7 @@
 /**
  * A table in PostgreSQL. What belongs to a micro-batch is one transaction:
  *
- *     lock the positions, in their order -> still as we know them? -> move them -> COPY the rows -> commit
+ *     lock the positions, in their order -> still as we know them? -> move them -> COPY the rows -> dead letters -> commit
  *
  * Another process of the group that moves one of them waits at the lock, finds it moved, and is overtaken. Changes to the
  * table itself are transactions of their own, before: nobody who holds a position waits for a table.
@@ -23,8 +23,9 @@ import {
   type TableDatabase,
   type TablePosition,
 } from '../database.ts';
+import { OUTBOX_TABLE, Outbox, type Query } from '../outbox.ts';
 import { loadCopyStreams, type Patience, PostgresSession, type Transaction } from './session.ts';
-import { ensureColumns, ensureOffsetsTable, quoted } from './tables.ts';
+import { ensureColumns, ensureOffsetsTable, ensureTable, hasTable, quoted } from './tables.ts';
 
 const READ_BYTES = 1024 * 1024;
 
@@ -37,6 +38,7 @@ interface PositionRow {
 }
 
 export class PostgresTable implements TableDatabase {
+  readonly outbox: Outbox;
   readonly #session: PostgresSession;
   readonly #sink: Pick<TableSink, 'schema' | 'table'>;
   readonly #name: StreamName;
@@ -53,6 +55,7 @@ export class PostgresTable implements TableDatabase {
     this.#session = new PostgresSession(settings, patience);
     this.#sink = sink;
     this.#name = name;
+    this.outbox = this.#makeOutbox();
   }
 
   async open(): Promise<void> {
@@ -81,7 +84,7 @@ export class PostgresTable implements TableDatabase {
     });
   }
 
-  async append({ moves, files, signal, onCommit }: AppendRequest): Promise<boolean> {
+  async append({ moves, files, letters, signal, onCommit }: AppendRequest): Promise<boolean> {
     return this.#session.transaction(
       `append rows to ${this.#table}`,
       async (transaction) => {
@@ -90,6 +93,7 @@ export class PostgresTable implements TableDatabase {
         passStep('table.offsetsMoved');
         for (const file of files) await this.#copy(transaction, file, signal);
         passStep('table.rowsCopied');
+        if (letters !== null) await this.outbox.add(queryOf(transaction), letters);
         signal.throwIfAborted();
         return true;
       },
@@ -196,9 +200,27 @@ export class PostgresTable implements TableDatabase {
     });
   }
 
+  #makeOutbox(): Outbox {
+    const place = () => ({ schema: this.#schemaName, table: OUTBOX_TABLE });
+    return new Outbox({
+      key: this.#key,
+      table: () => quoted(this.#schemaName, OUTBOX_TABLE),
+      exists: () => this.#session.transaction('look for dead letters', (transaction) => hasTable(transaction, place())),
+      make: (columns) =>
+        this.#session.transaction('make the table of dead letters', (transaction) =>
+          ensureTable(transaction, place(), columns),
+        ),
+      transaction: (attempt, act) => this.#session.transaction(attempt, (transaction) => act(queryOf(transaction))),
+    });
+  }
+
   get #key(): [string, string, string] {
     return [this.#sink.table, this.#name.config, this.#name.groupId];
   }
+}
+
+function queryOf(transaction: Transaction): Query {
+  return (sql, values) => transaction.query(sql, values);
 }
 
 function columnsOf(moves: readonly Move[], expected: readonly (number | null)[]): unknown[] {

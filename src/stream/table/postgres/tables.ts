@@ -35,20 +35,31 @@ export function quoted(...parts: readonly string[]): string {
  */
 export async function ensureOffsetsTable(transaction: Transaction, schema: string | null): Promise<string> {
   const name = schema ?? (await currentSchema(transaction));
-  if ((await kindOf(transaction, { schema: name, table: OFFSETS_TABLE })) !== null) return name;
-  await lockChanges(transaction, name);
-  const [found] = await transaction.query('SELECT 1 FROM pg_namespace WHERE nspname = $1', [name]);
-  // IF NOT EXISTS asks for the right to make one even where there is one.
-  if (!found) await transaction.query(`CREATE SCHEMA ${quoted(name)}`);
-  await transaction.query(
-    `CREATE TABLE IF NOT EXISTS ${quoted(name, OFFSETS_TABLE)} (
-       table_name text NOT NULL, config text NOT NULL, group_id text NOT NULL,
-       topic text NOT NULL, partition integer NOT NULL,
-       start_offset bigint NOT NULL, next_offset bigint NOT NULL,
-       topic_id text, updated_at timestamp with time zone NOT NULL DEFAULT now(),
-       PRIMARY KEY (table_name, config, group_id, topic, partition))`,
+  await ensureTable(
+    transaction,
+    { schema: name, table: OFFSETS_TABLE },
+    `(table_name text NOT NULL, config text NOT NULL, group_id text NOT NULL,
+      topic text NOT NULL, partition integer NOT NULL,
+      start_offset bigint NOT NULL, next_offset bigint NOT NULL,
+      topic_id text, updated_at timestamp with time zone NOT NULL DEFAULT now(),
+      PRIMARY KEY (table_name, config, group_id, topic, partition))`,
   );
   return name;
+}
+
+/** Makes a table of ours if it is missing, and the schema it is in. @param columns In brackets. */
+export async function ensureTable(transaction: Transaction, name: TableName, columns: string): Promise<void> {
+  if (await hasTable(transaction, name)) return;
+  const { schema, table } = name;
+  await lockChanges(transaction, schema);
+  const [found] = await transaction.query('SELECT 1 FROM pg_namespace WHERE nspname = $1', [schema]);
+  // IF NOT EXISTS asks for the right to make one even where there is one.
+  if (!found) await transaction.query(`CREATE SCHEMA ${quoted(schema)}`);
+  await transaction.query(`CREATE TABLE IF NOT EXISTS ${quoted(schema, table)} ${columns}`);
+}
+
+export async function hasTable(transaction: Transaction, name: TableName): Promise<boolean> {
+  return (await kindOf(transaction, name)) !== null;
 }
 
 /**
