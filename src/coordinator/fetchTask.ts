@@ -324,9 +324,9 @@ export class FetchTaskRunner {
       import('./badRecords/stagedLetters.ts'),
     ]);
     this.#letters ??= new DeadLetterMaker(wanted.plan, this.#cluster, fetch);
-    const name = `${this.#counters.worker}-${this.#letterFiles++}`;
+    const nextName = (): string => `${this.#counters.worker}-${this.#letterFiles++}`;
     const batches = await this.#letters.encode(range, records);
-    deadLetters.push(await stageLetters(nodeFileSystem, wanted.folder, name, batches));
+    deadLetters.push(...(await stageLetters(nodeFileSystem, wanted.folder, nextName, batches)));
     passStep('stage.deadLettersWritten');
   }
 

@@ -11,13 +11,31 @@ import { type FileSystem, writeSynced } from '../../io.ts';
 
 const FRAME_BYTES = 12;
 
-/** Writes a file of its own, synced. @param name Which no other file of the run has. */
+/** Of a file, about: whoever writes its letters holds it in memory. */
+const MOST_FILE_BYTES = 8 * 1024 ** 2;
+
+/** Writes files of their own, synced. @param nextName Gives one that no other file of the run has. */
 export async function stageLetters(
   fs: FileSystem,
   folder: string,
-  name: string,
+  nextName: () => string,
   batches: readonly EncodedRecordBatch[],
-): Promise<StagedLetters> {
+): Promise<StagedLetters[]> {
+  const staged: StagedLetters[] = [];
+  let part: EncodedRecordBatch[] = [];
+  let bytes = 0;
+  for (const [index, batch] of batches.entries()) {
+    part.push(batch);
+    bytes += batch.bytes.length;
+    if (bytes < MOST_FILE_BYTES && index < batches.length - 1) continue;
+    staged.push(await stageFile(fs, join(folder, `dead-letters-${nextName()}`), part));
+    part = [];
+    bytes = 0;
+  }
+  return staged;
+}
+
+async function stageFile(fs: FileSystem, path: string, batches: readonly EncodedRecordBatch[]): Promise<StagedLetters> {
   const pieces = batches.flatMap(({ partition, rows, bytes }) => {
     const frame = Buffer.alloc(FRAME_BYTES);
     frame.writeInt32BE(partition, 0);
@@ -26,7 +44,6 @@ export async function stageLetters(
     return [frame, bytes];
   });
   const content = Buffer.concat(pieces);
-  const path = join(folder, `dead-letters-${name}`);
   await writeSynced(fs, path, content);
   const records = batches.reduce((sum, { rows }) => sum + rows, 0);
   return { path, records, bytes: content.length, crc32c: crc32c(content) };
@@ -34,13 +51,16 @@ export async function stageLetters(
 
 /** The content of a file. @throws OffloadError RECOVERY_BLOCKED if it is not the one that was staged. */
 export async function readLetters(fs: FileSystem, { path, bytes, crc32c: checksum }: StagedLetters): Promise<Buffer> {
-  const content = await fs.readFile(path);
-  if (content.length !== bytes || crc32c(content) !== checksum) {
-    throw new OffloadError('RECOVERY_BLOCKED', `cannot write dead letters: ${path} is not the file that was staged`, {
-      context: { path },
-    });
-  }
-  return content;
+  return checkLetters(await fs.readFile(path), { path, bytes, crc32c: checksum });
+}
+
+/** @param about What was staged; `path` is for the message. @throws OffloadError as `readLetters`. */
+export function checkLetters(content: Buffer, about: Pick<StagedLetters, 'path' | 'bytes' | 'crc32c'>): Buffer {
+  const { path } = about;
+  if (content.length === about.bytes && crc32c(content) === about.crc32c) return content;
+  throw new OffloadError('RECOVERY_BLOCKED', `cannot write dead letters: ${path} is not the file that was staged`, {
+    context: { path },
+  });
 }
 
 /** @param content That `stageLetters` wrote. @param topic Of the letters. */

@@ -6,8 +6,7 @@
  * file that a thread has staged.
  */
 import type { StagedLetters } from '../../commit/types.ts';
-import { readLetters } from '../../coordinator/badRecords/stagedLetters.ts';
-import { nodeFileSystem } from '../../io.ts';
+import { checkLetters } from '../../coordinator/badRecords/stagedLetters.ts';
 import { passStep } from '../../steps.ts';
 
 export const OUTBOX_TABLE = '_kafkaload_dead_letters';
@@ -29,15 +28,28 @@ export interface WaitingFile {
   readonly bytes: number;
 }
 
-type SqlValue = string | number | Uint8Array;
+export type SqlValue = string | number | Uint8Array;
 
 /** Runs a statement. @returns Its rows; bytes in them are a Uint8Array. */
 export type Query = (sql: string, values: readonly SqlValue[]) => Promise<readonly Readonly<Record<string, unknown>>[]>;
+
+/** Where the content of files waits. */
+export interface LetterContents {
+  /** Of the column `content`, in SQL. */
+  readonly type: 'bytea' | 'text';
+  /** Before the row of a file is inserted, also when that is tried again. @returns What stands in its column. */
+  put(file: StagedLetters, run: string, number: number): Promise<SqlValue>;
+  /** @param value Of the column. */
+  get(value: unknown): Promise<Buffer>;
+  /** Removes what no row speaks of any more, or ever did. @param isKept Of a micro-batch. */
+  removeUnless(isKept: (run: string) => boolean): Promise<void>;
+}
 
 /** What an outbox asks of its database. */
 export interface OutboxDatabase {
   /** Whose letters: table, config, group. */
   readonly key: readonly [string, string, string];
+  readonly contents: LetterContents;
   /** The table, as it is named in SQL. */
   table(): string;
   /** Whether it is there. */
@@ -48,12 +60,16 @@ export interface OutboxDatabase {
 }
 
 /** In words that both databases have. */
-const COLUMNS = `(
-  table_name text NOT NULL, config text NOT NULL, group_id text NOT NULL,
-  process text NOT NULL, run text NOT NULL, number integer NOT NULL,
-  topic text NOT NULL, progress_topic text NOT NULL, records integer NOT NULL, content bytea NOT NULL,
-  created_at timestamp with time zone NOT NULL DEFAULT now(),
-  PRIMARY KEY (table_name, config, group_id, run, number))`;
+function columnsOf({ type }: LetterContents): string {
+  return `(
+    table_name text NOT NULL, config text NOT NULL, group_id text NOT NULL,
+    process text NOT NULL, run text NOT NULL, number integer NOT NULL,
+    topic text NOT NULL, progress_topic text NOT NULL,
+    records integer NOT NULL, bytes bigint NOT NULL, crc32c bigint NOT NULL, content ${type} NOT NULL,
+    created_at timestamp with time zone NOT NULL DEFAULT now(),
+    PRIMARY KEY (table_name, config, group_id, run, number))`;
+}
+
 const OF_STREAM = 'table_name = $1 AND config = $2 AND group_id = $3';
 const OF_BATCH = `${OF_STREAM} AND run = $4`;
 
@@ -69,21 +85,20 @@ export class Outbox {
   /** Makes the table if it is missing. */
   async make(): Promise<void> {
     if (this.#isThere) return;
-    await this.#database.make(COLUMNS);
+    await this.#database.make(columnsOf(this.#database.contents));
     this.#isThere = true;
   }
 
   /** As part of the transaction that appends the rows beside them. */
   async add(query: Query, { process, run, topic, progressTopic, files }: BatchLetters<StagedLetters>): Promise<void> {
+    const { key, contents } = this.#database;
     for (const [number, file] of files.entries()) {
+      const { records, bytes, crc32c } = file;
+      const content = await contents.put(file, run, number);
       await query(
-        `INSERT INTO ${this.#database.table()}
-           (table_name, config, group_id, process, run, number, topic, progress_topic, records, content)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
-        [
-          ...this.#database.key,
-          ...[process, run, number, topic, progressTopic, file.records, await readLetters(nodeFileSystem, file)],
-        ],
+        `INSERT INTO ${this.#database.table()} (table_name, config, group_id, process, run, number, topic, progress_topic,
+           records, bytes, crc32c, content) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+        [...key, process, run, number, topic, progressTopic, records, bytes, crc32c, content],
       );
     }
     passStep('table.deadLettersKept');
@@ -93,8 +108,8 @@ export class Outbox {
   async waiting(): Promise<readonly BatchLetters<WaitingFile>[]> {
     this.#isThere ||= await this.#database.exists();
     if (!this.#isThere) return [];
-    const sql = `SELECT process, run, number, topic, progress_topic, octet_length(content) AS bytes
-      FROM ${this.#database.table()} WHERE ${OF_STREAM} ORDER BY run, number`;
+    const sql = `SELECT process, run, number, topic, progress_topic, bytes FROM ${this.#database.table()}
+      WHERE ${OF_STREAM} ORDER BY run, number`;
     const rows = await this.#ask('look for dead letters', (query) => query(sql, this.#database.key));
     const batches = new Map<string, BatchLetters<WaitingFile> & { readonly files: WaitingFile[] }>();
     for (const row of rows) {
@@ -104,6 +119,7 @@ export class Outbox {
       batches.set(run, batch);
       batch.files.push({ number: Number(row.number), bytes: Number(row.bytes) });
     }
+    await this.#database.contents.removeUnless((run) => batches.has(run));
     return [...batches.values()];
   }
 
@@ -113,17 +129,23 @@ export class Outbox {
     return rows.length > 0;
   }
 
-  /** @returns Null: it does not wait any more. */
+  /**
+   * @returns Null: it does not wait any more.
+   * @throws OffloadError RECOVERY_BLOCKED if it is not what was put there.
+   */
   async read(run: string, number: number): Promise<Buffer | null> {
-    const sql = `SELECT content FROM ${this.#database.table()} WHERE ${OF_BATCH} AND number = $5`;
-    const rows = await this.#ask('read dead letters', (query) => query(sql, [...this.#database.key, run, number]));
-    const content = rows[0]?.content;
-    return content instanceof Uint8Array ? Buffer.from(content.buffer, content.byteOffset, content.byteLength) : null;
+    const sql = `SELECT bytes, crc32c, content FROM ${this.#database.table()} WHERE ${OF_BATCH} AND number = $5`;
+    const [row] = await this.#ask('read dead letters', (query) => query(sql, [...this.#database.key, run, number]));
+    if (!row) return null;
+    const content = await this.#database.contents.get(row.content);
+    const path = `file ${number} of micro-batch ${run} in ${this.#database.table()}`;
+    return checkLetters(content, { path, bytes: Number(row.bytes), crc32c: Number(row.crc32c) });
   }
 
   async remove(run: string): Promise<void> {
     const sql = `DELETE FROM ${this.#database.table()} WHERE ${OF_BATCH}`;
     await this.#ask('remove dead letters', (query) => query(sql, [...this.#database.key, run]));
+    await this.#database.contents.removeUnless((other) => other !== run);
   }
 
   #ask<Result>(attempt: string, act: (query: Query) => Promise<Result>): Promise<Result> {

@@ -3,6 +3,8 @@
  *
  *     move the positions, if they still are as we know them -> insert the rows of the staged files -> dead letters -> commit
  */
+import { createHash } from 'node:crypto';
+import { basename, join } from 'node:path';
 import type { DuckDBConnection } from '@duckdb/node-api';
 import type { Schema } from 'apache-arrow';
 import { DEFAULTS } from '../../../config/defaults.ts';
@@ -26,6 +28,7 @@ import {
 } from '../database.ts';
 import { OUTBOX_TABLE, Outbox, type Query } from '../outbox.ts';
 import { DatabaseFile, type DuckdbLimits } from './databaseFile.ts';
+import { LetterFiles } from './letterFiles.ts';
 import { ensureColumns, ensureOffsetsTable, ensureTable, hasTable, MAIN, targetName } from './tables.ts';
 
 /** Read once and at once: what is not compressed is written and read soonest. */
@@ -108,8 +111,11 @@ export class DuckdbTable implements TableDatabase {
 
   #makeOutbox(): Outbox {
     const name = { schema: this.#schema, table: OUTBOX_TABLE };
+    const of = createHash('sha256').update(JSON.stringify([this.#schema.toLowerCase(), ...this.#key]));
+    const folder = join(this.#file.folder, `${basename(this.#file.path)}.dead-letters`, of.digest('hex').slice(0, 16));
     return new Outbox({
       key: this.#key,
+      contents: new LetterFiles(nodeFileSystem, folder),
       table: () => targetName(this.#schema, OUTBOX_TABLE),
       exists: () => this.#file.transaction('look for dead letters', (connection) => hasTable(connection, name)),
       make: (columns) =>

@@ -11,6 +11,8 @@ import { pipeline } from 'node:stream/promises';
 import type { Schema } from 'apache-arrow';
 import type { PostgresSettings, TableSink } from '../../../config/job.ts';
 import type { PgcopyOutput } from '../../../config/writerOptions.ts';
+import { readLetters } from '../../../coordinator/badRecords/stagedLetters.ts';
+import { nodeFileSystem } from '../../../io.ts';
 import { passStep } from '../../../steps.ts';
 import type { StagedFile } from '../../../tasks.ts';
 import type { TopicPartition } from '../../types.ts';
@@ -23,7 +25,7 @@ import {
   type TableDatabase,
   type TablePosition,
 } from '../database.ts';
-import { OUTBOX_TABLE, Outbox, type Query } from '../outbox.ts';
+import { type LetterContents, OUTBOX_TABLE, Outbox, type Query } from '../outbox.ts';
 import { loadCopyStreams, type Patience, PostgresSession, type Transaction } from './session.ts';
 import { ensureColumns, ensureOffsetsTable, ensureTable, hasTable, quoted } from './tables.ts';
 
@@ -36,6 +38,14 @@ interface PositionRow {
   readonly next_offset: string;
   readonly topic_id: string | null;
 }
+
+/** Whichever process finds dead letters, it has them from the server. */
+const IN_THE_TABLE: LetterContents = {
+  type: 'bytea',
+  put: (file) => readLetters(nodeFileSystem, file),
+  get: async (value) => value as Buffer,
+  removeUnless: async () => {},
+};
 
 export class PostgresTable implements TableDatabase {
   readonly outbox: Outbox;
@@ -204,6 +214,7 @@ export class PostgresTable implements TableDatabase {
     const place = () => ({ schema: this.#schemaName, table: OUTBOX_TABLE });
     return new Outbox({
       key: this.#key,
+      contents: IN_THE_TABLE,
       table: () => quoted(this.#schemaName, OUTBOX_TABLE),
       exists: () => this.#session.transaction('look for dead letters', (transaction) => hasTable(transaction, place())),
       make: (columns) =>
