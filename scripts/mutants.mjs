@@ -127,6 +127,11 @@ ${STREAM_PUBLISH}`,
       { file: 'src/stream/chain/chain.ts', from: 'byHand: check.byHand,', to: 'byHand: check.byHand ?? [],' },
     ],
   },
+  {
+    name: 'dead letters of a dead process forgotten (tables)',
+    tests: { file: 'test/fault/deadLetters.test.ts', test: 'to a table in PostgreSQL that is killed' },
+    changes: [{ file: 'src/stream/table/tableSink.js', from: 'await this.#letters.deliverWaiting();', to: '' }],
+  },
 ];
 
 /**
