@@ -24,9 +24,11 @@ export function startFlushing(
     for (await pause(); !stopped; await pause()) {
       for (const [file, path] of layout.paths.entries()) {
         const bytes = reservedBytes(layout, file);
-        if (stopped || bytes === flushed[file]) continue;
+        if (bytes === flushed[file]) continue;
         flushed[file] = bytes;
         await syncFile(fs, path).catch(() => {});
+        // Nobody would wake the next pause.
+        if (stopped) return;
       }
     }
   };
