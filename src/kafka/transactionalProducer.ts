@@ -53,7 +53,6 @@ export class TransactionalProducer {
   readonly #sequences = new Map<string, number>();
   /** Partitions of the open transaction, and groups of which it commits offsets. */
   readonly #added = new Set<string>();
-  #expected: readonly TopicPartition[] = [];
   readonly #groups = new Map<string, CoordinatorLink>();
   /** What was under way when a transaction failed may have been written: the next one starts with a new epoch. */
   #needsNewEpoch: boolean = false;
@@ -86,12 +85,8 @@ export class TransactionalProducer {
     return new TransactionalProducer(cluster, options, coordinator, identity);
   }
 
-  /**
-   * @param expected Partitions that are added together with the first one that is written to: a request for each of them
-   *   is spared. One that is not written to gets an empty end of the transaction.
-   * @throws OffloadError FENCED, or why the last transaction left the producer unusable.
-   */
-  begin(expected: readonly TopicPartition[] = []): Promise<void> {
+  /** @throws OffloadError FENCED, or why the last transaction left the producer unusable. */
+  begin(): Promise<void> {
     return this.#enqueue(async () => {
       this.#expect('idle', 'begin');
       if (this.#needsNewEpoch) {
@@ -103,8 +98,25 @@ export class TransactionalProducer {
         this.#sequences.clear();
         this.#needsNewEpoch = false;
       }
-      this.#expected = expected;
       this.#state = 'open';
+    });
+  }
+
+  /**
+   * Adds partitions to the open transaction before anything is written to them, so that this need not be waited for then.
+   * One that is not written to gets an empty end of the transaction.
+   *
+   * @throws OffloadError as `send`.
+   */
+  addPartitions(partitions: readonly TopicPartition[]): Promise<void> {
+    return this.#enqueue(async () => {
+      this.#expect('open', 'addPartitions');
+      try {
+        await this.#addPartitions(partitions);
+      } catch (error) {
+        await this.#fail(error);
+        throw error;
+      }
     });
   }
 
@@ -251,12 +263,10 @@ export class TransactionalProducer {
     this.#failure ??= failure;
   }
 
-  async #addPartitions(batches: readonly EncodedRecordBatch[]): Promise<void> {
+  async #addPartitions(partitions: readonly TopicPartition[]): Promise<void> {
     const fresh = new Map<string, TopicPartition>();
-    for (const batch of batches) if (!this.#added.has(placeOf(batch))) fresh.set(placeOf(batch), batch);
+    for (const place of partitions) if (!this.#added.has(placeOf(place))) fresh.set(placeOf(place), place);
     if (fresh.size === 0) return;
-    for (const place of this.#expected) if (!this.#added.has(placeOf(place))) fresh.set(placeOf(place), place);
-    this.#expected = [];
     // Before the answer: one that is lost may have added them.
     for (const place of fresh.keys()) this.#added.add(place);
     await this.#coordinator.addPartitions(this.#identity, [...fresh.values()]);

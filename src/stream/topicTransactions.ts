@@ -129,6 +129,11 @@ export class TopicTransactions {
     passStep('stream.rowsSent');
   }
 
+  /** Has what is sent after the next `commit` find a transaction that is open. @throws OffloadError as `send`. */
+  async prepare(): Promise<void> {
+    await Promise.all([...this.#lanes.values()].map((lane) => lane.prepare()));
+  }
+
   /** Whether a transaction has been open for so long that it is better committed now. */
   get isDue(): boolean {
     const now = performance.now();
@@ -160,7 +165,7 @@ export class TopicTransactions {
 
   /** Takes back all that is not committed. Never throws. */
   async abort(): Promise<void> {
-    const open = [...this.#lanes.values()].filter(({ openSinceMs }) => openSinceMs !== null);
+    const open = [...this.#lanes.values()].filter(({ isOpen }) => isOpen);
     await Promise.all(open.map((lane) => this.#abortLane(lane)));
   }
 

@@ -29,9 +29,11 @@ export class TransactionLane {
   #openSinceMs: number | null = null;
   /** Positions that the open transaction reaches, by `offsetKey`. */
   readonly #reached = new Map<string, Position>();
-  /** Partitions of the target that the open transaction is written to, and those of the one before it. */
+  /** Partitions of the target that the open transaction is written to. */
   #written = new Map<string, TopicPartition>();
-  #writtenBefore = new Map<string, TopicPartition>();
+  /** Since when the transaction after it is open, too. */
+  #nextSinceMs: number | null = null;
+  #preparing: Promise<void> = Promise.resolve();
 
   /** @param open Takes the id of a turn; not called before there is a `place`. */
   constructor(turns: number, open: (turn: number) => Promise<TransactionalProducer>) {
@@ -42,6 +44,10 @@ export class TransactionLane {
   /** Since when a transaction is open, as `performance.now()` has it; null: none is. */
   get openSinceMs(): number | null {
     return this.#openSinceMs;
+  }
+
+  get isOpen(): boolean {
+    return this.#openSinceMs !== null || this.#nextSinceMs !== null;
   }
 
   get hasProducer(): boolean {
@@ -64,8 +70,7 @@ export class TransactionLane {
   async send(parts: readonly Outgoing[]): Promise<void> {
     const producer = await this.#producer(this.#turn);
     if (this.#openSinceMs === null) {
-      // Without another to go on meanwhile, nothing waits for what these few requests take.
-      await producer.begin(this.#producers.length > 1 ? [...this.#writtenBefore.values()] : []);
+      await producer.begin();
       this.#openSinceMs = performance.now();
     }
     const batches = parts.flatMap((part) => part.batches);
@@ -76,6 +81,24 @@ export class TransactionLane {
     for (const { topic, partition, next } of parts) {
       this.#reached.set(offsetKey({ topic, partition }), { topic, partition, offset: next });
     }
+  }
+
+  /**
+   * Opens the transaction after the one that is open; does nothing without a second producer. Rows may be sent meanwhile.
+   *
+   * @throws OffloadError as `TransactionalProducer.send`.
+   */
+  async prepare(): Promise<void> {
+    if (this.#producers.length === 1 || this.#written.size === 0 || this.#nextSinceMs !== null) return;
+    const open = async (): Promise<void> => {
+      const producer = await this.#producer(this.#turnAfter);
+      this.#nextSinceMs = performance.now();
+      await producer.begin();
+      await producer.addPartitions([...this.#written.values()]);
+    };
+    const opened = open();
+    this.#preparing = opened.catch(() => {});
+    await opened;
   }
 
   /**
@@ -90,10 +113,10 @@ export class TransactionLane {
     const turn = this.#turn;
     const producer = this.#producers[turn] ?? null;
     const positions = [...this.#reached.values()];
-    this.#writtenBefore = this.#written;
-    this.#written = new Map();
+    this.#turn = this.#turnAfter;
     this.#forgetOpen();
-    this.#turn = (turn + 1) % this.#producers.length;
+    this.#openSinceMs = this.#nextSinceMs;
+    this.#nextSinceMs = null;
     if (producer === null) throw new OffloadError('INTERNAL', 'a transaction was to be committed that is not open');
     try {
       await end(producer, positions);
@@ -107,12 +130,19 @@ export class TransactionLane {
     }
   }
 
-  /** Takes back what is open. @returns False where that is left to whoever takes the id next. */
+  /** Takes back what is open. @returns False where that is left to whoever takes the ids next. */
   async abort(): Promise<boolean> {
-    const turn = this.#turn;
-    const producer = this.#producers[turn] ?? null;
+    await this.#preparing;
+    const isNextOpen = this.#nextSinceMs !== null;
+    this.#nextSinceMs = null;
     this.#forgetOpen();
-    this.#written.clear();
+    const turns = isNextOpen ? [this.#turn, this.#turnAfter] : [this.#turn];
+    const aborted = await Promise.all(turns.map((turn) => this.#abortOne(turn)));
+    return aborted.every((done) => done);
+  }
+
+  async #abortOne(turn: number): Promise<boolean> {
+    const producer = this.#producers[turn] ?? null;
     try {
       await producer?.abort();
       return true;
@@ -132,9 +162,14 @@ export class TransactionLane {
     for (const [turn, producer] of this.#producers.entries()) if (producer !== null) this.#discardOne(turn, producer);
   }
 
+  get #turnAfter(): number {
+    return (this.#turn + 1) % this.#producers.length;
+  }
+
   #forgetOpen(): void {
     this.#openSinceMs = null;
     this.#reached.clear();
+    this.#written.clear();
   }
 
   #discardOne(turn: number, producer: TransactionalProducer): void {

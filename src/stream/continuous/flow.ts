@@ -114,6 +114,8 @@ export class Flow implements StreamFlow {
   }
 
   async commit(): Promise<FlowedBatch | null> {
+    if (!this.#broken.signal.aborted)
+      await this.#options.outlet.prepare().catch((error: unknown) => this.#break(error));
     const { begun, done } = await this.#inTurn(async () => {
       const begun = await this.#beginCommit();
       const canOverlap = begun !== null && this.#options.outlet.canOverlap;

@@ -15,6 +15,8 @@ export interface FlowOutlet {
   release(partitions: readonly TopicPartition[]): void;
   /** Makes the rows seen by those who do not wait for commits. */
   send(parts: readonly FlowPart[]): Promise<void>;
+  /** Called before `commit`, while rows are sent: what can be done ahead for those that are sent during it. */
+  prepare(): Promise<void>;
   /** Commits what was sent before, and the positions behind it to the group. One at a time. */
   commit(): Promise<void>;
   /** Whether more may be sent while a commit is under way. */
@@ -63,6 +65,10 @@ export class TopicOutlet implements FlowOutlet {
 
   send(parts: readonly FlowPart[]): Promise<void> {
     return this.#transactions.send(parts);
+  }
+
+  prepare(): Promise<void> {
+    return this.#transactions.prepare();
   }
 
   async commit(): Promise<void> {
@@ -132,6 +138,8 @@ export class ConsoleOutlet implements FlowOutlet {
       this.#reached.set(offsetKey({ topic, partition }), { topic, partition, offset: next });
     }
   }
+
+  async prepare(): Promise<void> {}
 
   async commit(): Promise<void> {
     if (this.#hidden > 0) this.#print(`... ${this.#hidden.toLocaleString('en-US')} more rows`);
