@@ -1,13 +1,14 @@
-import { rm, writeFile } from 'node:fs/promises';
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from 'vitest';
 import { type KafkaCluster, startKafka } from '../helpers/broker.ts';
 import { CrashedStream, type CrashedStreamOptions, EVERY, NEW_MESSAGES } from '../helpers/crashedStream.ts';
 import { countFaults } from '../helpers/faultCounts.ts';
 import { fullWhile } from '../helpers/filesOfCommand.ts';
+import { LoadJob } from '../helpers/loads.ts';
 import { moveLeaders } from '../helpers/moveLeaders.ts';
 import { type PostgresServer, startPostgres } from '../helpers/postgres.ts';
-import type { RunningStream } from '../helpers/streams.ts';
+import { RunningStream } from '../helpers/streams.ts';
 import { delay, waitFor } from '../helpers/wait.ts';
 import { Workspace } from '../helpers/workspace.ts';
 
@@ -93,6 +94,34 @@ test('a broker is away for long: streams say that they wait, and go on by themse
     const rows = await settle(stream, started[index] as RunningStream, 'the broker was away');
     countFaults({ kind: 'broker away', layout: stream.place.layout, mode: 'ProcessingTime' }, { faults: 1, rows });
   }
+});
+
+test('a broker is away while a folder is watched: its files are loaded once, as soon as that can be done', async () => {
+  const { cluster, work } = await openOwn(1);
+  const load = await LoadJob.make(work, { sink: { partitions: 1 }, access: { 'default.api.timeout.ms': 5_000 } });
+  const folder = join(load.folder, 'in');
+  await mkdir(folder);
+  const put = async (name: string): Promise<void> => {
+    await writeFile(join(folder, `.${name}`), `${name}\n`);
+    await rename(join(folder, `.${name}`), join(folder, name));
+  };
+  await put('before.txt');
+  const one = new RunningStream(
+    load.start('--path', folder, '--format', 'text', '--stream', ...EVERY, '--report', 'json'),
+  );
+  running.add(one);
+  await one.says('micro-batch 1');
+  await cluster.kill(1);
+  await put('meanwhile.txt');
+  await one.says('waiting, and trying again', 120_000);
+  await cluster.restart(1);
+  await one.says('micro-batch 2', 120_000);
+  await put('after.txt');
+  await one.says('micro-batch 3');
+  running.delete(one);
+  await one.stop();
+  expect(await load.values()).toEqual(['after.txt', 'before.txt', 'meanwhile.txt']);
+  countFaults({ kind: 'broker away', layout: 'topic', mode: 'watched folder' }, { faults: 1, rows: 3 });
 });
 
 test.runIf(ALL)('leaders and coordinators change while streams run: each value once', async () => {

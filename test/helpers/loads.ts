@@ -34,6 +34,8 @@ export interface LoadOptions {
   readonly source?: Readonly<Record<string, unknown>>;
   /** More keys of the entry that is written to: `partitions`, `chunkRecords`. */
   readonly sink?: Readonly<Record<string, unknown>>;
+  /** More properties of the way to the target. */
+  readonly access?: Readonly<Record<string, unknown>>;
   /** Signs of life; default: quick ones. */
   readonly signs?: { readonly heartbeatMs: number; readonly takeOverAfterMs: number };
   /** Topic that is written to; default: one that is not there. */
@@ -91,7 +93,7 @@ export class LoadJob {
           topicName: to,
           createOptions: { 'retention.ms': '-1' },
           ...sink,
-          accessOptions: { 'bootstrap.servers': target },
+          accessOptions: { 'bootstrap.servers': target, ...options.access },
         },
         comet_offsets: { topicName: offsets },
       },

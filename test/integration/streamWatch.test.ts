@@ -5,6 +5,7 @@ import type { FileStreamJob } from '../../src/coordinator/jobs.ts';
 import { built } from '../helpers/built.ts';
 import { LoadJob } from '../helpers/loads.ts';
 import { readTopic } from '../helpers/producers.ts';
+import { RunningStream } from '../helpers/streams.ts';
 import { randomName } from '../helpers/topics.ts';
 import { waitFor } from '../helpers/wait.ts';
 import { sorted, Workspace } from '../helpers/workspace.ts';
@@ -89,6 +90,35 @@ test('files are loaded as they come, each once: hidden, temporary and touched on
   expect(await (await start(load, folder, [])).report).toMatchObject({ rows: 1 });
   expect(await values(load)).toEqual(sorted([...wanted, 'd1', 'e1', 'f1']));
   expect(warnings).toEqual([]);
+});
+
+test('a watched folder is looked at when a signal asks for it, and waited for while it is away; SIGTERM ends in order', async () => {
+  const folder = await makeFolder();
+  const load = await LoadJob.make(workspace, { sink: { partitions: 1 } });
+  const hourly = ['--streaming-trigger', 'ProcessingTime', '--streaming-trigger-option', '1 hour'];
+  const args = ['--path', folder, '--format', 'json', '--stream', ...hourly, '--report', 'json'];
+  await put(folder, 'a.json', ['a']);
+  const stream = new RunningStream(load.start(...args));
+  await stream.says('micro-batch 1');
+  const wanted = ['a'];
+  for (const signal of ['SIGUSR1', 'SIGHUP'] as const) {
+    wanted.push(signal);
+    await put(folder, `${signal}.json`, [signal]);
+    stream.run.child.kill(signal);
+    await stream.says(`micro-batch ${wanted.length}`);
+    expect(await values(load)).toEqual(sorted(wanted));
+  }
+  const away = `${folder}.away`;
+  await rename(folder, away);
+  stream.run.child.kill('SIGUSR1');
+  await stream.says(/watched-\S+.*; looking again at each trigger/);
+  await put(away, 'b.json', ['b']);
+  await rename(away, folder);
+  stream.run.child.kill('SIGUSR1');
+  await stream.says('can be read again');
+  await stream.says('micro-batch 4');
+  expect(await stream.stop()).toMatchObject({ rows: 4 });
+  expect(await values(load)).toEqual(sorted([...wanted, 'b']));
 });
 
 test('thousands of files are remembered: a start after the last loads what is new', async () => {
