@@ -16,6 +16,8 @@ import type { FlowedBatch, PartitionLag, StreamFlow, TopicPartition } from './ty
 
 /** How often the ends of logs are looked at, for lag. */
 const LOOK_EVERY_MS = 2_000;
+/** How often the target is asked whether it has more partitions. */
+const LOOK_AT_TARGET_MS = 30_000;
 
 export interface FlowOptions extends Omit<LoopOptions, 'sink' | 'isBounded'> {
   readonly flow: StreamFlow;
@@ -28,6 +30,7 @@ export class FlowLoop {
   readonly totals = new StreamTotals();
   #dueAtMs = performance.now();
   #looksAtMs = performance.now();
+  #looksAtTargetMs = performance.now() + LOOK_AT_TARGET_MS;
   #lastCommitMs = performance.now();
 
   constructor(options: FlowOptions) {
@@ -79,6 +82,14 @@ export class FlowLoop {
     if (performance.now() >= this.#looksAtMs) {
       await this.#tellLag(assignment);
       this.#looksAtMs = performance.now() + LOOK_EVERY_MS;
+    }
+    if (performance.now() >= this.#looksAtTargetMs) {
+      this.#looksAtTargetMs = performance.now() + LOOK_AT_TARGET_MS;
+      if (await flow.isOutdated()) {
+        this.#take(await flow.stop(assignment.positions));
+        assignment.forget();
+        return 1;
+      }
     }
     return Math.max(1, Math.min(this.#dueAtMs, this.#looksAtMs) - performance.now());
   }

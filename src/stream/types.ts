@@ -159,6 +159,13 @@ export interface StreamFlow {
   stop(partitions: readonly TopicPartition[]): Promise<FlowedBatch | null>;
   /** Partitions that went already: takes back what is not committed. No partition is read any more: begin again with those that are left. */
   drop(partitions: readonly TopicPartition[]): Promise<void>;
+  /**
+   * Whether the target has other partitions than rows are shared out to. Then: `stop` all, and begin again with `claim`,
+   * `resume` and `start`.
+   *
+   * @throws OffloadError if the target cannot be asked.
+   */
+  isOutdated(): Promise<boolean>;
   /** Aborts, with the error as reason, when the flow breaks between two commits; `commit` throws it then. Another one after `start`. */
   readonly broken: AbortSignal;
   /** Takes back what is not committed and ends the threads. Safe to call twice. */

@@ -49,13 +49,13 @@ const SINKS: Readonly<Record<string, (job: StreamJob, copy: string) => Sink>> = 
   },
 };
 
-async function make(sinkName: string): Promise<{ topic: string; job: StreamJob; sink: Sink }> {
+async function make(sinkName: string): Promise<{ topic: string; copy: string; job: StreamJob; sink: Sink }> {
   const topic = await workspace.topics.create('stream-pair', { partitions: 2 });
   const copy = workspace.topics.reserve('stream-copy');
   // Fields that a record of any target has.
   const entry = { fields: ['value as STRING'] };
   const job = await StreamJob.make(workspace, { topic, entry, others: { copy: { topicName: copy, partitions: 2 } } });
-  return { topic, job, sink: (SINKS[sinkName] as (typeof SINKS)[string])(job, copy) };
+  return { topic, copy, job, sink: (SINKS[sinkName] as (typeof SINKS)[string])(job, copy) };
 }
 
 describe.each(Object.keys(SINKS))('to %s', (sinkName) => {
@@ -88,6 +88,27 @@ describe.each(Object.keys(SINKS))('to %s', (sinkName) => {
     }
     expect(await sink.values(printed)).toEqual(sorted(values));
   });
+});
+
+test('a flow goes on into partitions that its target was given while it ran', async () => {
+  const { topic, copy, job, sink } = await make('topic');
+  const values = await workspace.send(topic, 20, [0, 1]);
+  const stream = job.start([...sink.args, '--streaming-trigger', 'Continuous']);
+  const untilAll = () => waitFor('all', async () => (await sink.values('')).length >= values.length);
+  await untilAll();
+  await workspace.topics.addPartitions(copy, 4);
+  await waitFor(
+    'rows in a partition that is new',
+    async () => {
+      values.push(...(await workspace.send(topic, 20, [0, 1])));
+      const ends = await workspace.topics.endOffsets(copy);
+      return ends.slice(2).some((end) => end > 0);
+    },
+    { timeoutMs: 60_000, everyMs: 1_000 },
+  );
+  await untilAll();
+  await stream.end();
+  expect(await sink.values('')).toEqual(sorted(values));
 });
 
 test('5,000 messages from topic to topic by one stream', async () => {

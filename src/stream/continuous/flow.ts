@@ -26,6 +26,8 @@ export interface FlowOptions {
   readonly threads: number;
   /** What threads do with partitions; called once, when the first are there. Waits until user code can be tried on rows. */
   readonly settle: (positions: readonly Position[], signal: AbortSignal) => Promise<FlowSettings>;
+  /** Whether what was settled is so no more. */
+  readonly isOutdated: () => Promise<boolean>;
   /** What to say of values and records that were not as they should be. */
   readonly report: (counts: Pick<Flowed, 'invalidUtf8' | 'bad'>) => { badRecords: number; warnings: readonly string[] };
   readonly onProgress?: (step: ProgressStep) => void;
@@ -55,6 +57,7 @@ export class Flow implements StreamFlow {
   /** Next offset to pass on, of every partition that is read. */
   readonly #positions = new Map<string, Position>();
   #settings: Promise<FlowSettings> | null = null;
+  #isOutdated: boolean = false;
   #broken = new AbortController();
   #flowed: Flowed = nothing();
   /** What is done with the outlet, one after the other. */
@@ -88,10 +91,17 @@ export class Flow implements StreamFlow {
     return this.#options.outlet.resume(committed, topicIds);
   }
 
+  async isOutdated(): Promise<boolean> {
+    this.#isOutdated ||= await this.#options.isOutdated();
+    return this.#isOutdated;
+  }
+
   async start(positions: readonly Position[]): Promise<void> {
-    if (this.#broken.signal.aborted) {
+    if (this.#broken.signal.aborted || this.#isOutdated) {
       await this.#inTurn(() => this.#clear());
-      this.#broken = new AbortController();
+      if (this.#broken.signal.aborted) this.#broken = new AbortController();
+      if (this.#isOutdated) this.#settings = null;
+      this.#isOutdated = false;
     }
     for (const position of positions) this.#positions.set(offsetKey(position), position);
     const { signal } = this.#broken;

@@ -35,11 +35,19 @@ export interface ContinuousOptions extends Omit<TopicSinkOptions, 'job'> {
  */
 export async function openContinuous(options: ContinuousOptions): Promise<StreamFlow> {
   const { job, onProgress, log } = options;
-  const { outlet, ...settings } = await openOutlet(options);
+  const { outlet, look, deadLetters, ...opened } = await openOutlet(options);
+  let { settings } = opened;
   return new Flow({
     outlet,
     threads: job.workers,
-    settle: async (positions, signal) => flowSettings(await settled(options, positions, signal), settings),
+    settle: async (positions, signal) =>
+      flowSettings(await settled(options, positions, signal), { settings, deadLetters }),
+    isOutdated: async () => {
+      const now = await look();
+      const isOther = partitionsOf(now) !== partitionsOf(settings);
+      settings = now;
+      return isOther;
+    },
     report: ({ invalidUtf8, bad }) => {
       const { badRecords, warnings } = reportBadRecords([bad], job.source.onBadRecord, { log });
       const all = [...warnOfInvalidUtf8([{ invalidUtf8 }], job.source, { log }), ...warnings];
@@ -49,15 +57,27 @@ export async function openContinuous(options: ContinuousOptions): Promise<Stream
   });
 }
 
-async function openOutlet(
-  options: ContinuousOptions,
-): Promise<{ outlet: FlowOutlet; settings: FlowSettings['outlet']; deadLetters: FlowSettings['deadLetters'] }> {
+function partitionsOf(outlet: FlowSettings['outlet']): number {
+  return outlet.kind === 'topic' ? outlet.target.partitions : 0;
+}
+
+interface OpenedOutlet {
+  readonly outlet: FlowOutlet;
+  readonly settings: FlowSettings['outlet'];
+  /** As the target is by now. */
+  readonly look: () => Promise<FlowSettings['outlet']>;
+  readonly deadLetters: FlowSettings['deadLetters'];
+}
+
+async function openOutlet(options: ContinuousOptions): Promise<OpenedOutlet> {
   const { job, member, print, source, topics, signal } = options;
   const { sink } = job;
   if (sink.kind === 'console') {
+    const settings: FlowSettings['outlet'] = { kind: 'console', numRows: sink.numRows };
     return {
       outlet: new ConsoleOutlet(sink, member, print),
-      settings: { kind: 'console', numRows: sink.numRows },
+      settings,
+      look: async () => settings,
       deadLetters: null,
     };
   }
@@ -68,10 +88,15 @@ async function openOutlet(
     const transactions = await openTransactions({ ...options, job: topicJob }, target, { overlap: true });
     const partitions = await ensureTopic(target, sink.kafka, { ...sink.create, topic: sink.topic });
     const { topic, compression, headers } = sink;
-    const place = { connection: sink.kafka.connection, topic, partitions, readTopics };
+    const place = { connection: sink.kafka.connection, topic, readTopics, compression, headers };
+    const settingsFor = (count: number): FlowSettings['outlet'] => ({
+      kind: 'topic',
+      target: { ...place, partitions: count },
+    });
     return {
       outlet: new TopicOutlet(target, member, transactions, signal),
-      settings: { kind: 'topic', target: { ...place, compression, headers } },
+      settings: settingsFor(partitions),
+      look: async () => settingsFor((await target.findTopic(topic))?.partitions.length ?? partitions),
       deadLetters: await planDeadLetters(job, target, sink.kafka),
     };
   } catch (error) {
