@@ -157,8 +157,10 @@ export class TransactionLane {
     this.#reached.delete(offsetKey(place));
   }
 
-  /** What its producers have open is aborted behind our back, as far as that can be done. */
+  /** What its producers have open is aborted behind our back, as far as that can be done; the next begin anew. */
   discard(): void {
+    this.#forgetOpen();
+    this.#nextSinceMs = null;
     for (const [turn, producer] of this.#producers.entries()) if (producer !== null) this.#discardOne(turn, producer);
   }
 

@@ -20,13 +20,15 @@ import { Workspace } from '../helpers/workspace.ts';
 /**
  * A stream of the real command is killed with SIGKILL at its named steps, on a real broker; the next process goes on, and is
  * killed at the next. In the end each value is in the target once. `KAFKALOAD_FAULTS=all` kills every layout the first
- * and the last time it passes a step; without it each step comes once, in one of the layouts.
+ * time it passes a step, two of them the last time as well; without it each step comes once, in one of the layouts.
  * `KAFKALOAD_STREAM_STEPS=chain.` chooses steps.
  */
 const ALL = process.env.KAFKALOAD_FAULTS === 'all';
 const ONLY_STEPS = process.env.KAFKALOAD_STREAM_STEPS ?? '';
 const TIMEOUT_MS = 3_600_000;
 const KIND = 'crash of a stream';
+/** Where a step that comes again is also one to be killed at the last time. */
+const LAST_TOO: readonly StreamLayout[] = ['folder', 'topic'];
 /** What a process passes only while another one writes, too. */
 const PAIRS = [
   { layout: 'folder', name: 'chain.lost' },
@@ -79,7 +81,10 @@ async function killAll(
 
 /** All targets; or each name once, in one of the lists that have it: they take turns. */
 function share(lists: readonly (readonly StepTarget[])[]): StepTarget[][] {
-  if (ALL) return lists.map((list) => [...list]);
+  if (ALL) {
+    const isLastToo = (index: number): boolean => LAST_TOO.includes(STREAM_LAYOUTS[index] as StreamLayout);
+    return lists.map((list, index) => list.filter(({ nth }) => nth === 1 || isLastToo(index)));
+  }
   const names = [...new Set(lists.flat().map(({ name }) => name))];
   const chosen = names.map((name, turn) => {
     const able = lists.flatMap((list, index) => (list.some((target) => target.name === name) ? [index] : []));

@@ -19,7 +19,7 @@ const ALL = process.env.KAFKALOAD_FAULTS === 'all';
 const SEED = Number(process.env.KAFKALOAD_TEST_SEED || randomInt(2 ** 31));
 const CHAOS_MS = ALL ? 120_000 : 12_000;
 /** The whole keeps every core busy with other tests. */
-const PACE = ALL ? 2 : 1;
+const PACE = ALL ? 3 : 1;
 const PER_SECOND = 300;
 const PROCESSES = 3;
 const TIMEOUT_MS = 1_200_000;

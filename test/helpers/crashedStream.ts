@@ -46,6 +46,11 @@ export const CONTINUOUS = [
   '200 milliseconds',
 ] as const;
 
+/** Starts cost less with one. Where rows flow, threads share the partitions: there are as many as by default. */
+function workersFor(more: readonly string[]): readonly string[] {
+  return more.includes('Continuous') ? [] : ['--workers', '1'];
+}
+
 interface Place {
   readonly layout: StreamLayout;
   readonly group: string;
@@ -111,7 +116,7 @@ export class CrashedStream {
 
   /** Starts the command, which takes all there is and ends, unless `more` says something else. */
   start(more: readonly string[] = [], env: Readonly<Record<string, string>> = {}): CommandRun {
-    return startCommand([...this.place.args, ...more], { cwd: this.place.folder, env });
+    return startCommand([...this.place.args, ...workersFor(more), ...more], { cwd: this.place.folder, env });
   }
 
   /** Starts one that has a micro-batch every half second, or another trigger, until it is told to stop. */
@@ -121,7 +126,7 @@ export class CrashedStream {
 
   /** As `start`, with its steps noted, and with signals at some of them. */
   startStepped(more: readonly string[] = [], ...stops: readonly StepSignal[]): SteppedCommand {
-    return startStepped([...this.place.args, ...more], this.place.folder, ...stops);
+    return startStepped([...this.place.args, ...workersFor(more), ...more], this.place.folder, ...stops);
   }
 
   /** Takes all there is; must exit 0. @returns Names of its steps. */
