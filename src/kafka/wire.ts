@@ -1,7 +1,7 @@
 /**
  * Primitive types of the Kafka protocol, both encodings: the older with fixed lengths, and the flexible one (KIP-482)
- * with varint lengths and tagged fields. Of requests only record batches are
- * large, and they are not copied; answers are read once: plain and short before fast.
+ * with varint lengths and tagged fields. Of requests only record batches are large, and they are not copied; answers are
+ * read once: plain and short before fast.
  *
  * @see https://kafka.apache.org/protocol#protocol_types
  */

@@ -1,7 +1,8 @@
 /**
  * The transactions of partitions that share one: open, written to, ended. Its producers take turns: with two of them rows
  * go into the next transaction while the last one is on its way to being committed, which takes the coordinator and every
- * partition in it some milliseconds. At most one is on its way, and the next is committed after it or not at all.
+ * partition in it some milliseconds. At most one is on its way, and the next is committed after it or not at all. The next
+ * one is open before rows need it, with the partitions that they most likely go to.
  */
 import type { EncodedRecordBatch } from '../encode/records/recordBatch.ts';
 import { OffloadError, toOffloadError } from '../errors.ts';
@@ -30,7 +31,7 @@ export class TransactionLane {
   /** Positions that the open transaction reaches, by `offsetKey`. */
   readonly #reached = new Map<string, Position>();
   /** Partitions of the target that the open transaction is written to. */
-  #written = new Map<string, TopicPartition>();
+  readonly #written = new Map<string, TopicPartition>();
   /** Since when the transaction after it is open, too. */
   #nextSinceMs: number | null = null;
   #preparing: Promise<void> = Promise.resolve();
@@ -46,6 +47,7 @@ export class TransactionLane {
     return this.#openSinceMs;
   }
 
+  /** Whether anything is open, that which was opened ahead included. */
   get isOpen(): boolean {
     return this.#openSinceMs !== null || this.#nextSinceMs !== null;
   }

@@ -24,7 +24,10 @@ const LOOK_AT_DUE_MS = 1_000;
 export interface FlowOptions {
   readonly outlet: FlowOutlet;
   readonly threads: number;
-  /** What threads do with partitions; called once, when the first are there. Waits until user code can be tried on rows. */
+  /**
+   * What threads do with partitions; called when the first are there, and again once it is outdated. Waits until user code
+   * can be tried on rows.
+   */
   readonly settle: (positions: readonly Position[], signal: AbortSignal) => Promise<FlowSettings>;
   /** Whether what was settled is so no more. */
   readonly isOutdated: () => Promise<boolean>;
