@@ -3,9 +3,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
+import { type Data, type RecordBatch, Table, tableFromIPC, tableToIPC } from 'apache-arrow';
 import { type FileMetaData, parquetMetadata, parquetReadObjects } from 'hyparquet';
 import { afterAll } from 'vitest';
-import type { EncodedRows } from '../../../src/encode/encoder.ts';
+import type { EncodedRows, PartsEncoder } from '../../../src/encode/encoder.ts';
 import { endOfFile } from '../../../src/encode/parquet/fileEnd.ts';
 import { parseFooter, readTail } from '../../../src/encode/parquet/footer.ts';
 import { MAGIC } from '../../../src/encode/parquet/format.ts';
@@ -30,6 +31,20 @@ export function joinedFile(parts: readonly EncodedRows[], footerOrder = parts.ma
 export async function kept(group: Promise<EncodedRows>): Promise<EncodedRows> {
   const encoded = await group;
   return { ...encoded, body: encoded.body.map((piece) => Buffer.from(piece)) };
+}
+
+/** Adds rows as a worker does: their memory serves the next ones, before which nothing of them is left. */
+export async function addLent(encoder: PartsEncoder, rows: RecordBatch): Promise<boolean> {
+  const [lent] = tableFromIPC(tableToIPC(new Table(rows))).batches;
+  const isAdded = await encoder.add(lent as RecordBatch);
+  const overwrite = ({ buffers, children }: Data): void => {
+    for (const view of Object.values(buffers) as (Uint8Array | undefined)[]) {
+      if (view) new Uint8Array(view.buffer, view.byteOffset, view.byteLength).fill(0xa5);
+    }
+    children.forEach(overwrite);
+  };
+  overwrite((lent as RecordBatch).data);
+  return isAdded;
 }
 
 /** The opposite: body and footer of a file. */

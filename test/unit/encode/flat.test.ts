@@ -29,18 +29,11 @@ import {
   type FlatType,
   TYPES,
 } from '../../helpers/flatColumns.ts';
-import { hex, hyparquetMetadata, joinedFile, testFolder } from './files.ts';
+import { addLent, hex, hyparquetMetadata, joinedFile, testFolder } from './files.ts';
 
 const folder = await testFolder();
 
-async function encode(batch: RecordBatch | Table, compression: ParquetCompression): Promise<Buffer> {
-  const encoder = new ParquetEncoder(compression);
-  const file = joinedFile([await encoder.encode(batch)]);
-  expect(encoder.usedEncoders()).toEqual(['flat']);
-  return file;
-}
-
-/** As a worker does: the memory of a part serves the next one. @param ends Of the parts, but for the last. */
+/** @param ends Of the parts, but for the last. */
 async function encodeInParts(
   columns: readonly Column[],
   ends: readonly number[],
@@ -50,16 +43,18 @@ async function encodeInParts(
   const rows = columns[0]?.values.length ?? 0;
   let from = 0;
   for (const end of [...ends, rows]) {
-    const part = batchOf(columns.map((column) => ({ ...column, values: column.values.slice(from, end) })));
-    expect(await encoder.add(part)).toBe(true);
-    for (const { buffers } of part.data.children) {
-      for (const view of Object.values(buffers) as (Uint8Array | undefined)[]) {
-        if (view) new Uint8Array(view.buffer, view.byteOffset, view.byteLength).fill(0xa5);
-      }
-    }
+    const values = columns.map((column) => ({ ...column, values: column.values.slice(from, end) }));
+    expect(await addLent(encoder, batchOf(values))).toBe(true);
     from = end;
   }
   return joinedFile([await encoder.finish()]);
+}
+
+async function encode(batch: RecordBatch | Table, compression: ParquetCompression): Promise<Buffer> {
+  const encoder = new ParquetEncoder(compression);
+  const file = joinedFile([await encoder.encode(batch)]);
+  expect(encoder.usedEncoders()).toEqual(['flat']);
+  return file;
 }
 
 async function duckCells(path: string, columns: readonly Column[]): Promise<Record<string, Cell[]>> {
@@ -82,9 +77,36 @@ async function hyparquetCells(file: Buffer, columns: readonly Column[]): Promise
   return Object.fromEntries(columns.map(({ type: { name } }) => [name, rows.map((row) => text(name, row[name]))]));
 }
 
+/** Rows that DuckDB finds by the values of one row. */
+async function checkLookups(path: string, columns: readonly Column[], row: number): Promise<void> {
+  for (const { type, values } of columns) {
+    const value = values[row];
+    const literal = value === null ? null : type.literal(value);
+    if (literal === null) continue;
+    const ordered = values.filter((one) => one !== null && !Number.isNaN(one));
+    const counts = await folder.query(
+      `SELECT (SELECT count(*) FROM ${path} WHERE "${type.name}" = ${literal})::INT AS same,
+         (SELECT count(*) FROM ${path} WHERE "${type.name}" < ${literal})::INT AS lower`,
+    );
+    expect([type.name, counts[0]]).toEqual([
+      type.name,
+      {
+        same: ordered.filter((one) => type.compare(one, value) === 0).length,
+        lower: ordered.filter((one) => type.compare(one, value) < 0).length,
+      },
+    ]);
+  }
+}
+
 for (const compression of ['snappy', 'zstd', 'gzip', 'lz4_raw', 'none'] as ParquetCompression[]) {
   test(`${compression}: two readers give back random columns, and DuckDB finds their values`, async () => {
-    const batches = fc.integer({ min: 1, max: 300 }).chain((rows) => fc.tuple(columnsOf(rows), fc.nat(), fc.nat()));
+    const batches = fc
+      .integer({ min: 1, max: 300 })
+      .chain((rows) =>
+        fc
+          .tuple(columnsOf(rows), fc.nat(), fc.nat())
+          .map((sample) => Object.assign(sample, { [fc.toStringMethod]: () => `${rows} rows` })),
+      );
     const property = fc.asyncProperty(batches, async ([columns, pick, cut]) => {
       const file = await encode(batchOf(columns), compression);
       const path = folder.write(file);
@@ -94,23 +116,7 @@ for (const compression of ['snappy', 'zstd', 'gzip', 'lz4_raw', 'none'] as Parqu
         expect(await hyparquetCells(file, columns)).toEqual(expected);
       }
       const rows = columns[0]?.values.length ?? 0;
-      for (const { type, values } of columns) {
-        const value = values[pick % rows];
-        const literal = value === null ? null : type.literal(value);
-        if (literal === null) continue;
-        const ordered = values.filter((one) => one !== null && !Number.isNaN(one));
-        const counts = await folder.query(
-          `SELECT (SELECT count(*) FROM ${path} WHERE "${type.name}" = ${literal})::INT AS same,
-             (SELECT count(*) FROM ${path} WHERE "${type.name}" < ${literal})::INT AS lower`,
-        );
-        expect([type.name, counts[0]]).toEqual([
-          type.name,
-          {
-            same: ordered.filter((one) => type.compare(one, value) === 0).length,
-            lower: ordered.filter((one) => type.compare(one, value) < 0).length,
-          },
-        ]);
-      }
+      await checkLookups(path, columns, pick % rows);
       // A slice begins inside a byte of the bitmaps, and its offsets do not begin with 0.
       const first = cut % rows;
       const part = await encode(batchOf(columns).slice(first, rows), compression);
@@ -118,7 +124,9 @@ for (const compression of ['snappy', 'zstd', 'gzip', 'lz4_raw', 'none'] as Parqu
       expect(await duckCells(folder.write(part), columns)).toEqual(expectedCells(sliced));
       if (first === 0) return;
       const inParts = await encodeInParts(columns, [first], compression);
-      expect(await duckCells(folder.write(inParts), columns)).toEqual(expected);
+      const partsPath = folder.write(inParts);
+      expect(await duckCells(partsPath, columns)).toEqual(expected);
+      await checkLookups(partsPath, columns, pick % rows);
       if (compression === 'snappy') expect(await hyparquetCells(inParts, columns)).toEqual(expected);
     });
     await fc.assert(property, { numRuns: 12, endOnFailure: true });
@@ -146,7 +154,9 @@ test('a column may change its ways from part to part', async () => {
   ];
   const file = await encodeInParts(columns, ends, 'snappy');
   const expected = expectedCells(columns);
-  expect(await duckCells(folder.write(file), columns)).toEqual(expected);
+  const path = folder.write(file);
+  expect(await duckCells(path, columns)).toEqual(expected);
+  for (const row of [0, 9_999, 10_000, 19_999, 24_999, 25_000, rows - 1]) await checkLookups(path, columns, row);
   expect(await hyparquetCells(file, columns)).toEqual(expected);
   const [group] = (await hyparquetMetadata(file)).row_groups;
   expect(group?.columns.map(({ meta_data: meta }) => meta?.encodings.toSorted())).toEqual([

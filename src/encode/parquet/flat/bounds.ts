@@ -73,7 +73,7 @@ export class ByteBounds {
     this.#isText = isText;
   }
 
-  /** Takes in `count` values; `values` must not change before `bounds` or `detach` is called. */
+  /** Takes in `count` values; `values` must not change before `bounds` is called. */
   add(values: Uint8Array, starts: Int32Array, lengths: Int32Array, count: number): void {
     if (count === 0) return;
     if (this.#min === undefined) this.#common = Math.min(lengths[0] as number, PREFIX_BYTES);
@@ -111,17 +111,13 @@ export class ByteBounds {
     this.#common = common;
   }
 
-  /** Takes in all that another has taken in. */
+  /** Takes in all that another has taken in, as copies: its values may change from here on. */
   include(page: ByteBounds): void {
     for (const value of [page.#min, page.#max]) {
-      if (value) this.add(value.values, Int32Array.of(value.start), Int32Array.of(value.length), 1);
+      if (!value) continue;
+      const { values, start, length } = copyOf(value);
+      this.add(values, Int32Array.of(start), Int32Array.of(length), 1);
     }
-  }
-
-  /** Takes copies of what it needs of the values: they may change from here on. */
-  detach(): void {
-    this.#min &&= copyOf(this.#min);
-    this.#max &&= copyOf(this.#max);
   }
 
   bounds(): Bounds {

@@ -113,7 +113,6 @@ class ByteValues implements FlatValues {
   }
 
   take(chunks: readonly Data[]): void {
-    this.#bounds.detach();
     this.#next = 0;
     const values = chunks.reduce((sum, chunk) => sum + chunk.length - chunk.nullCount, 0);
     if (values === 0 || this.#way === 'plain') return;
