@@ -43,6 +43,7 @@ const LONG = [
     'loadCrash',
     'crashOthers',
     'streamOutage',
+    'streamAsleep',
     'leadership',
     'offsetsByHand',
     'deadLetters',
