@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { type KafkaCluster, startKafka } from '../helpers/broker.ts';
 import { killAndRestart } from '../helpers/killedLoads.ts';
 import { LoadJob } from '../helpers/loads.ts';
+import { startStepped } from '../helpers/steps.ts';
 import { OFFSETS_MODES, query, sorted, Workspace } from '../helpers/workspace.ts';
 
 /**
@@ -62,4 +63,18 @@ describe.each([
     expect(await job.report()).toMatchObject({ rows: 100 });
     expect(await job.values()).toEqual(sorted([...values, ...more]));
   });
+});
+
+test('one that died behind its commit holds up nobody: its transaction is ended before anything is read', async () => {
+  const from = await workspace.topics.create('crash-source', { partitions: 2 });
+  const values = await workspace.send(from, 20, [0, 1]);
+  const job = await LoadJob.make(workspace, { mode: 'STREAM', from, sink: SINK });
+  const target = { name: 'transaction.ending', nth: 1, after: 'load.offsetsRaised' };
+  const killed = await startStepped(job.args([]), job.folder, { ...target, signal: 'SIGKILL' }).ended;
+  expect(killed).toMatchObject({ isStopped: true, result: { signal: 'SIGKILL' } });
+  const more = await workspace.send(from, 20, [0, 1]);
+  const { result, steps } = await startStepped(job.args([]), job.folder).ended;
+  expect(result, result.stderr).toMatchObject({ code: 0 });
+  expect(steps[0]).toBe('transaction.othersFenced');
+  expect(await job.values()).toEqual(sorted([...values, ...more]));
 });

@@ -9,8 +9,8 @@ const HELD_MS = 2_000;
 
 /**
  * Whether an open transaction holds up readers of the saved offsets, and it can only be that of this config's last run,
- * which is dead: it died between its progress and the commit, and both topics are one. Then its transaction is to be
- * ended before anything is read, else everybody waits for its time-out.
+ * which is dead: it died between its progress and the commit, or behind that, and both topics are one. Then its transaction
+ * is to be ended before anything is read, else everybody waits for its time-out.
  */
 export async function isHeldByDeadRun(
   { config, offsets, sink }: TopicToTopicJob,
@@ -29,5 +29,6 @@ export async function isHeldByDeadRun(
   const reader = (topic: string) =>
     readTopicCommitted(offsetsCluster, topic, { waitForStableMs: 0, orStopThere: true });
   const { run } = await readStreamState(reader, { topic: offsets.name, config, ...saved, waitForStableMs: 0 });
-  return run?.owner !== undefined && run.owner !== null && (await isKnownDead(run.owner));
+  // One that has committed has no record any more, and may yet have died before it had forgotten its progress.
+  return run === null || (run.owner !== null && (await isKnownDead(run.owner)));
 }
