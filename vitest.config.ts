@@ -63,11 +63,12 @@ class LongFirst extends BaseSequencer {
 
 /**
  * Three projects. Unit tests need no server. Integration and fault tests share one broker that the global set-up
- * provides; three of their files run at a time: each starts processes that use every core, and often waits for time to pass.
+ * provides; three of their files run at a time, four where all faults are tried: each starts processes that use every core,
+ * and often waits for time to pass.
  */
 const withServers = {
   globalSetup: ['test/helpers/globalSetup.ts'],
-  maxWorkers: 3,
+  maxWorkers: process.env.KAFKALOAD_FAULTS === 'all' ? 4 : 3,
   // Deadlines of the tests themselves are shorter and say what they waited for; these only catch a hang.
   testTimeout: 600_000,
   hookTimeout: 600_000,

@@ -25,7 +25,7 @@ export async function withWorkspace<T>(work: (workspace: Workspace) => Promise<T
   const removeFolder = (): void => rmSync(folder, { recursive: true, force: true });
   process.once('exit', removeFolder);
   const given = process.env.KAFKA_BOOTSTRAP_SERVERS;
-  const broker = given ? null : await startKafka();
+  const broker = given ? null : await startKafka({ jvm: 'tuned' });
   const bootstrapServers = given || (broker?.bootstrapServers ?? '');
   const topics = new TestTopics(bootstrapServers);
   try {

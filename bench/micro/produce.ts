@@ -31,7 +31,7 @@ export async function benchProduce(): Promise<Series> {
   const results: Result[] = [];
   for (const compression of RECORD_COMPRESSIONS) results.push(await benchEncoder(rows, compression));
   const servers = process.env.KAFKA_BOOTSTRAP_SERVERS;
-  const broker = servers ? null : await startKafka();
+  const broker = servers ? null : await startKafka({ jvm: 'tuned' });
   try {
     const bootstrapServers = broker?.bootstrapServers ?? servers ?? '';
     for (const compression of ['lz4', 'snappy', 'none'] as const)

@@ -27,7 +27,7 @@ export async function describeOwner(run: string, stagingPath: string): Promise<O
     host: hostname(),
     hostInstance: await hostInstance(),
     pid: process.pid,
-    processStart: (await findProcess(process.pid)).start,
+    processStart: await ownStart(),
     stagingPath,
   };
 }
@@ -78,6 +78,13 @@ export function aliveError(config: string, other: { run: string; owner: Owner | 
       'nothing was read or changed; start again when it has ended',
     { context: { config, run: other.run, host: other.owner?.host ?? null, pid: other.owner?.pid ?? null } },
   );
+}
+
+let knownStart: Promise<string | null> | null = null;
+
+function ownStart(): Promise<string | null> {
+  knownStart ??= findProcess(process.pid).then(({ start }) => start);
+  return knownStart;
 }
 
 let knownInstance: Promise<string | null> | null = null;

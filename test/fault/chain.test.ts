@@ -88,7 +88,7 @@ describe.each(CASES)('$layout, $situation', ({ chainCase, layout, situation, pre
 
   test('the power goes at each step', async () => {
     const moments = await record(chainCase, await prepare(chainCase));
-    const total = await loseEach(chainCase, moments, ALL ? 12 : 3);
+    const total = await loseEach(chainCase, moments, ALL ? 8 : 3);
     countFaults({ kind: 'power lost, what was not synced gone', layout, mode }, total);
   });
 });

@@ -27,7 +27,7 @@ vi.mock('../../src/kafka/client.ts', async (importOriginal) => {
  */
 const ALL = process.env.KAFKALOAD_FAULTS === 'all';
 /** States of the disk that are tried after each step; all of them where there are no more. */
-const STATES = ALL ? 12 : 3;
+const STATES = ALL ? 8 : 3;
 const SEED = Number(process.env.KAFKALOAD_SEED ?? 1);
 
 interface Moment {

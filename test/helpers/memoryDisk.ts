@@ -422,7 +422,11 @@ function partsOf(path: string): string[] {
 /** An error as Node throws it. */
 export function failure(code: string, syscall: string, path: string, dest?: string): NodeJS.ErrnoException {
   const to = dest === undefined ? '' : ` -> '${dest}'`;
+  // As those of node:fs it has no stack, which would be most of its cost.
+  const limit = Error.stackTraceLimit;
+  Error.stackTraceLimit = 0;
   const error = new Error(`${code}: ${MESSAGES[code] ?? 'failed'}, ${syscall} '${path}'${to}`);
+  Error.stackTraceLimit = limit;
   return Object.assign(error, { code, syscall, path, ...(dest !== undefined && { dest }) });
 }
 

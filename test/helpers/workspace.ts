@@ -277,14 +277,20 @@ export function sorted(values: readonly string[]): string[] {
   return values.toSorted((left, right) => (left < right ? -1 : Number(left > right)));
 }
 
+let shared: Promise<DuckDBInstance> | null = null;
+
 /** Rows of a DuckDB query, as plain JSON values: 64-bit numbers are text. */
 export async function query(sql: string): Promise<Record<string, unknown>[]> {
-  const instance = await DuckDBInstance.create(':memory:', { threads: '2' });
+  // What is attached or set stays with its instance.
+  const isAlone = /\b(ATTACH|SET|USE|LOAD|CREATE)\b/i.test(sql);
+  const create = () => DuckDBInstance.create(':memory:', { threads: '2' });
+  if (!isAlone) shared ??= create();
+  const instance = await (isAlone || !shared ? create() : shared);
   const connection = await instance.connect();
   try {
     return (await connection.runAndReadAll(sql)).getRowObjectsJson() as Record<string, unknown>[];
   } finally {
     connection.closeSync();
-    instance.closeSync();
+    if (isAlone) instance.closeSync();
   }
 }

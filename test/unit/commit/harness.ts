@@ -2,12 +2,11 @@
  * A small loader over the commit: two partitions, rows that name their partition and offset, and an oracle. The same
  * code runs inside the tests and, compiled, in child processes that are killed or stopped at a step.
  */
-import { execFile } from 'node:child_process';
-import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { basename, dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
+import { isAbsolute, join, relative } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { rolldown } from 'rolldown';
 import { openRun } from '../../../src/commit/session.ts';
 import type { TopicReader } from '../../../src/commit/streamState.ts';
 import type { FileState, Intent, RunSession } from '../../../src/commit/types.ts';
@@ -352,7 +351,7 @@ export async function makeBase(): Promise<{ base: string; remove: () => Promise<
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 
-/** Compiles the loader, since Node 20 runs no TypeScript; the result must be where node_modules is found. */
+/** Makes one file of each loader and what both share, since Node 20 runs no TypeScript; it must be where node_modules is found. */
 export async function compileLoader(): Promise<{
   readonly script: string;
   readonly sleeper: string;
@@ -360,23 +359,29 @@ export async function compileLoader(): Promise<{
 }> {
   const cache = join(ROOT, 'node_modules', '.cache');
   await mkdir(cache, { recursive: true });
-  const outDir = await mkdtemp(join(cache, 'commit-test-'));
-  await writeFile(join(outDir, 'package.json'), '{ "type": "module" }\n');
-  await writeFile(
-    join(outDir, 'tsconfig.json'),
-    JSON.stringify({
-      extends: join(ROOT, 'tsconfig.json'),
-      compilerOptions: { rootDir: ROOT, outDir, noCheck: true, declaration: false, sourceMap: false, types: [] },
-      include: [],
-      files: ['loader', 'sleeper'].map((name) => join(ROOT, `test/unit/commit/${name}.ts`)),
-    }),
+  const folder = await mkdtemp(join(cache, 'commit-test-'));
+  await writeFile(join(folder, 'package.json'), '{ "type": "module" }\n');
+  const input = Object.fromEntries(
+    ['loader', 'sleeper'].map((name) => [name, join(ROOT, `test/unit/commit/${name}.ts`)]),
   );
-  const compiler = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc');
-  await promisify(execFile)(process.execPath, [compiler, '-p', join(outDir, 'tsconfig.json')]);
-  // Modules of WebAssembly are only where the build puts them.
-  const isFolderOrModule = (path: string): boolean => !basename(path).includes('.') || path.endsWith('.wasm');
-  await cp(join(ROOT, 'dist', 'src'), join(outDir, 'src'), { recursive: true, filter: isFolderOrModule });
-  const script = join(outDir, 'test', 'unit', 'commit', 'loader.js');
-  const sleeper = join(dirname(script), 'sleeper.js');
-  return { script, sleeper, remove: () => rm(dirname(join(outDir, 'x')), { recursive: true, force: true }) };
+  const bundle = await rolldown({
+    platform: 'node',
+    input,
+    external: (id) => !id.startsWith('.') && !isAbsolute(id),
+    plugins: [{ name: 'modules of WebAssembly are where the build puts them', transform: asBuilt }],
+  });
+  await bundle.write({ dir: folder, format: 'esm' });
+  await bundle.close();
+  return {
+    script: join(folder, 'loader.js'),
+    sleeper: join(folder, 'sleeper.js'),
+    remove: () => rm(folder, { recursive: true, force: true }),
+  };
+}
+
+function asBuilt(code: string, id: string): string | null {
+  const module = relative(join(ROOT, 'src'), id);
+  if (module.startsWith('..') || !code.includes('import.meta.url')) return null;
+  const path = join(ROOT, 'dist', 'src', module.replace(/\.ts$/, '.js'));
+  return code.replaceAll('import.meta.url', JSON.stringify(pathToFileURL(path).href));
 }
