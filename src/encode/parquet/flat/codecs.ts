@@ -28,8 +28,8 @@ export const PAGE_CODECS: Readonly<Record<ParquetCompression, PageCodec>> = {
 };
 
 let zstd: Promise<typeof import('@mongodb-js/zstd')> | undefined;
-/** Loaded with the first page that needs it. */
+/** Loaded with the first page that needs it: the native part itself, since what is around it leaves the level out. */
 function zstdModule(): Promise<typeof import('@mongodb-js/zstd')> {
-  zstd ??= import('@mongodb-js/zstd');
+  zstd ??= import('@mongodb-js/zstd/bindings.js');
   return zstd;
 }
