@@ -20,7 +20,7 @@ const datePatterns: readonly OptionDescription[] = [
 
 export const WRITER_OPTIONS: Readonly<Record<FileFormat, readonly OptionDescription[]>> = {
   parquet: [
-    { ...compression, default: 'snappy', meaning: '`snappy`, `zstd`, `gzip`, `lz4_raw` or `none`' },
+    { ...compression, default: 'snappy', meaning: '`snappy`, `zstd` (level 1), `gzip`, `lz4_raw` or `none`' },
     { name: 'rowGroupRows', default: '1000000', meaning: 'Most rows of a row group' },
     {
       name: 'rowGroupBytes',
