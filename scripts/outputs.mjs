@@ -5,7 +5,8 @@ import { basename, dirname, join } from 'node:path';
 const OUTPUT = /\.(c?js|c?js\.map|d\.c?ts|wasm)$/;
 
 export function isSource(path) {
-  return /\.c?ts$/.test(path) || isPageFile(path);
+  // Of declarations nothing is written.
+  return (/\.c?ts$/.test(path) && !path.endsWith('.d.ts')) || isPageFile(path);
 }
 
 /** What a browser loads: copied as it is. */

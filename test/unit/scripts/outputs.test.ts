@@ -7,7 +7,7 @@ test('a source has the output that its kind of module has', () => {
   expect(SOURCES.map(outputOf)).toEqual([
     ...['src/cli.js', 'src/decode/assembly/index.wasm', 'src/decode/assembly/index.wasm', 'workers/offload.cjs'],
   ]);
-  expect([...SOURCES, 'src/notes.md', 'src/cli.mjs'].filter(isSource)).toEqual(SOURCES);
+  expect([...SOURCES, 'src/notes.md', 'src/cli.mjs', 'src/codec.d.ts'].filter(isSource)).toEqual(SOURCES);
 });
 
 test('what a browser loads is copied under its own name', () => {
