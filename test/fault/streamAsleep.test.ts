@@ -1,33 +1,19 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, inject, test } from 'vitest';
-import { CONTINUOUS, CrashedStream, EVERY, PARTITIONS } from '../helpers/crashedStream.ts';
+import { describe, test } from 'vitest';
+import { CONTINUOUS, EVERY, PARTITIONS } from '../helpers/crashedStream.ts';
 import { countFaults } from '../helpers/faultCounts.ts';
-import { type PostgresServer, startPostgres } from '../helpers/postgres.ts';
 import type { SteppedCommand } from '../helpers/steps.ts';
-import { StreamGroup } from '../helpers/streamGroup.ts';
+import { useStreamGroups } from '../helpers/streamGroup.ts';
 import { RunningStream } from '../helpers/streams.ts';
 import { delay, waitFor } from '../helpers/wait.ts';
-import { Workspace } from '../helpers/workspace.ts';
 
 /** A process of a group that sleeps with a micro-batch under way, while others take its partitions. The oracle: each value once. */
 const ALL = process.env.KAFKALOAD_FAULTS === 'all';
 const PER_SECOND = 300;
 const TIMEOUT_MS = 1_200_000;
 
-let workspace: Workspace;
-let server: PostgresServer;
-const groups: StreamGroup[] = [];
-
-beforeAll(async () => {
-  [workspace, server] = await Promise.all([Workspace.open(inject('bootstrapServers')), startPostgres()]);
-});
-
-afterAll(async () => {
-  for (const group of groups) await group.close();
-  await workspace.close();
-  await server.stop();
-});
+const groups = useStreamGroups();
 
 describe('one of three asleep across a rebalance', () => {
   const cases = [
@@ -46,9 +32,8 @@ describe('one of three asleep across a rebalance', () => {
     async ({ layout, name, trigger }) => {
       const session = { 'session.timeout.ms': 6_000, 'heartbeat.interval.ms': 500 };
       const access = { ...session, maxOffsetsPerTrigger: 600 };
-      const stream = await CrashedStream.make(workspace, { layout, access, server });
-      const processes = new StreamGroup(stream);
-      groups.push(processes);
+      const processes = await groups.make({ layout, access });
+      const { stream } = processes;
       const { producer, group, topic, folder } = stream.place;
       const armed = join(folder, 'armed');
       const sleeper: SteppedCommand = stream.startStepped(trigger, { name, when: armed, signal: 'SIGSTOP' });
@@ -59,15 +44,15 @@ describe('one of three asleep across a rebalance', () => {
       // Each has a partition.
       for (const one of processes.running) await one.says('ours now');
       await waitFor('rows of each', async () => {
-        const offsets = await workspace.topics.groupOffsets(group, topic, PARTITIONS);
+        const offsets = await groups.workspace().topics.groupOffsets(group, topic, PARTITIONS);
         return offsets.every((offset) => offset > 0);
       });
       writeFileSync(armed, '');
       await waitFor('one to sleep', () => sleeper.isSignalled());
-      const asleepAt = await workspace.topics.groupOffsets(group, topic, PARTITIONS);
+      const asleepAt = await groups.workspace().topics.groupOffsets(group, topic, PARTITIONS);
       // The others have its partition, and go on with it.
       await waitFor('the others to go on', async () => {
-        const offsets = await workspace.topics.groupOffsets(group, topic, PARTITIONS);
+        const offsets = await groups.workspace().topics.groupOffsets(group, topic, PARTITIONS);
         return offsets.every((offset, partition) => offset > (asleepAt[partition] ?? 0) + PER_SECOND / PARTITIONS);
       });
       sleeper.child.kill('SIGCONT');

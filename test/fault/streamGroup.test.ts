@@ -1,11 +1,9 @@
 import { randomInt } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
-import { CONTINUOUS, CrashedStream, EVERY, PARTITIONS } from '../helpers/crashedStream.ts';
+import { describe, expect, test } from 'vitest';
+import { CONTINUOUS, EVERY, PARTITIONS } from '../helpers/crashedStream.ts';
 import { countFaults } from '../helpers/faultCounts.ts';
-import { type PostgresServer, startPostgres } from '../helpers/postgres.ts';
-import { StreamGroup } from '../helpers/streamGroup.ts';
+import { useStreamGroups } from '../helpers/streamGroup.ts';
 import { delay, waitFor } from '../helpers/wait.ts';
-import { Workspace } from '../helpers/workspace.ts';
 
 /**
  * Three processes of one group, while messages come all the time: killed, stopped in order and joined by others at random
@@ -21,19 +19,7 @@ const PER_SECOND = 300;
 const PROCESSES = 3;
 const TIMEOUT_MS = 1_200_000;
 
-let workspace: Workspace;
-let server: PostgresServer;
-const groups: StreamGroup[] = [];
-
-beforeAll(async () => {
-  [workspace, server] = await Promise.all([Workspace.open(inject('bootstrapServers')), startPostgres()]);
-});
-
-afterAll(async () => {
-  for (const group of groups) await group.close();
-  await workspace.close();
-  await server.stop();
-});
+const groups = useStreamGroups();
 
 /** The same numbers for the same seed (mulberry32). */
 function randomFrom(seed: number): () => number {
@@ -57,15 +43,16 @@ describe('three processes, killed and joined at random', { concurrent: ALL }, ()
     async (layout, mode, trigger) => {
       console.log(`three processes into ${layout} by ${mode}: KAFKALOAD_TEST_SEED=${SEED}`);
       const random = randomFrom(SEED);
-      const stream = await CrashedStream.make(workspace, { layout, access: { maxOffsetsPerTrigger: 600 }, server });
-      const group = new StreamGroup(stream);
-      groups.push(group);
+      const group = await groups.make({ layout, access: { maxOffsetsPerTrigger: 600 } });
+      const { stream } = group;
       const add = (): unknown => group.add(stream.every({}, trigger));
       stream.place.producer.begin(PER_SECOND);
       for (let count = 0; count < PROCESSES; count++) add();
       // The chaos begins when the first rows are through.
       await waitFor('the first rows', async () => {
-        const offsets = await workspace.topics.groupOffsets(stream.place.group, stream.place.topic, PARTITIONS);
+        const offsets = await groups
+          .workspace()
+          .topics.groupOffsets(stream.place.group, stream.place.topic, PARTITIONS);
         return offsets.some((offset) => offset > 0);
       });
       let kills = 0;

@@ -1,6 +1,35 @@
 /** Processes of one group that share a target, for tests that kill some of them, or let them sleep. */
-import type { CrashedStream } from './crashedStream.ts';
+import { afterAll, beforeAll, inject } from 'vitest';
+import { CrashedStream, type CrashedStreamOptions } from './crashedStream.ts';
+import { type PostgresServer, startPostgres } from './postgres.ts';
 import type { RunningStream } from './streams.ts';
+import { Workspace } from './workspace.ts';
+
+/** Sets up, for the tests of a file, what their groups need. */
+export function useStreamGroups(): {
+  readonly workspace: () => Workspace;
+  readonly make: (options: CrashedStreamOptions) => Promise<StreamGroup>;
+} {
+  let workspace: Workspace;
+  let server: PostgresServer;
+  const groups: StreamGroup[] = [];
+  beforeAll(async () => {
+    [workspace, server] = await Promise.all([Workspace.open(inject('bootstrapServers')), startPostgres()]);
+  });
+  afterAll(async () => {
+    for (const group of groups) await group.close();
+    await workspace.close();
+    await server.stop();
+  });
+  return {
+    workspace: () => workspace,
+    make: async (options) => {
+      const group = new StreamGroup(await CrashedStream.make(workspace, { ...options, server }));
+      groups.push(group);
+      return group;
+    },
+  };
+}
 
 export class StreamGroup {
   readonly stream: CrashedStream;

@@ -47,7 +47,7 @@ export async function addLent(encoder: PartsEncoder, rows: RecordBatch): Promise
   return isAdded;
 }
 
-/** The opposite: body and footer of a file. */
+/** The opposite of `joinedFile`: body and footer of a file. */
 export function partOf(file: Buffer): EncodedRows {
   const { footerStart, footerBytes } = readTail(file, file.length);
   const footer = file.subarray(footerStart, footerStart + footerBytes);
