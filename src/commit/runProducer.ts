@@ -11,6 +11,7 @@
  *
  * After a heartbeat all that is done before the next write. A step that can be recognised is looked for at once, between
  * the two looks at the record, and written again if it is not there. Where brokers cannot be asked, a step stays unknown.
+ * Of the record itself streamOpen.ts makes sure.
  */
 import type { KafkaSettings } from '../config/job.ts';
 import { OffloadError, toOffloadError } from '../errors.ts';
@@ -63,6 +64,19 @@ export class RunProducer {
     return this.#producer.fenceOthers();
   }
 
+  /**
+   * The same with a new producer, in place of one that may be of no use any more. What that had under way is ended, too.
+   *
+   * @throws OffloadError BROKER_UNREACHABLE, BROKER_TIMEOUT, NOT_AUTHORIZED
+   */
+  async fenceAnew(): Promise<void> {
+    const { kafka, transactionalId } = this.#options;
+    const producer = await OffsetsProducer.connect(kafka, transactionalId);
+    this.#retired.push(this.#producer.disconnect());
+    this.#producer = producer;
+    await producer.fenceOthers();
+  }
+
   /** Writes records in one transaction, after those asked for before. Never throws. */
   transact(writes: readonly TopicWrite[], kind: WriteKind): Promise<WriteResult> {
     const result = this.#queue.then(() => this.#transact(writes, kind));
@@ -109,16 +123,13 @@ export class RunProducer {
    * @returns Why the run is over; null if it has a good producer again.
    */
   async #renew(doubt: OffloadError, look: () => Promise<void> = async () => {}): Promise<OffloadError | null> {
-    const { kafka, transactionalId, isHeld } = this.#options;
+    const { transactionalId, isHeld } = this.#options;
     countRetry(doubt.code);
     const taken = (): OffloadError =>
       new OffloadError('FENCED', `another run has begun as ${transactionalId}`, { cause: doubt });
     // Spares the run that took over, which fencing would stop.
     if (!(await isHeld())) return taken();
-    const producer = await OffsetsProducer.connect(kafka, transactionalId);
-    this.#retired.push(this.#producer.disconnect());
-    this.#producer = producer;
-    await producer.fenceOthers();
+    await this.fenceAnew();
     await look();
     return (await isHeld()) ? null : taken();
   }

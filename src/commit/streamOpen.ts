@@ -1,6 +1,7 @@
 /** Steps 1 to 3 of a run in STREAM mode (streamRun.ts): makes sure that it is the only one, and says that it is there. */
 import { OffloadError } from '../errors.ts';
 import { createTopic, preloadClient } from '../kafka/client.ts';
+import { countRetry } from '../retryCounts.ts';
 import { makeStaging } from './context.ts';
 import { aliveError, formatOwner, markRunning } from './owner.ts';
 import { RunProducer } from './runProducer.ts';
@@ -11,6 +12,7 @@ import { watchRun } from './watch.ts';
 
 const NEW_TOPIC_WAIT_MS = 15_000;
 const NEW_TOPIC_LOOK_MS = 200;
+const RECORD_ATTEMPTS = 3;
 
 /**
  * @returns The state as it was read after fencing.
@@ -41,17 +43,52 @@ export async function fenceAndRecord(progress: StreamProgress): Promise<StreamSt
   markRunning(context.run);
   await progress.producer.fenceOthers();
   await step('open.fencedOthers');
-  const state = await progress.readState();
-  progress.read = state;
-  progress.takenOver = leftovers(state);
-  progress.record = 'recorded';
-  const recorded = await progress.transact([[stateKeys(config).run, progress.runRecord()]]);
-  if (recorded.outcome !== 'ok') {
-    throw recorded.outcome === 'fenced' ? progress.overtakenError('another run was started') : recorded.cause;
-  }
+  const state = await writeRecord(progress, progress.producer);
   progress.startHeartbeat();
   await step('open.recorded');
   return state;
+}
+
+/**
+ * Reads the state and says that this run is there. The outcome of that may be unknown: a broker can answer a run that is
+ * just being fenced with an error that does not say so. Then the others are fenced anew, unless one of them has written
+ * its record meanwhile, and the record is written again if it is not there.
+ *
+ * @returns The state as it was read after the others were fenced for the last time.
+ */
+async function writeRecord(progress: StreamProgress, producer: RunProducer): Promise<StreamState> {
+  const { config, run } = progress.context;
+  const isOwn = (found: StreamState): boolean => found.run?.owner?.run === run;
+  let state = await progress.readState();
+  const look = async (): Promise<StreamState> => {
+    const found = await progress.readState();
+    if (found.run && !isOwn(found) && found.run.mark !== state.run?.mark) {
+      throw progress.overtakenError('another run was started');
+    }
+    return found;
+  };
+  for (let attempts = 1; ; attempts++) {
+    progress.read = state;
+    progress.takenOver = leftovers(state);
+    progress.record = 'recorded';
+    const recorded = await progress.transact([[stateKeys(config).run, progress.runRecord()]]);
+    if (recorded.outcome === 'ok') return state;
+    if (recorded.outcome === 'fenced') throw progress.overtakenError('another run was started');
+    if (attempts === RECORD_ATTEMPTS) throw recorded.cause;
+    countRetry(recorded.cause.code);
+    // Once the others are fenced anew, a tombstone of this run would remove the record of another.
+    progress.record = 'unknown';
+    // Spares a run that took over, which fencing would stop.
+    await look();
+    await producer.fenceAnew();
+    const found = await look();
+    if (isOwn(found)) {
+      progress.read = found;
+      progress.record = 'recorded';
+      return found;
+    }
+    state = found;
+  }
 }
 
 async function watch(progress: StreamProgress, state: StreamState): Promise<void> {

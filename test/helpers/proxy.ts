@@ -1,20 +1,17 @@
 /**
- * A TCP proxy on loopback in front of a real broker. It rewrites nothing; it cuts, delays, throttles and truncates what
- * passes, and it knows which answer belongs to which request, from the four bytes of length in front of each frame and
+ * A TCP proxy on loopback in front of a real broker. It cuts, delays, throttles and truncates what passes, answers with
+ * an error in the broker's place, and knows which answer belongs to which request, from the four bytes of length in front of each frame and
  * the correlation ids. Clients are led through it by a listener of the broker that is advertised at its port.
  */
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket, connect as tcpConnect } from 'node:net';
 import { type KafkaCluster, type StartKafkaOptions, startKafka } from './broker.ts';
-import { type AnswerFate, Frames, type SeenRequest } from './proxyFrames.ts';
+import { type AnswerFate, Frames, forgeError, type RequestFate, type SeenRequest } from './proxyFrames.ts';
 import { delay } from './wait.ts';
 
 export type { AnswerFate, SeenRequest } from './proxyFrames.ts';
 
 export type Direction = 'requests' | 'answers' | 'both';
-
-/** What a request meets: it is let through, or the connection is cut before the broker has it. */
-export type RequestFate = 'pass' | 'cut';
 
 export interface ProxyRules {
   /** Asked for each request, before the broker gets it. */
@@ -173,22 +170,25 @@ export class KafkaProxy {
 
   async #passRequests(link: Link, frames: Frames): Promise<void> {
     for await (const chunk of link.client as AsyncIterable<Buffer>) {
-      for (const { request, bytes } of frames.requests(chunk)) {
+      for (const { request, correlationId, bytes } of frames.requests(chunk)) {
         this.#requests.set(request.api, this.requests(request.api) + 1);
         const fate = (await this.#rules.onRequest?.(request)) ?? 'pass';
         if (fate === 'cut') return this.#cut(link);
-        await this.#pass(bytes, link.broker, this.#pace.requests);
+        if (fate === 'pass') await this.#pass(bytes, link.broker, this.#pace.requests);
+        else await this.#pass(forgeError({ request, correlationId }, fate), link.client, this.#pace.answers);
       }
     }
   }
 
   async #passAnswers(link: Link, frames: Frames): Promise<void> {
     for await (const chunk of link.broker as AsyncIterable<Buffer>) {
-      for (const { request, bytes } of frames.answers(chunk)) {
+      for (const { request, correlationId, bytes } of frames.answers(chunk)) {
         const fate = (await this.#rules.onAnswer?.(request)) ?? 'pass';
         if (fate === 'withhold') continue;
         if (fate === 'pass') await this.#pass(bytes, link.client, this.#pace.answers);
-        else {
+        else if (typeof fate === 'object' && 'errorCode' in fate) {
+          await this.#pass(forgeError({ request, correlationId }, fate), link.client, this.#pace.answers);
+        } else {
           const part = bytes.subarray(0, fate === 'cut' ? 0 : Math.min(fate.truncateTo, bytes.length - 1));
           await this.#pass(part, link.client, this.#pace.answers);
           // An end, not a reset: the part that was sent is to arrive.

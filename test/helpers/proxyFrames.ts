@@ -27,11 +27,23 @@ export interface SeenRequest {
   readonly count: number;
 }
 
-/** What an answer meets: `withhold` drops it and keeps the connection; `cut` ends the connection in its place. */
-export type AnswerFate = 'pass' | 'cut' | 'withhold' | { readonly truncateTo: number };
+/** An answer of the proxy's own, with this error code: `endTxn` only. */
+export interface ForgedError {
+  readonly errorCode: number;
+}
+
+/** What a request meets: it is let through, or the connection is cut or an error answered before the broker has it. */
+export type RequestFate = 'pass' | 'cut' | ForgedError;
+
+/**
+ * What an answer meets: `withhold` drops it and keeps the connection; `cut` ends the connection in its place; an error
+ * comes in its place.
+ */
+export type AnswerFate = 'pass' | 'cut' | 'withhold' | { readonly truncateTo: number } | ForgedError;
 
 interface Frame {
   readonly request: SeenRequest;
+  readonly correlationId: number;
   /** Its length included. */
   readonly bytes: Buffer;
 }
@@ -53,8 +65,9 @@ export class Frames {
       const count = (this.#counts.get(api) ?? 0) + 1;
       this.#counts.set(api, count);
       const request = { api, version: bytes.readInt16BE(LENGTH_BYTES + 2), count };
-      this.#asked.set(bytes.readInt32BE(LENGTH_BYTES + 4), request);
-      return { request, bytes };
+      const correlationId = bytes.readInt32BE(LENGTH_BYTES + 4);
+      this.#asked.set(correlationId, request);
+      return { request, correlationId, bytes };
     });
   }
 
@@ -64,9 +77,23 @@ export class Frames {
       const correlationId = bytes.readInt32BE(LENGTH_BYTES);
       const request = this.#asked.get(correlationId) ?? UNASKED;
       this.#asked.delete(correlationId);
-      return { request, bytes };
+      return { request, correlationId, bytes };
     });
   }
+}
+
+/** The answer to EndTxn that a broker would give with this error (versions 0 to 2 of the message: no tagged fields). */
+export function forgeError({ request, correlationId }: Omit<Frame, 'bytes'>, { errorCode }: ForgedError): Buffer {
+  if (request.api !== API.endTxn || request.version > 2) {
+    throw new RangeError(`no answer to request ${request.api}, version ${request.version}, can be forged`);
+  }
+  const throttleMs = 0;
+  const bytes = Buffer.alloc(LENGTH_BYTES + 10);
+  bytes.writeInt32BE(bytes.length - LENGTH_BYTES, 0);
+  bytes.writeInt32BE(correlationId, LENGTH_BYTES);
+  bytes.writeInt32BE(throttleMs, LENGTH_BYTES + 4);
+  bytes.writeInt16BE(errorCode, LENGTH_BYTES + 8);
+  return bytes;
 }
 
 class FrameCutter {

@@ -112,6 +112,8 @@ export const MUTANTS: readonly Mutant[] = [
   withRuns('lookAtSaved', 'FILE', ['gapLoad', 'discard']),
   withRuns('readAfterFencing', 'STREAM', ['load', 'load']),
   withRuns('recordFirst', 'STREAM', ['load', 'load']),
+  withRuns('readAgain', 'STREAM', ['load', 'load']),
+  withRuns('leaveRecord', 'STREAM', ['load', 'load']),
   withRuns('lookAtRecord', 'STREAM', ['load', 'load']),
   withRuns('lookAgain', 'STREAM', ['load', 'load']),
   withRuns('lookIfDone', 'STREAM', ['load', 'load']),

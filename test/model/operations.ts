@@ -264,7 +264,8 @@ export interface Operation {
 }
 
 type ArgumentsOf<N extends OperationName> = Parameters<(typeof operations)[N]> extends [World, ...infer A] ? A : never;
-type ResultOf<N extends OperationName> = ReturnType<(typeof operations)[N]> extends Outcomes<infer T> ? T : never;
+export type ResultOf<N extends OperationName> =
+  ReturnType<(typeof operations)[N]> extends Outcomes<infer T> ? T : never;
 
 /** One step of a run: `const names = yield* ask('list')`. */
 export function* ask<N extends OperationName>(

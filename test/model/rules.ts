@@ -21,6 +21,8 @@ export const CORRECTIONS = {
   lookAtSaved: 'a run whose offsets are saved already is not given back',
   readAfterFencing: 'the state is read after fencing the others',
   recordFirst: 'the own run record is written before anything of earlier runs is touched',
+  readAgain: 'the state is read again before a run record of unknown outcome is written again',
+  leaveRecord: 'a run that finds the record of another after fencing anew leaves it there',
   lookAtRecord: 'a producer is renewed only while the run record is its own',
   lookAgain: 'the record is looked at again once the others are fenced',
   lookIfDone: 'after a write of unknown outcome, and once the others are fenced, it is looked whether it is there',

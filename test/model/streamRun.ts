@@ -1,7 +1,7 @@
 /** A run of STREAM mode, as src/commit/streamRun.ts and its neighbours have it, in phases (fileRun.ts says why). */
 import { end } from './fileRun.ts';
 import type { Next } from './machine.ts';
-import { ask, type SavedRead, type Writes } from './operations.ts';
+import { ask, type ResultOf, type SavedRead, type Writes } from './operations.ts';
 import {
   changeIntent,
   isGivenBack,
@@ -18,6 +18,7 @@ import { type Actor, hasStaging, keeps } from './rules.ts';
 import { type Intent, intentOf, mergeOffsets, type RunRecord } from './world.ts';
 
 type Runs = readonly number[];
+type StateRead = ResultOf<'readState'>;
 
 function* streamOpen(actor: Actor): Part<Next> {
   const { run, command } = actor;
@@ -30,14 +31,44 @@ function* streamOpen(actor: Actor): Part<Next> {
   yield* ask('sync', 'staging');
   yield* ask('fenceOthers', run);
   const state = keeps(actor, 'readAfterFencing') ? yield* ask('readState') : before;
-  const { record, intent, saved } = state;
-  const left: Runs = record ? [record.run, ...without(record.takenOver, record.run)] : [];
-  if (left.length === 0 || keeps(actor, 'recordFirst')) {
-    const recorded = yield* ask('transact', run, { record: recordOf(actor, left) });
-    if (recorded !== 'ok') return ['streamClose', left, recorded];
-  }
+  const left = leftovers(state);
+  if (left.length > 0 && !keeps(actor, 'recordFirst')) return yield* afterOpen(actor, state, left);
+  const recorded = yield* ask('transact', run, { record: recordOf(actor, left) });
+  if (recorded === 'unknown') return ['streamRecordAgain', state, left];
+  if (recorded !== 'ok') return ['streamClose', left, recorded];
+  return yield* afterOpen(actor, state, left);
+}
+
+function leftovers({ record }: StateRead): Runs {
+  return record ? [record.run, ...without(record.takenOver, record.run)] : [];
+}
+
+/** The record may be there, or not: looks, fences anew, looks again, and writes it again if it is not there. */
+function* streamRecordAgain(actor: Actor, state: StateRead, left: Runs): Part<Next> {
+  const { run } = actor;
+  const isTaken = ({ record }: StateRead): boolean =>
+    record !== null && record.run !== run && record.run !== state.record?.run;
+  if (isTaken(yield* ask('readState'))) return ['streamStandBack'];
+  yield* ask('fenceOthers', run);
+  const found = yield* ask('readState');
+  if (isTaken(found)) return keeps(actor, 'leaveRecord') ? ['streamStandBack'] : ['streamClose', [], 'fenced'];
+  const now = keeps(actor, 'readAgain') ? found : state;
+  if (found.record?.run === run) return yield* afterOpen(actor, now, left);
+  const again = leftovers(now);
+  const recorded = yield* ask('transact', run, { record: recordOf(actor, again) });
+  return recorded === 'ok' ? yield* afterOpen(actor, now, again) : ['streamClose', again, recorded];
+}
+
+/** Another has begun meanwhile: the own staging goes, and no record is touched. */
+function* streamStandBack(actor: Actor): Part<Next> {
+  if (hasStaging(actor)) yield* removeStaging(actor.run);
+  return end('fenced');
+}
+
+function* afterOpen(actor: Actor, state: StateRead, left: Runs): Part<Next> {
+  const { intent, saved } = state;
   if (intent === NO_INTENT) return ['streamClean', saved, state.lastManifest, left];
-  const givesBack = command === 'discard' || (yield* isGivenBack(actor, intentOf(intent), null));
+  const givesBack = actor.command === 'discard' || (yield* isGivenBack(actor, intentOf(intent), null));
   return givesBack ? ['streamDiscard', intent, left] : ['streamPublish', intent, saved, left];
 }
 
@@ -211,6 +242,8 @@ function* streamEnd(actor: Actor, why: string): Part<Next> {
 /** By the name that stands in a `Next`. */
 export const STREAM_PHASES = {
   streamOpen,
+  streamRecordAgain,
+  streamStandBack,
   streamPrepare,
   streamPublish,
   streamCommit,
