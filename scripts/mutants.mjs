@@ -120,11 +120,11 @@ ${STREAM_PUBLISH}`,
     sources: true,
     changes: [
       {
-        file: 'src/stream/chain/chain.ts',
+        file: 'src/stream/chain/ownBatches.ts',
         from: "if (check.kind === 'overtaken') return",
         to: "if (check.kind === 'overtaken' && own.attempts === 0) return",
       },
-      { file: 'src/stream/chain/chain.ts', from: 'byHand: check.byHand,', to: 'byHand: check.byHand ?? [],' },
+      { file: 'src/stream/chain/ownBatches.ts', from: 'byHand: check.byHand,', to: 'byHand: check.byHand ?? [],' },
     ],
   },
   {

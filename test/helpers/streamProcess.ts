@@ -6,8 +6,9 @@ import { join } from 'node:path';
 import { crc32c } from '@node-rs/crc32';
 import { type FileSystem, syncFolder, unlessAbsent, writeSynced } from '../../src/io.ts';
 import { listVisibleFiles } from '../../src/sinks/localFiles.ts';
-import { type AppendOutcome, type ChainBatch, openChain, type StreamChain } from '../../src/stream/chain/chain.ts';
+import { type AppendOutcome, openChain, type StreamChain } from '../../src/stream/chain/chain.ts';
 import type { StagedBatch } from '../../src/stream/chain/entry.ts';
+import type { ChainBatch } from '../../src/stream/chain/ownBatches.ts';
 import { NO_GAPS, type OffsetRange } from '../../src/tasks.ts';
 
 const TOPIC = 'orders';

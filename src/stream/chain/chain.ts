@@ -32,27 +32,19 @@ import { resolve } from 'node:path';
 import { describeFailure } from '../../commit/context.ts';
 import { makeRunId } from '../../commit/names.ts';
 import type { DeadLetterOffice } from '../../commit/types.ts';
-import { OffloadError } from '../../errors.ts';
-import { type Clock, type FileSystem, nodeFileSystem, systemClock, unlessAbsent } from '../../io.ts';
+import { type Clock, type FileSystem, nodeFileSystem, systemClock } from '../../io.ts';
 import type { Place } from '../../plan/places.ts';
-import { chainFolder, entryName } from '../../sinks/chainNames.ts';
+import { chainFolder } from '../../sinks/chainNames.ts';
 import { passStep } from '../../steps.ts';
 import type { GroupOffset, Position, TopicPartition } from '../types.ts';
 import { ChainState } from './chainState.ts';
-import { type ClaimCheck, Claims } from './claims.ts';
-import {
-  type ChainEntry,
-  encodeEntry,
-  type FoundEntry,
-  makeEntry,
-  movesOf,
-  parseEntry,
-  type StagedBatch,
-} from './entry.ts';
+import { Claims } from './claims.ts';
+import { movesOf, type StagedBatch } from './entry.ts';
 import { FOLD_ENTRIES, foldEntries, removeFolded } from './fold.ts';
 import { ChainFolder } from './folder.ts';
+import { type ChainBatch, type Overtaken, OwnBatches } from './ownBatches.ts';
 import { describeSetting } from './positions.ts';
-import { publishEntry } from './publishEntry.ts';
+import { Publisher } from './publisher.ts';
 import { ChainStaging, type OtherProcess } from './staging.ts';
 
 export interface ChainOptions {
@@ -70,12 +62,6 @@ export interface ChainOptions {
   readonly foldEntries?: number;
   /** Writes what could not become rows; needed where an entry has dead letters. */
   readonly deadLetters?: DeadLetterOffice;
-}
-
-/** A micro-batch on its way: where its files are staged, and the run id their names end with. */
-export interface ChainBatch {
-  readonly run: string;
-  readonly stagingPath: string;
 }
 
 export interface ResumedPositions {
@@ -101,40 +87,41 @@ export async function openChain(options: ChainOptions): Promise<StreamChain> {
   return chain;
 }
 
-/** A micro-batch, and what became of it so far. */
-interface OwnBatch extends ChainBatch {
-  attempts: number;
-  /** Its entry, once there is one. */
-  made: FoundEntry | null;
-  isPublished: boolean;
-  /** Nobody knows whether there is one: its staging stays. */
-  isInDoubt: boolean;
-}
-
 /** Calls come one after the other: one that comes earlier waits. */
 export class StreamChain {
   /** Id of this process. */
   readonly process: string;
   readonly #options: ChainOptions;
   readonly #fs: FileSystem;
-  readonly #root: string;
   readonly #clock: Clock;
   readonly #folder: ChainFolder;
   readonly #state: ChainState;
   readonly #staging: ChainStaging;
   readonly #claims = new Claims();
-  readonly #batches = new Map<string, OwnBatch>();
+  readonly #publisher: Publisher;
+  readonly #batches: OwnBatches;
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(options: ChainOptions) {
+    const { group, config, log, deadLetters } = options;
+    const root = resolve(options.root);
     this.#options = options;
     this.#fs = options.fs ?? nodeFileSystem;
-    this.#root = resolve(options.root);
     this.#clock = options.clock ?? systemClock;
     this.process = makeRunId(this.#clock.nowMs());
-    this.#folder = new ChainFolder(this.#fs, chainFolder(this.#root, options.group), options.group);
+    this.#folder = new ChainFolder(this.#fs, chainFolder(root, group), group);
     this.#state = new ChainState(this.#folder);
     this.#staging = new ChainStaging(this.#fs, this.#folder.path, this.process);
+    this.#publisher = new Publisher(this.#state, { fs: this.#fs, root, log, deadLetters, step: this.#step });
+    this.#batches = new OwnBatches({
+      fs: this.#fs,
+      common: { root, group, config, process: this.process },
+      state: this.#state,
+      claims: this.#claims,
+      staging: this.#staging,
+      publisher: this.#publisher,
+      step: this.#step,
+    });
   }
 
   /** Called by `openChain`. */
@@ -189,12 +176,9 @@ export class StreamChain {
   /** Makes the staging folder of a micro-batch; one before it that came to nothing is over. @param partitions That it moves. */
   begin(partitions: readonly TopicPartition[]): Promise<ChainBatch> {
     return this.#alone('begin a micro-batch of', async () => {
-      for (const own of [...this.#batches.values()]) await this.#abandon(own);
-      await this.#publishNews();
-      const run = makeRunId(this.#clock.nowMs());
-      const stagingPath = await this.#staging.begin(run, this.#state.tip, partitions);
-      const batch = { run, stagingPath };
-      this.#batches.set(run, { ...batch, attempts: 0, made: null, isPublished: false, isInDoubt: false });
+      await this.#batches.abandonAll();
+      await this.#publisher.publishNews();
+      const batch = await this.#batches.begin(makeRunId(this.#clock.nowMs()), partitions);
       await this.#step('chain.begun');
       return batch;
     });
@@ -209,13 +193,10 @@ export class StreamChain {
    */
   append(batch: ChainBatch, staged: StagedBatch): Promise<AppendOutcome> {
     return this.#alone('write to', async () => {
-      const own = this.#batches.get(batch.run);
-      if (!own) throw new OffloadError('INTERNAL', `micro-batch ${batch.run} was not begun, or is over`);
-      if (own.isInDoubt) await this.#learn();
-      const number = own.made?.entry.number ?? (await this.#make(own, staged));
-      if (typeof number !== 'number') return number;
-      await this.#finishOwn();
-      return { kind: 'written', number };
+      const made = await this.#batches.make(batch, staged);
+      if (typeof made !== 'number') return this.#overtaken(movesOf(staged), made);
+      await this.#batches.publish();
+      return { kind: 'written', number: made };
     });
   }
 
@@ -223,18 +204,13 @@ export class StreamChain {
   groupCommitted(positions: readonly Position[]): Promise<void> {
     this.#claims.groupHolds(positions);
     return this.#alone('clear up', async () => {
-      await this.#finishOwn();
-      for (const own of [...this.#batches.values()]) {
-        if (!own.isPublished || !own.made || !this.#claims.isCommitted(own.made.entry)) continue;
-        await this.#staging.remove(own.stagingPath);
-        this.#batches.delete(own.run);
-        await this.#step('chain.stagingRemoved');
-      }
+      await this.#batches.publish();
+      await this.#batches.removeCommitted();
       const { group } = this.#options;
       await foldEntries(this.#state, {
         ...{ fs: this.#fs, group, staging: this.#staging, step: this.#step },
         foldEntries: this.#options.foldEntries ?? FOLD_ENTRIES,
-        publish: (found) => this.#publishIfStaged(found),
+        publish: (found) => this.#publisher.publishIfStaged(found),
       });
     });
   }
@@ -246,145 +222,35 @@ export class StreamChain {
 
   /** Removes what a micro-batch has staged that was given up. One that counts, or may, is left alone. */
   abandon(batch: ChainBatch): Promise<void> {
-    return this.#alone('clear up', async () => {
-      const own = this.#batches.get(batch.run);
-      if (own) await this.#abandon(own);
-    });
+    return this.#alone('clear up', () => this.#batches.abandon(batch));
   }
 
   /** Removes this process's staging, unless a later start still needs it. Safe to call twice. */
   close(): Promise<void> {
     return this.#alone('close', async () => {
-      const keeps = [...this.#batches.values()].some(({ made, isPublished, isInDoubt }) => {
-        return isInDoubt || (made !== null && !isPublished);
-      });
-      await this.#staging.close(keeps);
-      this.#batches.clear();
+      await this.#staging.close(this.#batches.needsStaging);
+      this.#batches.forget();
     });
   }
 
-  /** Tries numbers until one is ours. @returns It, or that we are overtaken. */
-  async #make(own: OwnBatch, staged: StagedBatch): Promise<number | AppendOutcome> {
-    const moves = movesOf(staged);
-    for (;;) {
-      const check = this.#claims.check(moves, this.#state.positions);
-      if (check.kind === 'overtaken') return this.#overtaken(moves, check);
-      await this.#checkStaged(own, staged);
-      const number = this.#state.tip + 1;
-      const entry = makeEntry(staged, {
-        ...{ root: this.#root, group: this.#options.group, config: this.#options.config, process: this.process },
-        ...{ run: own.run, stagingPath: own.stagingPath, number, previousCrc32c: this.#state.tipCrc32c },
-        byHand: check.byHand,
-      });
-      const bytes = encodeEntry(entry);
-      const found = parseEntry(bytes, entry.group, number);
-      if (!found) throw new OffloadError('INTERNAL', `entry ${number} of group ${entry.group} cannot be read again`);
-      if (await this.#create(own, found)) {
-        own.made = found;
-        this.#state.add(found);
-        this.#claims.moved(found.entry);
-        await this.#folder.sync();
-        await this.#step('chain.synced');
-        return number;
-      }
-      const { tip } = this.#state;
-      await this.#state.catchUp();
-      if (this.#state.tip === tip) {
-        throw this.#folder.damaged(entryName(number), 'it is neither an entry nor free');
-      }
-      // Or the next entry might outlast a loss of power without the one before it.
-      await this.#folder.sync();
-      await this.#step('chain.lost');
-      if (staged.target.kind !== 'file') continue;
-      return this.#overtaken(moves, { why: `entry ${this.#state.tip} replaced the file meanwhile` });
-    }
-  }
-
-  /** @returns Whether the entry counts. */
-  async #create(own: OwnBatch, found: FoundEntry): Promise<boolean> {
-    const { number } = found.entry;
-    own.attempts += 1;
-    const staged = await this.#folder.stageEntry(found.bytes, own.stagingPath, own.attempts);
-    await this.#step('chain.entryStaged');
-    own.isInDoubt = true;
-    const created = await this.#folder.create(number, found.bytes, staged);
-    if (created === 'lost') {
-      own.isInDoubt = false;
-      return false;
-    }
-    await this.#step('chain.created');
-    const counts = await this.#state.counts(found);
-    await this.#step('chain.looked');
-    if (!counts) await this.#folder.removeEntry(number);
-    own.isInDoubt = false;
-    return counts;
-  }
-
-  /** An entry whose files are not there would lose rows. */
-  async #checkStaged({ run }: OwnBatch, { files }: StagedBatch): Promise<void> {
-    for (const { stagedPath, bytes } of files) {
-      const info = await unlessAbsent(this.#fs.stat(stagedPath));
-      if (info?.size === bytes) continue;
-      throw new OffloadError(
-        'TARGET_CHANGED',
-        `cannot write micro-batch ${run}: its staged file ${stagedPath} has ${info?.size ?? 'no'} bytes in place of ${bytes}`,
-        { context: { path: stagedPath, bytes, found: info?.size ?? null } },
-      );
-    }
-  }
-
   /** Others went on with partitions of ours: their entries last, and are visible, before we go on from there. */
-  async #overtaken(
-    moves: readonly Place[],
-    { why }: Pick<ClaimCheck & { kind: 'overtaken' }, 'why'>,
-  ): Promise<AppendOutcome> {
-    await this.#publishNews();
+  async #overtaken(moves: readonly Place[], { why }: Overtaken): Promise<AppendOutcome> {
+    await this.#publisher.publishNews();
     const positions = this.#claims.overtaken(moves, this.#state.positions);
     await this.#step('chain.overtaken');
     return { kind: 'overtaken', why, positions };
   }
 
-  /** Whether entries of ours that are in doubt came to be. */
-  async #learn(): Promise<void> {
-    await this.#state.catchUp();
-    for (const own of this.#batches.values()) {
-      const number = own.isInDoubt ? this.#state.runs.get(own.run) : undefined;
-      if (number === undefined) continue;
-      const found = await this.#folder.readEntry(number);
-      if (!found) continue;
-      own.made = found;
-      own.isInDoubt = false;
-      this.#claims.moved(found.entry);
-      await this.#folder.sync();
-    }
-  }
-
-  async #abandon({ run, stagingPath, made, isInDoubt }: OwnBatch): Promise<void> {
-    if (made || isInDoubt) return;
-    await this.#staging.remove(stagingPath);
-    this.#batches.delete(run);
-  }
-
-  /** Publishes what entries of this process name. */
-  async #finishOwn(): Promise<void> {
-    for (const own of this.#batches.values()) {
-      if (!own.made || own.isPublished) continue;
-      await this.#publish(own.made);
-      own.isPublished = true;
-      await this.#step('chain.published');
-    }
-  }
-
   /** Publishes what entries name and is still staged, and removes what processes that ended have left. */
   async #finishOthers(others: readonly OtherProcess[]): Promise<void> {
-    await this.#learn();
-    await this.#finishOwn();
+    await this.#batches.learn();
+    await this.#batches.publish();
     const dead = new Set(others.filter(({ isDead }) => isDead).map(({ process }) => process));
     for (const staged of await this.#staging.runs()) {
       if (this.#batches.has(staged.run)) continue;
       const number = this.#state.runs.get(staged.run);
       const found = number === undefined ? null : await this.#folder.readEntry(number);
-      if (found) await this.#publish(found);
+      if (found) await this.#publisher.publish(found);
       const isDead = dead.has(staged.process);
       const isLeft = found
         ? isDead || (await this.#staging.isOld(staged.path))
@@ -394,41 +260,6 @@ export class StreamChain {
     this.#state.takeNews();
     await this.#step('chain.othersFinished');
     for (const other of others) await this.#staging.removeProcess(other);
-  }
-
-  /** Of entries that were read: an exact file is made from what the last of them made of it. */
-  async #publishNews(): Promise<void> {
-    const news = this.#state.takeNews();
-    if (news.length === 0) return;
-    await this.#folder.sync();
-    for (const found of news) await this.#publishIfStaged(found);
-  }
-
-  async #publishIfStaged(found: FoundEntry): Promise<void> {
-    if (await unlessAbsent(this.#fs.stat(resolve(this.#root, found.entry.staging)))) await this.#publish(found);
-  }
-
-  async #publish({ entry }: FoundEntry): Promise<void> {
-    if (this.#state.isBuiltUpon(entry)) return;
-    await publishEntry(entry, { fs: this.#fs, root: this.#root, log: this.#options.log, step: this.#step });
-    await this.#deliver(entry);
-  }
-
-  /**
-   * Dead letters of an entry, by whoever publishes it: once, as how far they are is kept by its process, which has one entry
-   * at a time that is not published. Its staging is there until the group has been told.
-   */
-  async #deliver({ number, group, config, process, run, staging, deadLetters }: ChainEntry): Promise<void> {
-    if (deadLetters === null) return;
-    const office = this.#options.deadLetters;
-    if (!office)
-      throw new OffloadError('INTERNAL', `entry ${number} of group ${group} has dead letters, and nobody writes them`);
-    const files = deadLetters.files.map(({ staged, ...file }) => ({ ...file, path: resolve(this.#root, staged) }));
-    const isHeld = async (): Promise<boolean> =>
-      (await unlessAbsent(this.#fs.stat(resolve(this.#root, staging)))) !== null;
-    if (!(await isHeld())) return;
-    await office.deliver({ ...deadLetters, files, run, config: `${config}/${process}` }, isHeld);
-    await this.#step('chain.deadLettersWritten');
   }
 
   readonly #step = async (name: string): Promise<void> => {
