@@ -14,6 +14,7 @@ import type { Cluster } from '../kafka/cluster.ts';
 import { GroupCoordinator } from '../kafka/groupCoordinator.ts';
 import { passStep } from '../steps.ts';
 import { Condition } from './condition.ts';
+import { GroupCommits } from './groupCommits.ts';
 import { Heartbeats } from './heartbeats.ts';
 import { keyOf, Ownership } from './ownership.ts';
 import { persist } from './persist.ts';
@@ -94,19 +95,16 @@ class Membership implements GroupMember {
   /** Wakes the rest between two rebalances. */
   readonly #rest = new Waker();
   readonly #state = new Condition(this.#ended.signal);
-  readonly #readable = new Readable();
+  readonly #readable: Readable;
+  readonly #commits: GroupCommits;
   #heartbeats: Heartbeats | null = null;
   #memberId = '';
   #generationId = -1;
   #joins = 0;
   #isClosed: boolean = false;
   #wantsRebalance: boolean = false;
-  #looksAtTopics: boolean = false;
   /** Why the group went on without us; taken back when we join again. */
   #loss: OffloadError | null = null;
-  /** From join to sync: commits wait. */
-  #isRebalancing: boolean = true;
-  readonly #commits = new Set<Promise<unknown>>();
 
   constructor(options: GroupMemberOptions) {
     this.#options = options;
@@ -114,6 +112,25 @@ class Membership implements GroupMember {
     this.#settings = options.cluster.settings;
     this.#coordinator = new GroupCoordinator(this.#settings, options.settings);
     this.#ownership = new Ownership(options.listener, this.#observe, (error) => this.fail(error));
+    this.#readable = new Readable({
+      topics: options.topics,
+      persist: (attempt) => this.#persist(attempt),
+      isFirst: () => this.#joins === 0,
+    });
+    this.#commits = new GroupCommits({
+      coordinator: this.#coordinator,
+      settings: options.settings,
+      connection: this.#settings,
+      ownership: this.#ownership,
+      condition: this.#state,
+      signal: this.#ended.signal,
+      loss: () => this.#loss,
+      onFenced: (generationId) => {
+        // The heartbeat brings the same news, and what follows from it.
+        if (generationId === this.#generationId) this.#heartbeats?.poke();
+      },
+      onRebalance: () => this.#rebalance(),
+    });
     let [resolve, reject]: [() => void, (error: unknown) => void] = [() => {}, () => {}];
     const promise = new Promise<void>((...settle) => {
       [resolve, reject] = settle;
@@ -141,54 +158,20 @@ class Membership implements GroupMember {
     return this.#failed.signal;
   }
 
-  async committed(partitions: readonly TopicPartition[]): Promise<readonly GroupOffset[]> {
-    const offsets = await this.#coordinator.fetchOffsets(partitions, this.#ended.signal);
-    return partitions.map(({ topic, partition }, index) => {
-      const offset = offsets[index] ?? -1;
-      return { topic, partition, offset: offset < 0 ? null : offset };
-    });
+  committed(partitions: readonly TopicPartition[]): Promise<readonly GroupOffset[]> {
+    return this.#commits.committed(partitions);
   }
 
-  async commit(positions: readonly Position[]): Promise<void> {
-    if (positions.length === 0) return;
-    const { groupId } = this.#options.settings;
-    const { deadlineMs, retryBackoffMaxMs } = this.#settings;
-    const startMs = performance.now();
-    const attempt = (identity: MemberIdentity): Promise<boolean> =>
-      this.#coordinator.commit(identity, positions, this.#ended.signal);
-    while (!(await this.commitAs(positions, attempt))) {
-      if (performance.now() - startMs > deadlineMs) throw rebalancesForLong(groupId, deadlineMs);
-      this.#rebalance();
-      await this.#state.pause(retryBackoffMaxMs);
-    }
+  commit(positions: readonly Position[]): Promise<void> {
+    return this.#commits.commit(positions);
   }
 
-  async commitAs<T>(
-    partitions: readonly TopicPartition[],
-    commit: (identity: MemberIdentity) => Promise<T>,
-  ): Promise<T> {
-    // What was seen may have changed before this goes on.
-    do await this.#untilSteady(partitions);
-    while (this.#isRebalancing || this.#loss !== null);
-    const { identity } = this;
-    const committing = commit(identity);
-    this.#commits.add(committing);
-    try {
-      return await committing;
-    } catch (error) {
-      // The heartbeat brings the same news, and what follows from it.
-      if (isMemberFenced(toOffloadError(error)) && identity.generationId === this.#generationId) {
-        this.#heartbeats?.poke();
-      }
-      throw error;
-    } finally {
-      this.#commits.delete(committing);
-      this.#state.changed();
-    }
+  commitAs<T>(partitions: readonly TopicPartition[], commit: (identity: MemberIdentity) => Promise<T>): Promise<T> {
+    return this.#commits.commitAs(partitions, commit);
   }
 
   topicsChanged(): void {
-    this.#looksAtTopics = true;
+    this.#readable.isDue = true;
     this.#rest.wake();
   }
 
@@ -237,8 +220,8 @@ class Membership implements GroupMember {
   /** One rebalance. Null: the group went on without us, or wants us to join again. */
   async #join(): Promise<Assignment | null> {
     await this.#lookAtTopics();
-    this.#isRebalancing = true;
-    await this.#state.until(() => this.#commits.size === 0 || this.#loss !== null);
+    this.#commits.hold();
+    await this.#state.until(() => this.#commits.areDone || this.#loss !== null);
     if (this.#loss !== null) return null;
     this.#heartbeats?.stop();
     this.#wantsRebalance = false;
@@ -260,8 +243,7 @@ class Membership implements GroupMember {
     this.#generationId = result.generationId;
     this.#joins += 1;
     this.#keepAlive();
-    this.#isRebalancing = false;
-    this.#state.changed();
+    this.#commits.resume(this.identity);
     this.#observe({ kind: 'joined', identity: this.identity, rebalances: this.rebalances });
     passStep('group.joined');
     if (this.#joins === 1) {
@@ -287,9 +269,9 @@ class Membership implements GroupMember {
     if (removed.length > 0 || !isKnown) return;
     const { topicsMaxAgeMs = TOPICS_MAX_AGE_MS } = this.#options;
     while (!this.#wantsRebalance && this.#loss === null && !this.#ended.signal.aborted) {
-      if (!this.#looksAtTopics) await this.#rest.sleep(topicsMaxAgeMs);
+      if (!this.#readable.isDue) await this.#rest.sleep(topicsMaxAgeMs);
       if (this.#wantsRebalance || this.#loss !== null || this.#ended.signal.aborted) return;
-      if (await this.#haveTopicsChanged()) return;
+      if (await this.#readable.hasChanged()) return;
     }
   }
 
@@ -317,7 +299,7 @@ class Membership implements GroupMember {
   }
 
   async #startAgain(loss: OffloadError): Promise<void> {
-    this.#isRebalancing = true;
+    this.#commits.hold();
     this.#heartbeats?.stop();
     await this.#ownership.lose(this.#ownership.partitions);
     if (loss.context.errorCode === UNKNOWN_MEMBER_ID) this.#memberId = '';
@@ -367,44 +349,12 @@ class Membership implements GroupMember {
     });
   }
 
-  /** The first look has to succeed. After that the group does not wait for it: what was seen last will do for now. */
   async #lookAtTopics(): Promise<void> {
-    this.#looksAtTopics = false;
-    const look = (): Promise<readonly GroupTopic[] | null> =>
-      this.#options.topics().catch((error: unknown) => {
-        if (this.#joins === 0 || !toOffloadError(error).retriable) throw error;
-        this.#looksAtTopics = true;
-        return null;
-      });
-    const topics = await this.#persist(look);
-    if (topics === null) return;
-    const remade = this.#readable.take(topics, this.#ownership.partitions);
+    const remade = await this.#readable.look(() => this.#ownership.partitions);
     if (remade.length === 0) return;
     const losing = this.#ownership.lose(remade);
     this.#state.changed();
     await losing;
-  }
-
-  async #haveTopicsChanged(): Promise<boolean> {
-    this.#looksAtTopics = false;
-    try {
-      return !this.#readable.isSame(await this.#options.topics());
-    } catch (error) {
-      // It is looked again soon enough.
-      if (toOffloadError(error).retriable) return false;
-      throw error;
-    }
-  }
-
-  /** Until no rebalance is under way. */
-  async #untilSteady(partitions: readonly TopicPartition[]): Promise<void> {
-    const { groupId, rebalanceTimeoutMs } = this.#options.settings;
-    const isLost = (): boolean => this.#loss !== null || !partitions.every((one) => this.#ownership.has(one));
-    const deadlineMs = Math.max(rebalanceTimeoutMs, this.#settings.deadlineMs);
-    const isSteady = await this.#state.until(() => isLost() || !this.#isRebalancing, deadlineMs);
-    this.#ended.signal.throwIfAborted();
-    if (isLost()) throw notOurs(groupId, partitions.find((one) => !this.#ownership.has(one)) ?? null, this.#loss);
-    if (!isSteady) throw rebalancesForLong(groupId, deadlineMs);
   }
 
   /** Only the first join gives up. */
@@ -428,18 +378,4 @@ class Membership implements GroupMember {
     await Promise.race([left, late]);
     clearTimeout(timer);
   }
-}
-
-function rebalancesForLong(groupId: string, forMs: number): OffloadError {
-  const message = `group ${groupId} is being rebalanced for ${forMs} ms now, and takes no commits meanwhile`;
-  return new OffloadError('BROKER_TIMEOUT', message, { context: { groupId, forMs } });
-}
-
-function notOurs(groupId: string, missing: TopicPartition | null, loss: OffloadError | null): OffloadError {
-  const what = missing === null ? 'a commit comes too late' : `${keyOf(missing)} is not this member's any more`;
-  const why = loss === null ? '' : `: ${loss.message}`;
-  return new OffloadError('FENCED', `${what} in group ${groupId}${why}`, {
-    context: { groupId, ...missing },
-    cause: loss ?? undefined,
-  });
 }
