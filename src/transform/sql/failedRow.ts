@@ -8,8 +8,11 @@ import { duckdbReason } from '../../sources/files/duckdb/database.ts';
 import { shown } from '../../sources/files/rowErrors.ts';
 import type { BadRow } from '../badRows.ts';
 import type { RowPlace } from '../batchTransform.ts';
+import { inputColumns } from './inputTypes.ts';
+import { failuresQuery, type Queries, splitQuery } from './queries.ts';
 import { rewriteSelect } from './rewrite.ts';
-import { columnNode, failuresQuery, inputColumns, type Queries, type Select, splitQuery } from './statement.ts';
+import type { Select } from './statement.ts';
+import { columnNode } from './syntaxTree.ts';
 
 export interface FailedBatch {
   readonly connection: DuckDBConnection;

@@ -1,12 +1,17 @@
-/** The types of the columns a statement sees: the other way round than `columnTypes.ts`. */
-import { type DataType, type Field, TimeUnit, Type } from 'apache-arrow';
+/** The columns a statement sees, and their types: the other way round than `columnTypes.ts`. */
+import { type DataType, type Field, type Schema, TimeUnit, Type } from 'apache-arrow';
 import type { ColumnType } from '../../config/sparkSchema.ts';
 import { parametersOf } from '../../encode/arrow/access.ts';
 import { OffloadError } from '../../errors.ts';
+import type { InputColumn } from './rewrite.ts';
 
 const INTEGERS = ['TINYINT', 'SMALLINT', 'INTEGER', 'BIGINT'] as const;
 const UNSIGNED = ['UTINYINT', 'USMALLINT', 'UINTEGER', 'UBIGINT'] as const;
 const TIMESTAMPS = ['TIMESTAMP_S', 'TIMESTAMP_MS', 'TIMESTAMP', 'TIMESTAMP_NS'] as const;
+
+export function inputColumns(schema: Schema): InputColumn[] {
+  return schema.fields.map(({ name, type }) => ({ name, isBinary: type.typeId === Type.Binary }));
+}
 
 /** @throws OffloadError INTERNAL for a type that neither messages nor files have. */
 export function inputType(type: DataType): ColumnType {

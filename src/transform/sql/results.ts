@@ -5,7 +5,7 @@ import { OffloadError } from '../../errors.ts';
 import { BatchBuilder } from '../../sources/files/batchBuilder.ts';
 import { quoteName, sqlType } from '../../sources/files/columnTypes.ts';
 import { vectorApi } from '../../sources/files/duckdb/vectorApi.ts';
-import type { OutputColumn } from './statement.ts';
+import type { OutputColumn } from './outputColumns.ts';
 
 /** Arrow counts the bytes of a column with 31 bits. */
 const MOST_BYTES = 1024 ** 3;

@@ -9,25 +9,12 @@ import type { BadRow } from '../badRows.ts';
 import type { BatchTransform, OpenTransformOptions, RowPlace, SqlSettings } from '../batchTransform.ts';
 import { explainFailure, type FailedBatch, findFailedRows } from './failedRow.ts';
 import { InputTable } from './inputTable.ts';
-import { inputType } from './inputTypes.ts';
+import { inputColumns, inputType } from './inputTypes.ts';
+import { describeQuery, type OutputColumn } from './outputColumns.ts';
 import { besidePlainColumns } from './plainColumns.ts';
+import { BYTES_TABLE, JSON_TABLE, makeQueries, type Queries, TEXT_TABLE, textColumn, viewOf } from './queries.ts';
 import { batchBuilder, ResultReader } from './results.ts';
-import {
-  BYTES_TABLE,
-  checkExpression,
-  describeQuery,
-  inputColumns,
-  JSON_TABLE,
-  makeQueries,
-  type OutputColumn,
-  type Queries,
-  readSelect,
-  type Select,
-  selectOf,
-  TEXT_TABLE,
-  textColumn,
-  viewOf,
-} from './statement.ts';
+import { checkExpression, readSelect, type Select, selectOf } from './statement.ts';
 import { isText, repairedText } from './texts.ts';
 
 /**

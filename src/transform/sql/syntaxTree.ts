@@ -35,6 +35,29 @@ export async function formatSql(connection: DuckDBConnection, statement: SyntaxN
   return String(reader.getRows()[0]?.[0]);
 }
 
+const EMPTY_SELECT: SyntaxNode = {
+  type: 'SELECT_NODE',
+  modifiers: [],
+  cte_map: { map: [] },
+  from_table: { type: 'EMPTY', alias: '', sample: null },
+  where_clause: null,
+  group_expressions: [],
+  group_sets: [],
+  aggregate_handling: 'STANDARD_HANDLING',
+  having: null,
+  sample: null,
+  qualify: null,
+};
+
+/** An expression as DuckDB writes it, for messages as well. */
+export async function expressionText(connection: DuckDBConnection, item: SyntaxNode): Promise<string> {
+  const query = await formatSql(connection, {
+    node: { ...EMPTY_SELECT, select_list: [{ ...item, alias: '' }] },
+    named_param_map: [],
+  });
+  return query.replace(/^SELECT /, '');
+}
+
 /** Begins a text that stands for a number, and a text that begins with the same character by chance. */
 const MARK = '\u0001';
 const TOKEN = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
@@ -62,8 +85,31 @@ export function numberOf(value: Syntax | undefined): number | null {
   return Number.isSafeInteger(number) ? number : null;
 }
 
-export function numberNode(value: number): Syntax {
+function numberNode(value: number): Syntax {
   return `${MARK}#${value}`;
+}
+
+export function columnNode(name: string): SyntaxNode {
+  return { class: 'COLUMN_REF', type: 'COLUMN_REF', alias: '', column_names: [name] };
+}
+
+/** An item of a list, counted from 1. */
+export function itemNode(list: string, index: number): SyntaxNode {
+  const value = { type: { id: 'INTEGER', type_info: null }, is_null: false, value: numberNode(index) };
+  const constant = { class: 'CONSTANT', type: 'VALUE_CONSTANT', alias: '', value };
+  return { class: 'OPERATOR', type: 'ARRAY_EXTRACT', alias: '', children: [columnNode(list), constant] };
+}
+
+export function functionNode(name: string, argument: SyntaxNode): SyntaxNode {
+  return {
+    ...{ class: 'FUNCTION', type: 'FUNCTION', alias: '', function_name: name, schema: '', catalog: '' },
+    ...{ children: [argument], filter: null, order_bys: { type: 'ORDER_MODIFIER', orders: [] } },
+    ...{ distinct: false, is_operator: false, export_state: false },
+  };
+}
+
+export function tryNode(child: SyntaxNode): SyntaxNode {
+  return { class: 'OPERATOR', type: 'OPERATOR_TRY', alias: '', children: [child] };
 }
 
 export function isNode(value: Syntax | undefined): value is SyntaxNode {
