@@ -13,18 +13,11 @@
  * Indexes that lie among the bytes of a file already, as in one that is appended to, stay where they are (footer.ts).
  */
 import { OffloadError } from '../../errors.ts';
+import { encodeStruct } from './compactThrift.ts';
 import { fileTail, joinFooters, type ParsedFooter, parseFooter } from './footer.ts';
 import { COLUMN_CHUNK, FILE_META_DATA, ROW_GROUP } from './format.ts';
 import { movedOffsetIndex } from './pageIndex.ts';
-import {
-  encodeStruct,
-  integer,
-  numberField,
-  structsField,
-  type ThriftNode,
-  type ThriftStruct,
-  WIRE,
-} from './thrift.ts';
+import { integer, numberField, structsField, type ThriftNode, type ThriftStruct, WIRE } from './thrift.ts';
 
 /** The page index of a column chunk, as far as it has one. */
 export interface ChunkIndex {

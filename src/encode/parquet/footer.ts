@@ -10,6 +10,7 @@
  * only of use together); statistics of its column chunks stay. Those of our own encoder come apart, see fileEnd.ts.
  */
 import { OffloadError } from '../../errors.ts';
+import { decodeStruct, encodeStruct } from './compactThrift.ts';
 import {
   COLUMN_CHUNK,
   COLUMN_META_DATA,
@@ -21,8 +22,6 @@ import {
 } from './format.ts';
 import {
   binaryField,
-  decodeStruct,
-  encodeStruct,
   fieldOf,
   integer,
   list,

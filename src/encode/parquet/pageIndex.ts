@@ -4,22 +4,11 @@
  *
  * @see https://github.com/apache/parquet-format/blob/master/PageIndex.md
  */
+import { decodeStruct, encodeStruct } from './compactThrift.ts';
 import type { Bounds } from './flat/bounds.ts';
 import { BOUNDARY_ORDER, COLUMN_INDEX, OFFSET_INDEX, PAGE_LOCATION } from './format.ts';
 import { physicalOrder } from './statistics.ts';
-import {
-  binary,
-  bool,
-  decodeStruct,
-  encodeStruct,
-  integer,
-  list,
-  numberField,
-  struct,
-  structsField,
-  WIRE,
-  withFields,
-} from './thrift.ts';
+import { binary, bool, integer, list, numberField, struct, structsField, WIRE, withFields } from './thrift.ts';
 
 /** A data page. */
 export interface PageSummary {

@@ -6,12 +6,13 @@ import type { RecordBatch, Schema, Table } from 'apache-arrow';
 import type { ParquetCompression } from '../../config/job.ts';
 import { OffloadError } from '../../errors.ts';
 import type { EncodedRows, PartsEncoder } from '../encoder.ts';
+import { encodeStruct } from './compactThrift.ts';
 import { encodePart } from './fileEnd.ts';
 import { flatFooter } from './flat/schema.ts';
 import { FILE_META_DATA } from './format.ts';
 import { batchesOf, type Encoder, RowGroup, RowGroupMemory, storedColumns } from './rowGroup.ts';
 import { storedSchema } from './storedTypes.ts';
-import { binary, encodeStruct, integer, list, type ThriftStruct, WIRE, withFields } from './thrift.ts';
+import { binary, integer, list, type ThriftStruct, WIRE, withFields } from './thrift.ts';
 import { WasmColumns } from './wasm.ts';
 
 /** Readers (parquet-mr) trust statistics of BINARY columns only if this has the form `NAME version NUMBER`. */

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { decodeStruct, encodeStruct } from '../../../src/encode/parquet/compactThrift.ts';
 import {
   columnNames,
   fileTail,
@@ -12,8 +13,6 @@ import { ParquetEncoder } from '../../../src/encode/parquet/parquetEncoder.ts';
 import {
   binary,
   bool,
-  decodeStruct,
-  encodeStruct,
   fieldOf,
   integer,
   list,

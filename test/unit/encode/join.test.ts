@@ -1,9 +1,10 @@
 import { expect, test } from 'vitest';
 import type { EncodedRows } from '../../../src/encode/encoder.ts';
+import { encodeStruct } from '../../../src/encode/parquet/compactThrift.ts';
 import { parseFooter } from '../../../src/encode/parquet/footer.ts';
 import { COLUMN_CHUNK, COLUMN_META_DATA, FILE_META_DATA, ROW_GROUP } from '../../../src/encode/parquet/format.ts';
 import { ParquetEncoder } from '../../../src/encode/parquet/parquetEncoder.ts';
-import { encodeStruct, structField, structsField } from '../../../src/encode/parquet/thrift.ts';
+import { structField, structsField } from '../../../src/encode/parquet/thrift.ts';
 import { describeRows, duckRows, hex, hyparquetRows, joinedFile, kept, partOf, testFolder } from './files.ts';
 import { makeRows, type Row, random, schema, toBatch } from './rows.ts';
 

@@ -7,11 +7,12 @@ import { expect, test } from 'vitest';
 import { parseWriterOptions } from '../../../src/config/writerOptions.ts';
 import type { EncodedRows } from '../../../src/encode/encoder.ts';
 import { loadFileFormat } from '../../../src/encode/fileFormat.ts';
+import { decodeStruct } from '../../../src/encode/parquet/compactThrift.ts';
 import { type Bound, NO_BOUNDS } from '../../../src/encode/parquet/flat/bounds.ts';
 import { BOUNDARY_ORDER, COLUMN_INDEX, MAGIC, PHYSICAL_TYPE } from '../../../src/encode/parquet/format.ts';
 import { columnIndex } from '../../../src/encode/parquet/pageIndex.ts';
 import { ParquetEncoder } from '../../../src/encode/parquet/parquetEncoder.ts';
-import { decodeStruct, numberField } from '../../../src/encode/parquet/thrift.ts';
+import { numberField } from '../../../src/encode/parquet/thrift.ts';
 import { type Column, columnsOf, type FlatType, tableOf } from '../../helpers/flatColumns.ts';
 import { hyparquetMetadata, joinedFile, kept } from './files.ts';
 

@@ -1,9 +1,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { decodeStruct, encodeStruct } from '../../../src/encode/parquet/compactThrift.ts';
 import {
   bool,
-  decodeStruct,
-  encodeStruct,
   integer,
   numberField,
   struct,

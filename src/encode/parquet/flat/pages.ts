@@ -2,6 +2,7 @@
 import { crc32 } from '@node-rs/crc32';
 import { countNativeBytes } from '../../../nativeBuffers.ts';
 import type { BodyBlocks } from '../../output/bodyBlocks.ts';
+import { encodeStruct } from '../compactThrift.ts';
 import {
   DATA_PAGE_HEADER,
   DICTIONARY_PAGE_HEADER,
@@ -11,7 +12,7 @@ import {
   PAGE_TYPE,
 } from '../format.ts';
 import type { PageSummary, PlacedPage } from '../pageIndex.ts';
-import { encodeStruct, integer, struct, type ThriftStruct, WIRE } from '../thrift.ts';
+import { integer, struct, type ThriftStruct, WIRE } from '../thrift.ts';
 import type { PageCodec } from './codecs.ts';
 import type { Dictionary } from './dictionary.ts';
 import type { PageKernel } from './kernel.ts';
