@@ -5,7 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import { Field, makeData, RecordBatch, Schema, Struct, Utf8 } from 'apache-arrow';
 import rdkafka from 'node-rdkafka';
-import type { ConnectionSettings } from '../../src/config/job.ts';
+import type { ConnectionSettings } from '../../src/config/kafkaSettings.ts';
 import { RECORD_COMPRESSIONS, type RecordCompression } from '../../src/encode/records/compress.ts';
 import { stampBatch } from '../../src/encode/records/recordBatch.ts';
 import { DEFAULT_MAX_BATCH_BYTES, RecordEncoder } from '../../src/encode/records/recordEncoder.ts';

@@ -13,7 +13,7 @@
  * the two looks at the record, and written again if it is not there. Where brokers cannot be asked, a step stays unknown.
  * Of the record itself streamOpen.ts makes sure.
  */
-import type { KafkaSettings } from '../config/job.ts';
+import type { KafkaSettings } from '../config/kafkaSettings.ts';
 import { OffloadError, toOffloadError } from '../errors.ts';
 import { OffsetsProducer, type TopicWrite, type TransactionResult } from '../kafka/client.ts';
 import { countRetry } from '../retryCounts.ts';

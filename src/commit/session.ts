@@ -1,5 +1,6 @@
 /** The two doors to the saved state of a config: `openRun` for a run, `readSavedState` for commands that only look. */
-import type { KafkaSettings, OffsetsSettings } from '../config/job.ts';
+import type { OffsetsSettings } from '../config/job.ts';
+import type { KafkaSettings } from '../config/kafkaSettings.ts';
 import { type Clock, type FileSystem, nodeFileSystem, systemClock } from '../io.ts';
 import { passStep } from '../steps.ts';
 import { describeFailure, type RunContext } from './context.ts';

@@ -2,7 +2,7 @@
  * A run of STREAM mode between its steps: what it has read of the offsets topic, how it writes there, and how it tells
  * that another run has taken over.
  */
-import type { KafkaSettings } from '../config/job.ts';
+import type { KafkaSettings } from '../config/kafkaSettings.ts';
 import { partitionForKey } from '../encode/records/partitioner.ts';
 import { OffloadError } from '../errors.ts';
 import { LOAD_TRANSACTION_TIMEOUT_MS, TRANSACTION_SWEEP_MS } from '../kafka/client.ts';

@@ -17,7 +17,7 @@
  * Saved offsets that a person sets or resets are one transaction after 4: new values, tombstones, topic ids. A prepared
  * run whose ranges are given back (discard.ts) ends with the tombstone of its intent, in place of 6 and 7.
  */
-import type { KafkaSettings } from '../config/job.ts';
+import type { KafkaSettings } from '../config/kafkaSettings.ts';
 import { offsetKey } from '../plan/places.ts';
 import { passStep } from '../steps.ts';
 import { type RunContext, removeStaging, stageIntent } from './context.ts';

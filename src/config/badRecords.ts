@@ -1,6 +1,7 @@
 import { OffloadError } from '../errors.ts';
 import { DEFAULTS } from './defaults.ts';
-import type { BadRecordPolicy, DeadLetterPolicy, KafkaSettings, OffsetsSettings, TopicSource } from './job.ts';
+import type { BadRecordPolicy, DeadLetterPolicy, OffsetsSettings, TopicSource } from './job.ts';
+import type { KafkaSettings } from './kafkaSettings.ts';
 import { didYouMean } from './nearest.ts';
 import { isSameCluster, type NamedEntry } from './topicEntry.ts';
 import { compileTopicPattern } from './topicPattern.ts';

@@ -1,5 +1,7 @@
 import type { TransformSettings } from '../transform/batchTransform.ts';
+import type { DatabaseSettings } from './databaseSettings.ts';
 import type { Field } from './fields.ts';
+import type { GroupSettings, KafkaSettings } from './kafkaSettings.ts';
 import type { OffsetsAction } from './options.ts';
 import type { PartitionColumn } from './partitionBy.ts';
 import type { InputFormat } from './readerOptions.ts';
@@ -17,64 +19,6 @@ export type OffsetSpec =
   /** By topic and partition; -2 is earliest and -1 latest, as in Spark. Partitions not named take the default. */
   | { readonly kind: 'offsets'; readonly byTopic: Readonly<Record<string, Readonly<Record<number, number>>>> }
   | { readonly kind: 'timestamp'; readonly timestampMs: number };
-
-export interface SaslSettings {
-  readonly mechanism: 'PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512' | 'OAUTHBEARER';
-  readonly username?: string;
-  readonly password?: string;
-  /** Of OAUTHBEARER. */
-  readonly bearer?: BearerSource;
-}
-
-/** Where a bearer token comes from; `where` is the key that says so, for messages. */
-export type BearerSource =
-  | { readonly kind: 'text'; readonly where: string; readonly token: string }
-  | { readonly kind: 'file'; readonly where: string; readonly path: string }
-  | { readonly kind: 'command'; readonly where: string; readonly command: string };
-
-export interface TlsSettings {
-  /** PEM text, read by the coordinator. */
-  readonly ca?: string;
-  readonly cert?: string;
-  readonly key?: string;
-  readonly passphrase?: string;
-  /** `ssl.endpoint.identification.algorithm=none` turns the check of the host name off. */
-  readonly checkHostName: boolean;
-  /** `enable.ssl.certificate.verification`. */
-  readonly verify: boolean;
-}
-
-/** How to reach a cluster from any thread: plain data. */
-export interface ConnectionSettings {
-  readonly bootstrap: readonly { readonly host: string; readonly port: number }[];
-  readonly clientId: string;
-  readonly tls: TlsSettings | null;
-  readonly sasl: SaslSettings | null;
-  readonly connectTimeoutMs: number;
-  readonly requestTimeoutMs: number;
-  /** How long a request is tried again, with backoff, before the run fails. */
-  readonly deadlineMs: number;
-  readonly retryBackoffMs: number;
-  readonly retryBackoffMaxMs: number;
-}
-
-export interface FetchSettings {
-  readonly isolationLevel: 'read_committed' | 'read_uncommitted';
-  /** Bytes asked for in one Fetch. */
-  readonly maxBytes: number;
-  readonly maxWaitMs: number;
-  readonly checkCrcs: boolean;
-  /** Upper bound of one inflated record batch, in bytes. */
-  readonly maxBatchBytes: number;
-  readonly clientRack: string;
-}
-
-export interface KafkaSettings {
-  readonly connection: ConnectionSettings;
-  readonly fetch: FetchSettings;
-  /** Properties for node-rdkafka (control path), `bootstrap.servers`, security and client id included. */
-  readonly rdkafka: Readonly<Record<string, string | number | boolean>>;
-}
 
 export interface OffsetsSettings {
   /** How to reach the offsets topic, where its entry has `accessOptions` of its own; absent: as the job's topic. */
@@ -214,27 +158,6 @@ export interface TableSink {
   readonly staging: string;
 }
 
-export type DatabaseSettings =
-  /** A database file; absolute. */
-  { readonly kind: 'duckdb'; readonly path: string } | ({ readonly kind: 'postgresql' } & PostgresSettings);
-
-/** How to reach a PostgreSQL server. */
-export interface PostgresSettings {
-  /** The connection that gave it, for messages: `connections.NAME`. */
-  readonly where: string;
-  /** A folder: that of its Unix socket. */
-  readonly host: string;
-  readonly port: number;
-  readonly database: string;
-  readonly user: string;
-  /** Null: none, or what PGPASSWORD or the user's `.pgpass` says. */
-  readonly password: string | null;
-  readonly tls: TlsSettings | null;
-  readonly connectTimeoutMs: number;
-  /** What the server shows of us among its sessions. */
-  readonly applicationName: string;
-}
-
 /** When a micro-batch begins. */
 export type StreamTrigger =
   /** `Once` and `AvailableNow`: all there is at the start, in bounded micro-batches, then the end. */
@@ -242,17 +165,6 @@ export type StreamTrigger =
   | { readonly kind: 'processingTime'; readonly intervalMs: number }
   /** To topics and the console records flow at once and are committed at the interval; files and tables roll at it. */
   | { readonly kind: 'continuous'; readonly intervalMs: number };
-
-/** A consumer group of Kafka, and how this process is a member of it. */
-export interface GroupSettings {
-  readonly groupId: string;
-  /** `group.instance.id`: a static member keeps its partitions through a restart; null: a dynamic one. */
-  readonly instanceId: string | null;
-  readonly sessionTimeoutMs: number;
-  readonly heartbeatIntervalMs: number;
-  /** `max.poll.interval.ms`: how long a rebalance waits for the members of the group. */
-  readonly rebalanceTimeoutMs: number;
-}
 
 /** A job that keeps running (`--stream`). Positions are those of a consumer group, not the saved offsets of batch. */
 export interface StreamSettings {

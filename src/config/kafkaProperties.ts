@@ -1,6 +1,6 @@
 import { OffloadError } from '../errors.ts';
 import { DEFAULTS } from './defaults.ts';
-import type { ConnectionSettings, FetchSettings, KafkaSettings } from './job.ts';
+import type { ConnectionSettings, FetchSettings, KafkaSettings } from './kafkaSettings.ts';
 import { type KnownProperty, readKnownProperties } from './librdkafkaNames.ts';
 import { didYouMean } from './nearest.ts';
 import type { Properties, Property } from './properties.ts';

@@ -1,7 +1,8 @@
 import { resolve } from 'node:path';
 import { OffloadError } from '../errors.ts';
 import { DEFAULTS, OFFSETS_ENTRY } from './defaults.ts';
-import type { KafkaSettings, OffsetsSettings } from './job.ts';
+import type { OffsetsSettings } from './job.ts';
+import type { KafkaSettings } from './kafkaSettings.ts';
 import { mergeProperties } from './properties.ts';
 import type { ConfigTree, TopicEntry } from './schema.ts';
 import { reachKafka, readCreateOptions } from './topicEntry.ts';

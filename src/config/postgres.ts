@@ -1,7 +1,7 @@
 /** How a PostgreSQL server is reached: what a connection says, by the keys of libpq, of JDBC, or as a URL. */
 import { OffloadError } from '../errors.ts';
 import type { Connection } from './connections.ts';
-import type { PostgresSettings } from './job.ts';
+import type { PostgresSettings } from './databaseSettings.ts';
 import { didYouMean } from './nearest.ts';
 import { mergeProperties, type Properties, type Property } from './properties.ts';
 import { readTls } from './security.ts';

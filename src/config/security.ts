@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { createSecureContext } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { OffloadError } from '../errors.ts';
-import type { BearerSource, SaslSettings, TlsSettings } from './job.ts';
+import type { BearerSource, SaslSettings, TlsSettings } from './kafkaSettings.ts';
 import type { Properties, Property } from './properties.ts';
 
 const PROTOCOLS = ['plaintext', 'ssl', 'sasl_plaintext', 'sasl_ssl'] as const;

@@ -1,6 +1,6 @@
 import { OffloadError } from '../errors.ts';
-import type { GroupSettings } from './job.ts';
 import { readBoundedNumber, readCount } from './kafkaProperties.ts';
+import type { GroupSettings } from './kafkaSettings.ts';
 import type { Properties } from './properties.ts';
 
 /** Properties of a consumer group, and of what a micro-batch takes of it. Read for streams alone. */

@@ -1,8 +1,9 @@
 import { OffloadError } from '../errors.ts';
 import type { Connection } from './connections.ts';
 import { DEFAULTS, OFFSETS_ENTRY } from './defaults.ts';
-import type { KafkaSettings, TopicToCreate } from './job.ts';
+import type { TopicToCreate } from './job.ts';
 import { resolveKafka } from './kafkaProperties.ts';
+import type { KafkaSettings } from './kafkaSettings.ts';
 import type { LoadedConfig } from './loadConfig.ts';
 import { didYouMean } from './nearest.ts';
 import { mergeProperties, type Properties, type Property } from './properties.ts';

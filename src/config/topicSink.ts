@@ -1,6 +1,7 @@
 import { OffloadError } from '../errors.ts';
 import { DEFAULTS } from './defaults.ts';
-import type { KafkaSettings, OffsetsSettings, RecordCompression, TopicSink } from './job.ts';
+import type { OffsetsSettings, RecordCompression, TopicSink } from './job.ts';
+import type { KafkaSettings } from './kafkaSettings.ts';
 import { didYouMean } from './nearest.ts';
 import type { Properties } from './properties.ts';
 import { isSameCluster, type NamedEntry, reachKafka, readCreateOptions, topicNameOf } from './topicEntry.ts';

@@ -5,7 +5,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { RecordBatch } from 'apache-arrow';
 import type { StagedLetters } from '../commit/types.ts';
-import type { ConnectionSettings, FetchSettings, TopicSource } from '../config/job.ts';
+import type { TopicSource } from '../config/job.ts';
+import type { ConnectionSettings, FetchSettings } from '../config/kafkaSettings.ts';
 import type { PartitionColumn } from '../config/partitionBy.ts';
 import type { StagedFormat } from '../config/writerOptions.ts';
 import { MessageColumns, roomFor } from '../decode/columns.ts';

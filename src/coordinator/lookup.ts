@@ -3,7 +3,8 @@
  */
 
 import type { SavedState } from '../commit/types.ts';
-import type { Job, KafkaSettings, OffsetSpec, TopicSource } from '../config/job.ts';
+import type { Job, OffsetSpec, TopicSource } from '../config/job.ts';
+import type { KafkaSettings } from '../config/kafkaSettings.ts';
 import { OffloadError } from '../errors.ts';
 import type { Cluster } from '../kafka/cluster.ts';
 import { EARLIEST_TIMESTAMP, LATEST_TIMESTAMP } from '../kafka/protocol.ts';

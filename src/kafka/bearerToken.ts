@@ -4,7 +4,7 @@
  */
 import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
-import type { BearerSource } from '../config/job.ts';
+import type { BearerSource } from '../config/kafkaSettings.ts';
 import { ioError, OffloadError } from '../errors.ts';
 
 const COMMAND_TIMEOUT_MS = 30_000;

@@ -4,7 +4,7 @@
  * both the fence between runs of a config and the commit.
  */
 import type { LibrdKafkaError, Producer } from 'node-rdkafka';
-import type { BearerSource, KafkaSettings } from '../config/job.ts';
+import type { BearerSource, KafkaSettings } from '../config/kafkaSettings.ts';
 import { type ErrorCode, messageOf, OffloadError } from '../errors.ts';
 import { readBearerToken, refreshAfterMs } from './bearerToken.ts';
 

@@ -3,7 +3,7 @@
  * goes through here in every thread, and writing finds its brokers here; nothing is created.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { ConnectionSettings } from '../config/job.ts';
+import type { ConnectionSettings } from '../config/kafkaSettings.ts';
 import { OffloadError, toOffloadError } from '../errors.ts';
 import { withRetry } from '../retry.ts';
 import { brokerError } from './brokerErrors.ts';

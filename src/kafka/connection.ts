@@ -3,7 +3,7 @@
  * leaves as an OffloadError that names the broker; none carries a credential.
  */
 import { certificateFault } from '../certificateFault.ts';
-import type { ConnectionSettings } from '../config/job.ts';
+import type { ConnectionSettings } from '../config/kafkaSettings.ts';
 import { messageOf, OffloadError, toOffloadError } from '../errors.ts';
 import { brokerError } from './brokerErrors.ts';
 import { findOtherProtocol, tlsAlertOf } from './otherProtocol.ts';

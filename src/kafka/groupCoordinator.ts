@@ -2,7 +2,7 @@
  * What a member asks of the coordinator of its group, over connections of its own: answers to JoinGroup and SyncGroup come
  * when all members have asked, and a broker answers a connection in order, so heartbeats and commits have another one.
  */
-import type { ConnectionSettings, GroupSettings } from '../config/job.ts';
+import type { ConnectionSettings, GroupSettings } from '../config/kafkaSettings.ts';
 import { OffloadError, toOffloadError } from '../errors.ts';
 import { brokerError } from './brokerErrors.ts';
 import { Cluster } from './cluster.ts';

@@ -3,7 +3,7 @@
  * was opened the wrong way both look the same, a connection that ends at once. The port is asked the other way.
  */
 import { connect as connectTls } from 'node:tls';
-import type { ConnectionSettings } from '../config/job.ts';
+import type { ConnectionSettings } from '../config/kafkaSettings.ts';
 import { apiVersionsApi } from './protocol.ts';
 import { FrameSocket } from './socket.ts';
 import { WireWriter } from './wire.ts';

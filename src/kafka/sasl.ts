@@ -2,7 +2,7 @@
  * Logging in: handshake and messages are requests of ours, what is in them is `@platformatic/kafka`'s, which is loaded
  * only where a login is asked for (0.6 s of CPU in every thread, measured on Node 20).
  */
-import type { SaslSettings } from '../config/job.ts';
+import type { SaslSettings } from '../config/kafkaSettings.ts';
 import { OffloadError } from '../errors.ts';
 import { readBearerToken } from './bearerToken.ts';
 import { brokerError } from './brokerErrors.ts';

@@ -1,7 +1,7 @@
 /** A TCP or TLS connection as frames: a length of four bytes, then so many bytes. */
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import type { TlsSettings } from '../config/job.ts';
+import type { TlsSettings } from '../config/kafkaSettings.ts';
 
 export interface FrameHandlers {
   /** One whole frame without its length; a buffer of its own, until it is given back with `recycle`. */

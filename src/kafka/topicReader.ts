@@ -3,7 +3,7 @@
  * the position must be known past control records too, which a consumer does not show.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { FetchSettings } from '../config/job.ts';
+import type { FetchSettings } from '../config/kafkaSettings.ts';
 import { type BinaryColumn, MessageColumns, wordsToNumber } from '../decode/columns.ts';
 import { DecodeKernel } from '../decode/kernel.ts';
 import { RecordSet } from '../decode/recordSet.ts';

@@ -3,7 +3,7 @@
  * its way while the last is decoded. Leader changes and lost connections are survived; a range goes on where it was.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { FetchSettings } from '../config/job.ts';
+import type { FetchSettings } from '../config/kafkaSettings.ts';
 import { OffloadError } from '../errors.ts';
 import { brokerError } from '../kafka/brokerErrors.ts';
 import type { Cluster, Leader } from '../kafka/cluster.ts';

@@ -1,4 +1,4 @@
-import type { FetchSettings } from '../config/job.ts';
+import type { FetchSettings } from '../config/kafkaSettings.ts';
 import type { Cluster } from '../kafka/cluster.ts';
 import { offsetKey } from '../plan/places.ts';
 import type { OffsetRange } from '../tasks.ts';

@@ -7,7 +7,7 @@
  * Partitions that stay ours are read on all the while; only commits wait from join to sync, and the next join waits for
  * commits. Whatever becomes of the group, brokers refuse what a member commits that the group went on without.
  */
-import type { ConnectionSettings, GroupSettings } from '../config/job.ts';
+import type { ConnectionSettings, GroupSettings } from '../config/kafkaSettings.ts';
 import { OffloadError, toOffloadError } from '../errors.ts';
 import { isMemberFenced } from '../kafka/brokerErrors.ts';
 import type { Cluster } from '../kafka/cluster.ts';

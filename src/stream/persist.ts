@@ -1,5 +1,5 @@
 /** Tries again for as long as it takes: a broker may be away for any time, and a stream waits for it. */
-import type { ConnectionSettings } from '../config/job.ts';
+import type { ConnectionSettings } from '../config/kafkaSettings.ts';
 import { type OffloadError, toOffloadError } from '../errors.ts';
 import { countRetry } from '../retryCounts.ts';
 import type { Condition } from './condition.ts';

@@ -1,5 +1,5 @@
 /** What a stream would do, from one look: it joins no group, and creates, commits and finishes nothing. */
-import type { GroupSettings } from '../config/job.ts';
+import type { GroupSettings } from '../config/kafkaSettings.ts';
 import type { StreamJob } from '../coordinator/jobs.ts';
 import { resolveOffsets } from '../coordinator/lookup.ts';
 import { rootOf } from '../coordinator/target.ts';

@@ -1,5 +1,5 @@
 /** One rebalance, as one member goes through it: join, assign if the group has made it its leader, sync. */
-import type { GroupSettings } from '../config/job.ts';
+import type { GroupSettings } from '../config/kafkaSettings.ts';
 import { messageOf, OffloadError } from '../errors.ts';
 import type { GroupCoordinator } from '../kafka/groupCoordinator.ts';
 import type { JoinedGroup } from '../kafka/groupProtocol.ts';

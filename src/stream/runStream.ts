@@ -2,7 +2,7 @@
  * A job that keeps running, from its start to its end: topic -> files, table, topic or console. Files -> topic are watched
  * in `watchFiles.ts`.
  */
-import type { GroupSettings } from '../config/job.ts';
+import type { GroupSettings } from '../config/kafkaSettings.ts';
 import type { StreamJob } from '../coordinator/jobs.ts';
 import { emptyReport, type OffloadReport } from '../coordinator/report.ts';
 import { STOP_WITHIN_MS, withinMs } from '../coordinator/stopping.ts';

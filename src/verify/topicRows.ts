@@ -1,5 +1,5 @@
 /** `--deep` with `--config`: the messages that the topic still holds, looked up among the rows of the files. */
-import type { FetchSettings } from '../config/job.ts';
+import type { FetchSettings } from '../config/kafkaSettings.ts';
 import { MessageColumns } from '../decode/columns.ts';
 import { DecodeKernel } from '../decode/kernel.ts';
 import { RecordSet } from '../decode/recordSet.ts';

@@ -1,7 +1,7 @@
 /** All that is looked at of one config. */
 import { resolve } from 'node:path';
 import type { VisibleState } from '../commit/session.ts';
-import type { FetchSettings } from '../config/job.ts';
+import type { FetchSettings } from '../config/kafkaSettings.ts';
 import type { FileSystem } from '../io.ts';
 import type { Cluster } from '../kafka/cluster.ts';
 import { offsetKey } from '../plan/places.ts';

@@ -1,4 +1,4 @@
-import type { ConnectionSettings } from '../../src/config/job.ts';
+import type { ConnectionSettings } from '../../src/config/kafkaSettings.ts';
 
 /** Of a plain listener: `host:port,...`. */
 export function connectionSettings(servers: string): ConnectionSettings {

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import type { GroupSettings } from '../../src/config/job.ts';
+import type { GroupSettings } from '../../src/config/kafkaSettings.ts';
 import { Cluster } from '../../src/kafka/cluster.ts';
 import { type GroupMemberOptions, openGroupMember } from '../../src/stream/groupMember.ts';
 import type { GroupMember, StreamEvent, TopicPartition } from '../../src/stream/types.ts';

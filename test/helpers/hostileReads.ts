@@ -1,5 +1,5 @@
 /** Reads a topic of the hostile broker as a run does: metadata, offsets, Fetch, decode; in this process. */
-import type { ConnectionSettings } from '../../src/config/job.ts';
+import type { ConnectionSettings } from '../../src/config/kafkaSettings.ts';
 import { MessageColumns } from '../../src/decode/columns.ts';
 import { RecordSet } from '../../src/decode/recordSet.ts';
 import { OffloadError } from '../../src/errors.ts';

@@ -1,6 +1,6 @@
 /** Moves leadership of partitions: their leaders are taken out of the replicas, as an operator empties a broker. */
 import { Admin } from '@platformatic/kafka';
-import type { ConnectionSettings } from '../../src/config/job.ts';
+import type { ConnectionSettings } from '../../src/config/kafkaSettings.ts';
 import { BrokerConnection } from '../../src/kafka/connection.ts';
 import type { Api } from '../../src/kafka/protocol.ts';
 import { WireWriter } from '../../src/kafka/wire.ts';

@@ -3,7 +3,7 @@ import { mkdir, readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Admin } from '@platformatic/kafka';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
-import type { ConnectionSettings, FetchSettings } from '../../src/config/job.ts';
+import type { ConnectionSettings, FetchSettings } from '../../src/config/kafkaSettings.ts';
 import { Cluster } from '../../src/kafka/cluster.ts';
 import { KafkaRangeReader } from '../../src/sources/kafkaRange.ts';
 import { type KafkaCluster, startKafka } from '../helpers/broker.ts';

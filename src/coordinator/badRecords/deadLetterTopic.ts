@@ -1,5 +1,6 @@
 import type { Intent, StagedLetters } from '../../commit/types.ts';
-import type { Job, KafkaSettings, TopicSource } from '../../config/job.ts';
+import type { Job, TopicSource } from '../../config/job.ts';
+import type { KafkaSettings } from '../../config/kafkaSettings.ts';
 import type { Cluster } from '../../kafka/cluster.ts';
 import { ensureTopic } from '../load/targetTopic.ts';
 import type { DeadLetterPlan } from './badRecord.ts';

@@ -23,7 +23,7 @@ import {
   Utf8,
 } from 'apache-arrow';
 import { DEFAULTS } from '../../config/defaults.ts';
-import type { FetchSettings } from '../../config/job.ts';
+import type { FetchSettings } from '../../config/kafkaSettings.ts';
 import { type BinaryColumn, MessageColumns, wordsToNumber } from '../../decode/columns.ts';
 import { DecodeKernel } from '../../decode/kernel.ts';
 import { RecordSet } from '../../decode/recordSet.ts';

@@ -16,7 +16,7 @@ import { randomInt } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isCount, isObject, parseJson } from '../../commit/shapes.ts';
 import type { DeadLetterOffice, IntentDeadLetters } from '../../commit/types.ts';
-import type { KafkaSettings } from '../../config/job.ts';
+import type { KafkaSettings } from '../../config/kafkaSettings.ts';
 import { OffloadError } from '../../errors.ts';
 import { nodeFileSystem } from '../../io.ts';
 import { LOAD_TRANSACTION_TIMEOUT_MS } from '../../kafka/client.ts';

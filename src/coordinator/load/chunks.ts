@@ -6,7 +6,8 @@
  * credit of chunks that are not committed yet, so that memory is bounded however slow the target is.
  */
 
-import type { ConnectionSettings, FetchSettings, RecordCompression, TopicSource } from '../../config/job.ts';
+import type { RecordCompression, TopicSource } from '../../config/job.ts';
+import type { ConnectionSettings, FetchSettings } from '../../config/kafkaSettings.ts';
 import type { InputFormat } from '../../config/readerOptions.ts';
 import type { EncodedRecordBatch } from '../../encode/records/recordBatch.ts';
 import type { PlainError } from '../../errors.ts';

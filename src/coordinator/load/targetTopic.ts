@@ -1,6 +1,7 @@
 /** The topics that a load writes to: found, or made. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { KafkaSettings, TopicSink, TopicToCreate } from '../../config/job.ts';
+import type { TopicSink, TopicToCreate } from '../../config/job.ts';
+import type { KafkaSettings } from '../../config/kafkaSettings.ts';
 import { OffloadError } from '../../errors.ts';
 import { createTopic } from '../../kafka/client.ts';
 import type { Cluster } from '../../kafka/cluster.ts';

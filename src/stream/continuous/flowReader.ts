@@ -3,7 +3,7 @@
  * as soon as one of them has a record. A partition whose leader moves is asked of the next one; the others go on.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { FetchSettings } from '../../config/job.ts';
+import type { FetchSettings } from '../../config/kafkaSettings.ts';
 import { OffloadError, toOffloadError } from '../../errors.ts';
 import { brokerError } from '../../kafka/brokerErrors.ts';
 import type { Cluster } from '../../kafka/cluster.ts';

@@ -10,7 +10,8 @@ import { rolldown } from 'rolldown';
 import { openRun } from '../../../src/commit/session.ts';
 import type { TopicReader } from '../../../src/commit/streamState.ts';
 import type { FileState, Intent, RunSession } from '../../../src/commit/types.ts';
-import type { KafkaSettings, OffsetsSettings } from '../../../src/config/job.ts';
+import type { OffsetsSettings } from '../../../src/config/job.ts';
+import type { KafkaSettings } from '../../../src/config/kafkaSettings.ts';
 import { ioError, OffloadError } from '../../../src/errors.ts';
 import {
   type Clock,

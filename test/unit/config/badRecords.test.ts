@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { checkDeadLetters, readBadRecordPolicy } from '../../../src/config/badRecords.ts';
-import type { KafkaSettings, TopicSelection } from '../../../src/config/job.ts';
+import type { TopicSelection } from '../../../src/config/job.ts';
+import type { KafkaSettings } from '../../../src/config/kafkaSettings.ts';
 import type { TopicEntry } from '../../../src/config/schema.ts';
 
 const named = (onBadRecord: string, more: Partial<TopicEntry> = {}) => ({

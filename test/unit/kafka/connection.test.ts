@@ -1,7 +1,7 @@
 import type { AddressInfo } from 'node:net';
 import { createServer, type Server, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import type { ConnectionSettings } from '../../../src/config/job.ts';
+import type { ConnectionSettings } from '../../../src/config/kafkaSettings.ts';
 import { OffloadError } from '../../../src/errors.ts';
 import { BrokerConnection } from '../../../src/kafka/connection.ts';
 import { type Api, metadataApi } from '../../../src/kafka/protocol.ts';

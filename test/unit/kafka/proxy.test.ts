@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { ConnectionSettings } from '../../../src/config/job.ts';
+import type { ConnectionSettings } from '../../../src/config/kafkaSettings.ts';
 import type { OffloadError } from '../../../src/errors.ts';
 import { BrokerConnection } from '../../../src/kafka/connection.ts';
 import { findCoordinatorApi } from '../../../src/kafka/coordinatorProtocol.ts';

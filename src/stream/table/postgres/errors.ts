@@ -1,6 +1,6 @@
 /** What PostgreSQL and the way to it say, as errors of ours: what passes by itself can be tried again. */
 import { type CertificateFault, certificateFault } from '../../../certificateFault.ts';
-import type { PostgresSettings } from '../../../config/job.ts';
+import type { PostgresSettings } from '../../../config/databaseSettings.ts';
 import { type ErrorCode, messageOf, OffloadError } from '../../../errors.ts';
 
 /** Classes and codes of SQLSTATE, the longest that fits. @see https://www.postgresql.org/docs/15/errcodes-appendix.html */

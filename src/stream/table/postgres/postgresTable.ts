@@ -9,7 +9,8 @@
 import { createReadStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import type { Schema } from 'apache-arrow';
-import type { PostgresSettings, TableSink } from '../../../config/job.ts';
+import type { PostgresSettings } from '../../../config/databaseSettings.ts';
+import type { TableSink } from '../../../config/job.ts';
 import type { PgcopyOutput } from '../../../config/writerOptions.ts';
 import { readLetters } from '../../../coordinator/badRecords/stagedLetters.ts';
 import { nodeFileSystem } from '../../../io.ts';

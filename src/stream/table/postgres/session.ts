@@ -1,6 +1,7 @@
 /** One connection to a server, made when it is needed and again when it was lost. */
 import type { Client, ClientConfig, QueryResultRow } from 'pg';
-import type { PostgresSettings, TlsSettings } from '../../../config/job.ts';
+import type { PostgresSettings } from '../../../config/databaseSettings.ts';
+import type { TlsSettings } from '../../../config/kafkaSettings.ts';
 import { OffloadError } from '../../../errors.ts';
 import { postgresError } from './errors.ts';
 

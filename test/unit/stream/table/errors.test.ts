@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import type { PostgresSettings } from '../../../../src/config/job.ts';
+import type { PostgresSettings } from '../../../../src/config/databaseSettings.ts';
 import { OffloadError } from '../../../../src/errors.ts';
 import { duckdbError } from '../../../../src/stream/table/duckdb/errors.ts';
 import { postgresError } from '../../../../src/stream/table/postgres/errors.ts';
