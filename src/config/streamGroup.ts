@@ -1,7 +1,7 @@
 import { OffloadError } from '../errors.ts';
-import { readBoundedNumber, readCount } from './kafkaProperties.ts';
 import type { GroupSettings } from './kafkaSettings.ts';
 import type { Properties } from './properties.ts';
+import { readBoundedNumber, readCount } from './propertyValues.ts';
 
 /** Properties of a consumer group, and of what a micro-batch takes of it. Read for streams alone. */
 export const GROUP_PROPERTIES = [
