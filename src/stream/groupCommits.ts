@@ -2,7 +2,7 @@
  * What a member commits to its group. Commits wait from join to sync, and the next join waits for those under way: none is
  * made in the name of a generation that is outdated meanwhile.
  */
-import type { ConnectionSettings, GroupSettings } from '../config/job.ts';
+import type { ConnectionSettings, GroupSettings } from '../config/kafkaSettings.ts';
 import { OffloadError, toOffloadError } from '../errors.ts';
 import { isMemberFenced } from '../kafka/brokerErrors.ts';
 import type { GroupCoordinator } from '../kafka/groupCoordinator.ts';
