@@ -23,7 +23,7 @@ const mutant: Plugin = {
 /** Files that take minutes, the longest first. In a fresh clone vitest knows no durations and would begin one of these last, alone. */
 const LONG = [
   ...[
-    'security',
+    'secureConnections',
     'brokers',
     'offloadCodecs',
     'offsetsCommand',
@@ -31,6 +31,7 @@ const LONG = [
     'offloadRuns',
     'streamSinks',
     'streamTables',
+    'permissions',
   ],
   ...[
     'streamGroup',

@@ -111,6 +111,27 @@ export function unsecuredToken(user: string, lifetimeSeconds: number): string {
   return `${part({ alg: 'none' })}.${part({ sub: user, iat: now, exp: now + lifetimeSeconds })}.`;
 }
 
+export const TOKENS = { valid: unsecuredToken('loader', 3_600), expired: unsecuredToken('loader', -600) };
+
+/** Properties of a client that logs in. */
+export function login(mechanism: string, user: User = 'loader') {
+  return {
+    'security.protocol': 'SASL_PLAINTEXT',
+    'sasl.mechanism': mechanism,
+    'sasl.username': user,
+    'sasl.password': PASSWORDS[user],
+  };
+}
+
+/** Properties of a client that shows a bearer token. */
+export function bearer(token: string) {
+  return {
+    'security.protocol': 'SASL_PLAINTEXT',
+    'sasl.mechanism': 'OAUTHBEARER',
+    'sasl.oauthbearer.token': token,
+  };
+}
+
 function logins(listener: string, mechanisms: readonly string[]): Record<string, string> {
   const users = Object.entries(PASSWORDS).map(([user, password]) => `user_${user}="${password}"`);
   const modules: Record<string, string> = {
