@@ -30,8 +30,8 @@ const LONG = [
     'anyToAny',
     'offloadRuns',
     'streamSinks',
-    'streamTables',
     'permissions',
+    'streamTableProcesses',
   ],
   ...[
     'streamGroup',

@@ -4,7 +4,7 @@ import { StreamJob } from '../helpers/streams.ts';
 import { waitFor } from '../helpers/wait.ts';
 import { query, sorted, Workspace } from '../helpers/workspace.ts';
 
-/** Every trigger to every kind of target, by the real command on a real broker. PostgreSQL: `streamTables.test.ts`. */
+/** Every trigger to every kind of target, by the real command on a real broker. PostgreSQL: `streamTable*.test.ts`. */
 let workspace: Workspace;
 
 beforeAll(async () => {
