@@ -11,24 +11,18 @@
  * and the same one is sent again until it is acknowledged. A process that is killed leaves an open transaction, which
  * the next `open` of its id aborts, or the time-out of the transaction.
  */
-import { type EncodedRecordBatch, stampBatch } from '../encode/records/recordBatch.ts';
+import type { EncodedRecordBatch } from '../encode/records/recordBatch.ts';
 import { OffloadError, toOffloadError } from '../errors.ts';
-import { withRetry } from '../retry.ts';
 import { passStep } from '../steps.ts';
+import { BatchDelivery } from './batchDelivery.ts';
 import { isMemberFenced } from './brokerErrors.ts';
 import type { Cluster } from './cluster.ts';
-import type { BrokerConnection } from './connection.ts';
 import { CoordinatorLink } from './coordinatorLink.ts';
 import { commitGroupOffsetsInTransaction } from './groupOffsets.ts';
 import type { PartitionOffset } from './groupOffsetsProtocol.ts';
 import type { GroupIdentity } from './groupProtocol.ts';
-import { produceApi, produceError } from './produce.ts';
-import { shareOut, takeRound } from './produceLanes.ts';
 import { TransactionCoordinator } from './transactionCoordinator.ts';
 import { type ProducerIdentity, placeOf, type TopicPartition } from './transactionProtocol.ts';
-
-/** A broker that waits for replicas answers before the connection gives up. */
-const ANSWER_SHARE = 0.8;
 
 export interface TransactionalProducerOptions {
   readonly transactionalId: string;
@@ -45,12 +39,11 @@ export class TransactionalProducer {
   readonly #cluster: Cluster;
   readonly #options: TransactionalProducerOptions;
   readonly #coordinator: TransactionCoordinator;
+  readonly #delivery: BatchDelivery;
   #identity: ProducerIdentity;
   #state: State = 'idle';
   /** Why the state is `failed` or `ended`. */
   #failure: OffloadError | null = null;
-  /** Sequence number of the next record, by partition; goes on from one transaction to the next. */
-  readonly #sequences = new Map<string, number>();
   /** Partitions of the open transaction, and groups of which it commits offsets. */
   readonly #added = new Set<string>();
   readonly #groups = new Map<string, CoordinatorLink>();
@@ -67,6 +60,7 @@ export class TransactionalProducer {
     this.#cluster = cluster;
     this.#options = options;
     this.#coordinator = coordinator;
+    this.#delivery = new BatchDelivery(cluster, options);
     this.#identity = identity;
   }
 
@@ -95,7 +89,7 @@ export class TransactionalProducer {
         } catch (error) {
           throw this.#endIfFenced(error);
         }
-        this.#sequences.clear();
+        this.#delivery.restart();
         this.#needsNewEpoch = false;
       }
       this.#state = 'open';
@@ -134,7 +128,7 @@ export class TransactionalProducer {
       this.#expect('open', 'send');
       try {
         await this.#addPartitions(batches);
-        await this.#deliver(batches);
+        await this.#delivery.deliver(batches, this.#identity);
       } catch (error) {
         await this.#fail(error);
         throw error;
@@ -288,74 +282,5 @@ export class TransactionalProducer {
     const request = { transactionalId, ...this.#identity, identity, positions };
     await commitGroupOffsetsInTransaction(link, request, signal);
     passStep('transaction.offsetsSent');
-  }
-
-  /** One partition is in one lane, and a lane has one round under way: its batches keep their order. */
-  async #deliver(batches: readonly EncodedRecordBatch[]): Promise<void> {
-    let failed = false;
-    const drain = async (lane: EncodedRecordBatch[][]): Promise<void> => {
-      while (lane.length > 0 && !failed) await this.#produce(takeRound(lane));
-    };
-    const lanes = shareOut(batches).map((lane) =>
-      drain(lane).catch((error: unknown) => {
-        failed = true;
-        throw error;
-      }),
-    );
-    // All of them, so that nothing is under way any more when the transaction is aborted.
-    const results = await Promise.allSettled(lanes);
-    for (const result of results) if (result.status === 'rejected') throw result.reason;
-  }
-
-  /** Writes batches of different partitions, each until it is acknowledged. */
-  async #produce(round: readonly EncodedRecordBatch[]): Promise<void> {
-    for (const batch of round) this.#stamp(batch);
-    let left = round;
-    const attempt = async (): Promise<void> => {
-      const byBroker = new Map<BrokerConnection, EncodedRecordBatch[]>();
-      for (const batch of left) {
-        const { connection } = await this.#cluster.leader(batch.topic, batch.partition);
-        byBroker.set(connection, [...(byBroker.get(connection) ?? []), batch]);
-      }
-      const asked = [...byBroker].map(([connection, together]) => this.#request(connection, together));
-      const failures = new Map((await Promise.all(asked)).flat());
-      left = left.filter((batch) => failures.has(batch));
-      const errors = [...failures.values()];
-      const first = errors.find((error) => !error.retriable) ?? errors[0];
-      if (first) throw first;
-    };
-    const onFailure = (): void => {
-      for (const { topic } of left) this.#cluster.forget(topic);
-    };
-    const { signal } = this.#options;
-    await withRetry(attempt, this.#cluster.settings, signal ? { onFailure, signal } : { onFailure });
-  }
-
-  #stamp(batch: EncodedRecordBatch): void {
-    const place = placeOf(batch);
-    const baseSequence = this.#sequences.get(place) ?? 0;
-    stampBatch(batch.bytes, { ...this.#identity, baseSequence });
-    // After 2^31 - 1 comes 0.
-    this.#sequences.set(place, (baseSequence + batch.rows) % 2 ** 31);
-  }
-
-  /** Never rejects: the batches that were not acknowledged, each with its error. */
-  async #request(
-    connection: BrokerConnection,
-    batches: readonly EncodedRecordBatch[],
-  ): Promise<[EncodedRecordBatch, OffloadError][]> {
-    const { transactionalId } = this.#options;
-    const timeoutMs = Math.floor(this.#cluster.settings.requestTimeoutMs * ANSWER_SHARE);
-    try {
-      const answer = await connection.request(produceApi, { transactionalId, timeoutMs, batches });
-      const results = new Map(answer.map((result) => [placeOf(result), result]));
-      return batches.flatMap((batch) => {
-        const result = results.get(placeOf(batch)) ?? { errorCode: -1, errorMessage: 'the answer leaves it out' };
-        const error = produceError(batch, result, transactionalId, connection.address);
-        return error ? [[batch, error]] : [];
-      });
-    } catch (error) {
-      return batches.map((batch) => [batch, toOffloadError(error)]);
-    }
   }
 }
