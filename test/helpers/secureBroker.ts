@@ -1,6 +1,7 @@
 import { AclOperations, AclPermissionTypes, Admin, ResourcePatternTypes, ResourceTypes } from '@platformatic/kafka';
 import { type KafkaCluster, startKafka } from './broker.ts';
 import { type Certificate, issueCertificate, makeAuthority } from './certificates.ts';
+import { waitFor } from './wait.ts';
 
 /** One password for each user, and nothing else that looks like it: what is printed is searched for them. */
 export const PASSWORDS = {
@@ -84,21 +85,24 @@ export interface Grant {
   readonly may: keyof typeof AclOperations;
 }
 
-/** Adds permissions; the broker answers when they are in force. */
+/** Adds permissions; they hold afterwards. The controller answers milliseconds before the broker has them. */
 export async function grant(bootstrapServers: string, grants: readonly Grant[]): Promise<void> {
   const admin = new Admin({ clientId: 'kafkaload-tests', bootstrapBrokers: bootstrapServers.split(',') });
+  const creations = grants.map(({ user, on, name, may }) => ({
+    resourceType: ResourceTypes[on],
+    resourceName: name,
+    resourcePatternType: ResourcePatternTypes.LITERAL,
+    principal: `User:${user}`,
+    host: '*',
+    operation: AclOperations[may],
+    permissionType: AclPermissionTypes.ALLOW,
+  }));
   try {
-    await admin.createAcls({
-      creations: grants.map(({ user, on, name, may }) => ({
-        resourceType: ResourceTypes[on],
-        resourceName: name,
-        resourcePatternType: ResourcePatternTypes.LITERAL,
-        principal: `User:${user}`,
-        host: '*',
-        operation: AclOperations[may],
-        permissionType: AclPermissionTypes.ALLOW,
-      })),
-    });
+    await admin.createAcls({ creations });
+    for (const filter of creations) {
+      const isKnown = async () => (await admin.describeAcls({ filter })).length > 0;
+      await waitFor(`the broker to let ${filter.principal} use ${filter.resourceName}`, isKnown);
+    }
   } finally {
     await admin.close();
   }
