@@ -45,6 +45,11 @@ export function plainTopicOf(selection: TopicSelection): string | null {
   return only === undefined || more.length > 0 ? null : only;
 }
 
+/** Ids by name; a topic of a broker that has none is left out. */
+export function topicIdsOf({ topics }: SelectedTopics): Record<string, string> {
+  return Object.fromEntries(topics.flatMap(({ topic, topicId }) => (topicId === null ? [] : [[topic, topicId]])));
+}
+
 /** Ids of topics that are not read now: their offsets are still saved, and they may be read again. */
 export function keptTopicIds({ others, topicIds }: SavedState): Record<string, string> {
   const kept = new Set(others.map(({ topic }) => topic));

@@ -16,7 +16,7 @@ import { Lanes } from '../coordinator/load/lanes.ts';
 import type { LoadTask } from '../coordinator/load/loadTask.ts';
 import { ensureTopic } from '../coordinator/load/targetTopic.ts';
 import { checkNoLoop } from '../coordinator/load/topicLoop.ts';
-import { loadSettings } from '../coordinator/load/topicToTopic.ts';
+import { loadSettings } from '../coordinator/load/topicSettings.ts';
 import type { Log } from '../coordinator/log.ts';
 import type { ProgressStep } from '../coordinator/progress.ts';
 import { settleTopicJob } from '../coordinator/settleJob.ts';

@@ -18,6 +18,7 @@ import type { SavedState } from '../../commit/types.ts';
 import { OffloadError } from '../../errors.ts';
 import { offsetKey } from '../../plan/places.ts';
 import type { PartitionOffset } from '../../tasks.ts';
+import type { TopicToTopicJob } from '../jobs.ts';
 import { type ProgressRecord, progressKey } from './progressTopic.ts';
 
 export interface PartitionProgress {
@@ -34,6 +35,10 @@ export interface ProgressOwner {
   readonly config: string;
   /** Config, or topic, that is written to. */
   readonly target: string;
+}
+
+export function ownerOf({ config, sink }: TopicToTopicJob): ProgressOwner {
+  return { config, target: sink.config };
 }
 
 export function partitionKey(

@@ -4,7 +4,8 @@
  * 1. Opens the run of the config (commit/): nobody else may run it. Fences an older producer of this config and target,
  *    which aborts what it left open.
  * 2. Reads progress (topicProgress.ts), after fencing: another run may have committed until then. Plans from it.
- * 3. Writes chunk after chunk, each with its progress in one transaction. A crash: the next run goes on after the last.
+ * 3. Writes chunk after chunk (writeRanges.ts), each with its progress in one transaction. A crash: the next run goes on
+ *    after the last.
  * 4. Raises the saved offsets. They name this run, so that its progress does not count any more.
  * 5. Writes tombstones for the progress. A crash before: the next run that ends writes them.
  */
@@ -14,13 +15,9 @@ import { OffloadError, toOffloadError } from '../../errors.ts';
 import { LOAD_TRANSACTION_TIMEOUT_MS } from '../../kafka/client.ts';
 import { Cluster } from '../../kafka/cluster.ts';
 import { TransactionalProducer } from '../../kafka/transactionalProducer.ts';
-import { planLoadMemory } from '../../plan/loadMemory.ts';
 import { offsetKey } from '../../plan/places.ts';
 import type { PartitionBounds, RangePlan } from '../../plan/ranges.ts';
 import { passStep } from '../../steps.ts';
-import type { PartitionOffset } from '../../tasks.ts';
-import { transformMemory } from '../../transform/memory.ts';
-import type { DeadLetterPlan } from '../badRecords/badRecord.ts';
 import { reportBadRecords } from '../badRecords/counts.ts';
 import { planDeadLetters } from '../badRecords/deadLetterTopic.ts';
 import { deadLetterOffice } from '../badRecords/office.ts';
@@ -29,32 +26,24 @@ import { warnOfInvalidUtf8 } from '../invalidValues.ts';
 import type { TopicToTopicJob } from '../jobs.ts';
 import { estimateBytesPerOffset, lookUpRanges } from '../lookup.ts';
 import { emptyReport, type OffloadReport } from '../report.ts';
-import { transformPlan } from '../rowTransform.ts';
 import { settleTopicJob } from '../settleJob.ts';
 import { WorkerThreads } from '../threads.ts';
-import { findTopics, type SelectedTopics } from '../topics.ts';
+import { findTopics, type SelectedTopics, topicIdsOf } from '../topics.ts';
 import type { RunUi } from '../ui.ts';
-import type { LoadSettings, TopicUnit, UnitEnd } from './chunks.ts';
-import { Lanes, type Taken } from './lanes.ts';
 import { describeCopy } from './loadPlan.ts';
 import type { LoadTask } from './loadTask.ts';
 import { isHeldByDeadRun } from './ownTransaction.ts';
-import { ProgressTopic, type ProgressWrite, readProgress } from './progressTopic.ts';
+import { ProgressTopic, readProgress } from './progressTopic.ts';
 import { compacted, ensureTopic } from './targetTopic.ts';
 import { checkNoLoop } from './topicLoop.ts';
-import { formatPartitionProgress, isOwnKey, partitionKey, resumedOffsets } from './topicProgress.ts';
-import { closeProducer, type LoadCounts, transact, writeChunks } from './transactions.ts';
+import { isOwnKey, ownerOf, resumedOffsets } from './topicProgress.ts';
+import { closeProducer, transact } from './transactions.ts';
+import { type CopyContext, type RangeWriting, writeRanges } from './writeRanges.ts';
 
-interface CopyContext {
-  readonly job: TopicToTopicJob;
-  readonly ui: RunUi;
+interface RunContext extends CopyContext {
   readonly source: Cluster;
   readonly target: Cluster;
   readonly offsetsCluster: Cluster;
-  readonly selected: SelectedTopics;
-  /** Topics that no row may name. */
-  readonly readTopics: readonly string[];
-  readonly signal: AbortSignal;
 }
 
 /** As `runJob`. @throws OffloadError USAGE where a row would go back to the topic it came from. */
@@ -84,7 +73,7 @@ export async function copyTopics(job: TopicToTopicJob, ui: RunUi, signal: AbortS
   }
 }
 
-async function dryRun(context: CopyContext): Promise<OffloadReport> {
+async function dryRun(context: RunContext): Promise<OffloadReport> {
   const { job, source, target, selected } = context;
   const saved = await readSavedState(await sessionOptions(context));
   const { found } = await readProgress(target, job.sink.progress.topic, isOwnKey(ownerOf(job)));
@@ -94,7 +83,7 @@ async function dryRun(context: CopyContext): Promise<OffloadReport> {
   return { ...nothingCopied(job, selected, 0), plan: describeCopy({ job, plan, bytesPerOffset, existing, saved }) };
 }
 
-async function run(context: CopyContext, threads: WorkerThreads<LoadTask, void>): Promise<OffloadReport> {
+async function run(context: RunContext, threads: WorkerThreads<LoadTask, void>): Promise<OffloadReport> {
   const { job, ui, target } = context;
   const producerOptions = {
     transactionalId: `kafkaload.copy/${job.sink.progress.topic}/${job.config}/${job.sink.config}`,
@@ -132,17 +121,7 @@ async function run(context: CopyContext, threads: WorkerThreads<LoadTask, void>)
   }
 }
 
-interface Opened {
-  readonly session: RunSession;
-  readonly producer: TransactionalProducer;
-  readonly progress: ProgressTopic;
-  readonly threads: WorkerThreads<LoadTask, void>;
-  /** Of the target topic. */
-  readonly partitions: number;
-  readonly deadLetters: DeadLetterPlan | null;
-}
-
-async function copy(context: CopyContext, opened: Opened): Promise<OffloadReport> {
+async function copy(context: RunContext, opened: RangeWriting): Promise<OffloadReport> {
   const { job, ui, selected, target, signal } = context;
   const { session, progress, producer } = opened;
   const records = await progress.read(target, isOwnKey(ownerOf(job)));
@@ -190,7 +169,7 @@ async function copy(context: CopyContext, opened: Opened): Promise<OffloadReport
 
 /** Plans from what is saved, and from the progress of a run that died before it raised that. */
 async function planFrom(
-  { job, source, selected }: CopyContext,
+  { job, source, selected }: RunContext,
   saved: SavedState,
   records: Parameters<typeof resumedOffsets>[3],
 ): Promise<{ plan: RangePlan; bounds: PartitionBounds[] }> {
@@ -202,105 +181,6 @@ async function planFrom(
   // A start that was asked for is where the run began that goes on now.
   const resumedJob = { ...job, source: { ...job.source, startIsAsked: false } };
   return lookUpRanges(source, selected, resumedJob, { ...saved, offsets: [...offsets.values()] });
-}
-
-async function writeRanges(
-  { job, ui, selected, readTopics, signal }: CopyContext,
-  { session, producer, progress, threads, partitions, deadLetters }: Opened,
-  plan: RangePlan,
-): Promise<{ counts: LoadCounts; ends: readonly { unit: TopicUnit; end: UnitEnd }[] }> {
-  const topicIds = topicIdsOf(selected);
-  const bases = new Map(session.saved.offsets.map((entry) => [offsetKey(entry), entry.offset]));
-  const write = (place: Pick<PartitionOffset, 'topic' | 'partition'>, next: number): ProgressWrite => {
-    const value = formatPartitionProgress({
-      next,
-      base: bases.get(offsetKey(place)) ?? null,
-      since: session.saved.previousRun?.run ?? null,
-      topicId: topicIds[place.topic] ?? null,
-      run: session.run,
-    });
-    return { key: partitionKey(ownerOf(job), place), value };
-  };
-  const starts = new Map(plan.ranges.map((range) => [offsetKey(range), range.startOffset]));
-  // With the first transaction every partition has its record: one without would begin at its log start, after a crash.
-  let unwritten = new Map(
-    plan.next.map((place) => [offsetKey(place), write(place, starts.get(offsetKey(place)) ?? place.offset ?? 0)]),
-  );
-  const positions = new Map(starts);
-  const ends: { unit: TopicUnit; end: UnitEnd }[] = [];
-  const units = plan.ranges.map((range): TopicUnit => ({ kind: 'topic', range }));
-  const settings = loadSettings(job, { partitions, readTopics, deadLetters }, Math.min(job.workers, units.length));
-  const lanes = new Lanes({ threads, units: asyncList(units), settings, isOrdered: false, signal });
-  const counts = await writeChunks({
-    lanes,
-    producer,
-    chunkRecords: job.sink.chunkRecords,
-    heartbeatMs: job.offsets.heartbeatMs,
-    progress: async (taken) => {
-      for (const { unit, chunk } of taken) {
-        if (chunk) unwritten.set(offsetKey(unit.range), write(unit.range, chunk.next));
-      }
-      if (!taken.some(({ chunk }) => chunk)) return [];
-      const writes = [...unwritten.values()];
-      unwritten = new Map();
-      return progress.encode(writes);
-    },
-    onCommitted: (taken) => {
-      for (const { unit, end } of taken) if (end) ends.push({ unit, end });
-      for (const step of stepsOf(taken, positions)) ui.progress.advance(step);
-    },
-    signal,
-  });
-  return { counts, ends };
-}
-
-function* stepsOf(taken: readonly Taken<TopicUnit>[], positions: Map<string, number>) {
-  for (const { unit, chunk, end } of taken) {
-    const key = offsetKey(unit.range);
-    const next = chunk?.next ?? end?.next ?? 0;
-    yield { rows: chunk?.rows ?? 0, bytes: chunk?.bytes ?? 0, offsets: next - (positions.get(key) ?? next) };
-    positions.set(key, next);
-  }
-}
-
-/** What every unit is done with. @param lanes That units are under way in at once. */
-export function loadSettings(
-  job: TopicToTopicJob,
-  {
-    deadLetters,
-    ...target
-  }: Pick<LoadSettings['target'], 'partitions' | 'readTopics'> & Pick<LoadSettings, 'deadLetters'>,
-  lanes: number,
-): LoadSettings {
-  const { source, sink, maxMemoryBytes, workers } = job;
-  const { connection, fetch } = source.kafka;
-  const memory = planLoadMemory({
-    ...{ source: 'topic', maxMemoryBytes, workers, fetchBytes: fetch.maxBytes },
-    transform: transformMemory(job.transform),
-  });
-  return {
-    source: {
-      kind: 'topic',
-      connection,
-      fetch: { ...fetch, maxBytes: memory.fetchBytes },
-      failOnDataLoss: source.failOnDataLoss,
-      fields: source.fields,
-      invalidUtf8: source.invalidUtf8,
-      leavesOutBad: source.onBadRecord.kind !== 'fail',
-    },
-    transform: transformPlan(job.transform),
-    target: {
-      connection: sink.kafka.connection,
-      topic: sink.topic,
-      ...target,
-      compression: sink.compression,
-      headers: sink.headers,
-    },
-    deadLetters,
-    // A chunk of each lane makes a transaction.
-    chunkRows: Math.ceil(sink.chunkRecords / Math.max(1, lanes)),
-    chunkBytes: memory.chunkBytes,
-  };
 }
 
 /** Saves where the plan ends, unless that is saved already. */
@@ -334,7 +214,7 @@ async function forget(
   }
 }
 
-async function sessionOptions({ job, offsetsCluster, selected }: CopyContext) {
+async function sessionOptions({ job, offsetsCluster, selected }: RunContext) {
   return {
     config: job.config,
     topics: selected.topics.map(({ topic }) => topic),
@@ -345,18 +225,6 @@ async function sessionOptions({ job, offsetsCluster, selected }: CopyContext) {
       return readTopicCommitted(offsetsCluster, topic, options);
     },
   };
-}
-
-function ownerOf({ config, sink }: TopicToTopicJob): { config: string; target: string } {
-  return { config, target: sink.config };
-}
-
-function topicIdsOf({ topics }: SelectedTopics): Record<string, string> {
-  return Object.fromEntries(topics.flatMap(({ topic, topicId }) => (topicId === null ? [] : [[topic, topicId]])));
-}
-
-async function* asyncList<T>(list: readonly T[]): AsyncGenerator<T, void, undefined> {
-  yield* list;
 }
 
 function nothingCopied(
