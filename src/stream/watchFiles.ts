@@ -5,11 +5,13 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FileStreamJob } from '../coordinator/jobs.ts';
-import { lookAtProgress, nothingLoaded, threadsFor } from '../coordinator/load/filesToTopic.ts';
+import { lookAtProgress } from '../coordinator/load/earlierLoads.ts';
+import { nothingLoaded } from '../coordinator/load/filesToTopic.ts';
 import { LoadedFiles } from '../coordinator/load/loadedFiles.ts';
 import { describeLoad } from '../coordinator/load/loadPlan.ts';
 import type { LoadTask } from '../coordinator/load/loadTask.ts';
 import type { LoadCounts } from '../coordinator/load/transactions.ts';
+import { threadsFor } from '../coordinator/load/writeFiles.ts';
 import type { ProgressStep } from '../coordinator/progress.ts';
 import type { OffloadReport } from '../coordinator/report.ts';
 import { WorkerThreads } from '../coordinator/threads.ts';

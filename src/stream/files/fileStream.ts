@@ -11,22 +11,16 @@ import { stat } from 'node:fs/promises';
 import { makeRunId } from '../../commit/names.ts';
 import { describeOwner, markEnded, markRunning, type Owner } from '../../commit/owner.ts';
 import type { FileLoadJob } from '../../coordinator/jobs.ts';
+import { checkNotAlive, lookAtProgress, readFileProgress } from '../../coordinator/load/earlierLoads.ts';
 import { chooseFiles, type FileChoice, type FoundFile } from '../../coordinator/load/fileChoice.ts';
 import { type FileProgress, FileProgressFormat } from '../../coordinator/load/fileProgress.ts';
-import {
-  checkNotAlive,
-  type FileWriting,
-  type LoadContext,
-  lookAtProgress,
-  readFileProgress,
-  settle,
-  writeFiles,
-} from '../../coordinator/load/filesToTopic.ts';
+import { type LoadContext, settle } from '../../coordinator/load/loadContext.ts';
 import { LoadedFiles } from '../../coordinator/load/loadedFiles.ts';
 import type { LoadTask } from '../../coordinator/load/loadTask.ts';
 import { ProgressTopic, type ProgressWrite, progressKey } from '../../coordinator/load/progressTopic.ts';
 import { compacted, ensureTopic } from '../../coordinator/load/targetTopic.ts';
 import { closeProducer, type LoadCounts, transact } from '../../coordinator/load/transactions.ts';
+import { type FileWriting, writeFiles } from '../../coordinator/load/writeFiles.ts';
 import type { WorkerThreads } from '../../coordinator/threads.ts';
 import { OffloadError } from '../../errors.ts';
 import { checksumFile, nodeFileSystem as fs, unlessAbsent } from '../../io.ts';
