@@ -1,6 +1,7 @@
 /** What a worker thread runs: one runner for the life of the thread, so that connections and buffers outlive a task. */
 import type { StagedFormat } from '../src/config/writerOptions.ts';
-import { FetchTaskRunner, type TaskOutcome, type WorkerSettings } from '../src/coordinator/fetchTask.ts';
+import { FetchTaskRunner } from '../src/coordinator/fetchTask.ts';
+import type { TaskOutcome, WorkerSettings } from '../src/coordinator/fetchTypes.ts';
 import { loadFileFormat } from '../src/encode/fileFormat.ts';
 import type { FetchTask } from '../src/plan/tasks.ts';
 

@@ -2,7 +2,7 @@ import { offsetKey } from '../plan/places.ts';
 import type { RangePlan } from '../plan/ranges.ts';
 import type { GapCounts } from '../tasks.ts';
 import { countBad } from './badRecords/counts.ts';
-import type { TaskResult } from './fetchTask.ts';
+import type { TaskResult } from './fetchTypes.ts';
 
 /** What reading a range, or a part of one, came to. */
 type RangeResult = Pick<TaskResult, 'range' | 'rows' | 'control' | 'aborted' | 'lost' | 'bad'>;

@@ -16,7 +16,7 @@ import { isUnsettled } from '../transform/settle.ts';
 import { describePolicy, reportBadRecords } from './badRecords/counts.ts';
 import { lettersOf, planDeadLetters } from './badRecords/deadLetterTopic.ts';
 import { deadLetterOffice } from './badRecords/office.ts';
-import type { TaskResult, WorkerSettings } from './fetchTask.ts';
+import type { TaskResult, WorkerSettings } from './fetchTypes.ts';
 import { contentOf } from './fileContent.ts';
 import { checkFolders } from './folders.ts';
 import { countGaps } from './gaps.ts';

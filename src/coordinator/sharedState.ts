@@ -1,3 +1,5 @@
+import { OffloadError } from '../errors.ts';
+
 /**
  * The few numbers that workers and coordinator share while a run goes on: how far each worker is, and whether to stop.
  * Each worker writes its own counters only, so none of them needs a lock.
@@ -47,4 +49,11 @@ export function joinWorker(shared: SharedState) {
       counters[2] = (counters[2] ?? 0) + offsets;
     },
   };
+}
+
+export type WorkerCounters = ReturnType<typeof joinWorker>;
+
+/** @throws OffloadError INTERNAL if the coordinator has asked for the end of tasks. */
+export function checkStopped({ isStopped }: WorkerCounters): void {
+  if (isStopped()) throw new OffloadError('INTERNAL', 'the run is stopping');
 }

@@ -9,7 +9,7 @@ import type { StagedLayout } from '../stage/segments.ts';
 import { createTurns, takeTurns } from '../stage/turns.ts';
 import { transformMemory } from '../transform/memory.ts';
 import type { DeadLetterPlan } from './badRecords/badRecord.ts';
-import type { TaskResult, WorkerSettings } from './fetchTask.ts';
+import type { TaskResult, WorkerSettings } from './fetchTypes.ts';
 import type { WorkerPool } from './pool.ts';
 import type { ProgressSink } from './progress.ts';
 import { resultSchema, transformPlan } from './rowTransform.ts';

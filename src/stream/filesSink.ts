@@ -6,7 +6,7 @@
 import type { DeadLetterPlan } from '../coordinator/badRecords/badRecord.ts';
 import { lettersOf, planDeadLetters } from '../coordinator/badRecords/deadLetterTopic.ts';
 import { deadLetterOffice } from '../coordinator/badRecords/office.ts';
-import type { TaskResult, WorkerSettings } from '../coordinator/fetchTask.ts';
+import type { TaskResult, WorkerSettings } from '../coordinator/fetchTypes.ts';
 import { contentOf } from '../coordinator/fileContent.ts';
 import { checkFolders } from '../coordinator/folders.ts';
 import { countGaps } from '../coordinator/gaps.ts';

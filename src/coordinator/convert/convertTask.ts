@@ -5,7 +5,7 @@ import type { InputFormat } from '../../config/readerOptions.ts';
 import type { OutputFormat } from '../../config/writerOptions.ts';
 import type { BatchEncoder } from '../../encode/encoder.ts';
 import { loadFileFormat } from '../../encode/fileFormat.ts';
-import { OffloadError, type PlainError, toPlainError } from '../../errors.ts';
+import { type PlainError, toPlainError } from '../../errors.ts';
 import { nodeFileSystem } from '../../io.ts';
 import { type FileSchema, openFile } from '../../sources/files/fileReader.ts';
 import type { FolderEncoder, FolderSegment } from '../../stage/folderSegments.ts';
@@ -14,7 +14,7 @@ import { endTurn, type Turn, type TurnFlags, waitForTurn } from '../../stage/tur
 import { fileRowPlace } from '../../transform/places.ts';
 import { openFolders } from '../folders.ts';
 import { RowTransform, type TransformPlan } from '../rowTransform.ts';
-import { joinWorker, type SharedState } from '../sharedState.ts';
+import { checkStopped, joinWorker, type SharedState, type WorkerCounters } from '../sharedState.ts';
 
 /** One file of the source. */
 export interface ConvertTask {
@@ -61,7 +61,7 @@ export type ConvertOutcome = ConvertResult | { readonly ok: false; readonly erro
 
 export class ConvertTaskRunner {
   readonly #settings: ConvertSettings;
-  readonly #counters: ReturnType<typeof joinWorker>;
+  readonly #counters: WorkerCounters;
   readonly #transform: RowTransform;
   #encoder: BatchEncoder | undefined;
   #folders: FolderEncoder | undefined;
@@ -96,7 +96,7 @@ export class ConvertTaskRunner {
       dropped += found.dropped;
       if (found.batch.numRows > 0) rows += await this.#write(task, found.batch, found.firstRow, writer, written);
       this.#counters.advance(found.batch.numRows, 0, 0);
-      this.#checkStopped();
+      checkStopped(this.#counters);
     }
     this.#counters.advance(0, task.bytes, task.bytes);
     if (turns && task.turn) endTurn(turns, task.turn);
@@ -132,16 +132,12 @@ export class ConvertTaskRunner {
     for (let row = 0, end = 0; row < batch.numRows; row = end) {
       const encoded = await this.#encoder.encode(row === 0 ? batch : batch.slice(row, batch.numRows));
       end = row + encoded.rows;
-      if (turns && task.turn) await waitForTurn(turns, task.turn, () => this.#checkStopped());
+      if (turns && task.turn) await waitForTurn(turns, task.turn, () => checkStopped(this.#counters));
       const written = await writer.write(task.file, encoded.body);
       const endOffset = end === batch.numRows ? range.endOffset : rowAt(end);
       const own = { ...range, startOffset: rowAt(row), endOffset };
       segments.push({ ...written, rows: encoded.rows, footer: encoded.footer, range: own });
     }
     return batch.numRows;
-  }
-
-  #checkStopped(): void {
-    if (this.#counters.isStopped()) throw new OffloadError('INTERNAL', 'the run is stopping');
   }
 }

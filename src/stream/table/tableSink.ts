@@ -9,7 +9,7 @@
  * says, and whoever comes next goes on from the table (`claims.ts`), once it has written dead letters that wait there.
  */
 import type { StagedFormat } from '../../config/writerOptions.ts';
-import type { TaskResult, WorkerSettings } from '../../coordinator/fetchTask.ts';
+import type { TaskResult, WorkerSettings } from '../../coordinator/fetchTypes.ts';
 import type { TableJob } from '../../coordinator/jobs.ts';
 import { WorkerPool } from '../../coordinator/pool.ts';
 import { settleTopicJob } from '../../coordinator/settleJob.ts';

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { NO_BAD_RECORDS } from '../../../src/coordinator/badRecords/counts.ts';
-import type { TaskResult } from '../../../src/coordinator/fetchTask.ts';
+import type { TaskResult } from '../../../src/coordinator/fetchTypes.ts';
 import { countGaps } from '../../../src/coordinator/gaps.ts';
 import type { RangePlan } from '../../../src/plan/ranges.ts';
 
