@@ -6,8 +6,8 @@
  *
  * On one cluster a process has one transaction at a time, under an id of one of its partitions; what is in it is the
  * group's to judge, by generation. Where rows flow on while one is being committed (Continuous) it has two: the second
- * is committed when the first is, or never. Whoever does not take the second id of a process that died is held up by what
- * it left open, until its time-out, and no more: the group tells of no offset while a transaction with one is undecided.
+ * is committed when the first is, or never. Both ids are claimed with a partition, whatever the trigger: the process
+ * before may have had another, and what it left open holds up every reader of the target.
  * Where the target is another cluster each partition has a transaction of its own (topicLedgers.ts).
  *
  * A partition that becomes ours is claimed first: whoever takes the id of a partition aborts what a process that died
@@ -198,16 +198,22 @@ export class TopicTransactions {
     return this.canOverlap ? 2 : 1;
   }
 
+  /** Of a partition. */
+  get #ids(): number {
+    return this.#options.ledger.isGroup ? 2 : 1;
+  }
+
   async #claimOne(place: TopicPartition): Promise<void> {
     const lane = this.#lane(place);
     const isItsOwn = lane.place !== null && offsetKey(lane.place) === offsetKey(place);
     // Its ids are about to be taken again: it would be fenced by this very process.
     if (isItsOwn) lane.discard();
-    const opened = Array.from({ length: this.#turns }, (_, turn) => this.#open(place, turn));
+    const opened = Array.from({ length: this.#ids }, (_, turn) => this.#open(place, turn));
     const producers = await Promise.all(opened);
     this.#owned.set(offsetKey(place), place);
-    if (lane.hasProducer) for (const producer of producers) await producer.close();
-    else lane.adopt(place, producers);
+    const adopted = lane.hasProducer ? [] : producers.splice(0, this.#turns);
+    if (adopted.length > 0) lane.adopt(place, adopted);
+    for (const producer of producers) await producer.close();
   }
 
   #open({ topic, partition }: TopicPartition, turn: number): Promise<TransactionalProducer> {

@@ -1,9 +1,12 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { Cluster } from '../../src/kafka/cluster.ts';
 import { type KafkaCluster, startKafka } from '../helpers/broker.ts';
+import { connectionSettings } from '../helpers/connectionSettings.ts';
 import { countFaults } from '../helpers/faultCounts.ts';
 import { LoadJob } from '../helpers/loads.ts';
+import { openTransaction } from '../helpers/producers.ts';
 import { startStepped } from '../helpers/steps.ts';
 import { randomName } from '../helpers/topics.ts';
 import { delay, waitFor } from '../helpers/wait.ts';
@@ -62,6 +65,24 @@ test.each([
   expect(last, last.stderr).toMatchObject({ code: 0 });
   expect(await load.values()).toEqual(sorted(values));
   countFaults({ kind: 'stream killed at a step', layout: 'topic' }, { kills: STEPS.length, rows: ROWS });
+});
+
+test('what a continuous stream has left open in its second transaction is ended by whatever goes on in its place', async () => {
+  const from = await workspace.topics.create('flow-left', { partitions: 2 });
+  const group = randomName('group');
+  const load = await LoadJob.make(workspace, { from, source: access(group), sink: { partitions: 2 } });
+  const values = await workspace.send(from, 100, [0, 1]);
+  expect(await load.run('--stream')).toMatchObject({ code: 0 });
+  const { bootstrapServers } = workspace;
+  const cluster = new Cluster(connectionSettings(bootstrapServers));
+  const transactionalId = `kafkaload.stream/${await cluster.clusterId()}/${group}/${from}/0/2`;
+  cluster.close();
+  const left = await openTransaction(bootstrapServers, { topic: load.to, transactionalId, key: 'left', value: 'open' });
+  await left.kill();
+  values.push(...(await workspace.send(from, 100, [0, 1])));
+  expect(await load.run('--stream')).toMatchObject({ code: 0 });
+  // Readers get no further than to what is undecided.
+  expect(await load.values()).toEqual(sorted(values));
 });
 
 test('a continuous stream killed while rows flow', async () => {
