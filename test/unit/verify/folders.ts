@@ -1,6 +1,7 @@
 /** Folders that real runs of the commit have written, and what `verify` says of them. */
 import { cp, mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { FileSystem } from '../../../src/io.ts';
 import type { VerifyReport } from '../../../src/verify/types.ts';
 import { verify } from '../../../src/verify/verify.ts';
 import { CONFIG, folders, kafkaSettings, type LoadOptions, load, offsetsSettings, TOPIC } from '../commit/harness.ts';
@@ -25,15 +26,15 @@ export function look(path: string): Promise<VerifyReport> {
   return verify({ ...PLAIN, path, saved: null }, new AbortController().signal);
 }
 
-/** With the saved offsets; FILE mode asks no broker for them. */
-export function lookWithSaved(options: LoadOptions, path = targetOf(options)): Promise<VerifyReport> {
+/** With the saved offsets; FILE mode asks no broker for them. @param fs Default: that of this machine. */
+export function lookWithSaved(options: LoadOptions, path = targetOf(options), fs?: FileSystem): Promise<VerifyReport> {
   const saved = {
     config: CONFIG,
     selection: { kind: 'topics', topics: [TOPIC] } as const,
     kafka: kafkaSettings('127.0.0.1:1'),
     offsets: offsetsSettings(options),
   };
-  return verify({ ...PLAIN, path, saved }, new AbortController().signal);
+  return verify({ ...PLAIN, path, saved }, new AbortController().signal, fs);
 }
 
 const PLAIN = { deep: false, report: 'json', verbose: false, notes: [] } as const;

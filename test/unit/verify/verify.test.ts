@@ -2,7 +2,8 @@ import { appendFile, copyFile, mkdir, readFile, rename, rm, symlink, unlink, wri
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Intent } from '../../../src/commit/types.ts';
-import { closeSession, folders, load, makeBase, openSession, TOPIC } from '../commit/harness.ts';
+import { type FileSystem, nodeFileSystem } from '../../../src/io.ts';
+import { CONFIG, closeSession, folders, load, makeBase, openSession, TOPIC } from '../commit/harness.ts';
 import {
   copyOf,
   dataFilesIn,
@@ -123,6 +124,27 @@ test('a folder to which runs publish meanwhile is never damaged', async () => {
   }
   await runs;
   expect(looks).toBeGreaterThan(0);
+});
+
+test('a run that ends after each look at the folder is no damage, and damage is found all the same', async () => {
+  const options = await threeRuns(optionsIn(base));
+  const { root } = folders(base);
+  let run = 3;
+  const busy: FileSystem = {
+    ...nodeFileSystem,
+    readdir: async (path) => {
+      const names = await nodeFileSystem.readdir(path);
+      // Its manifest is not among them, and its offsets are saved before anybody reads those.
+      if (path.endsWith(join('manifests', CONFIG))) await load({ ...options, highWatermark: 2 * ++run });
+      return names;
+    },
+  };
+  const report = await lookWithSaved(options, root, busy);
+  expect(report.findings).toEqual([]);
+  expect(report.remarks.at(-1)).toContain('runs ended while it was read');
+  const [first = ''] = await dataFilesIn(root);
+  await unlink(first);
+  expect(kindsOf(await lookWithSaved(options, root, busy))).toEqual(['missing-file']);
 });
 
 test('a path that no run has written to is refused', async () => {
