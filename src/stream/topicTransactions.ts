@@ -198,8 +198,7 @@ export class TopicTransactions {
     return this.canOverlap ? 2 : 1;
   }
 
-  /** Of a partition. */
-  get #ids(): number {
+  get #idsOfPartition(): number {
     return this.#options.ledger.isGroup ? 2 : 1;
   }
 
@@ -208,7 +207,7 @@ export class TopicTransactions {
     const isItsOwn = lane.place !== null && offsetKey(lane.place) === offsetKey(place);
     // Its ids are about to be taken again: it would be fenced by this very process.
     if (isItsOwn) lane.discard();
-    const opened = Array.from({ length: this.#ids }, (_, turn) => this.#open(place, turn));
+    const opened = Array.from({ length: this.#idsOfPartition }, (_, turn) => this.#open(place, turn));
     const producers = await Promise.all(opened);
     this.#owned.set(offsetKey(place), place);
     const adopted = lane.hasProducer ? [] : producers.splice(0, this.#turns);

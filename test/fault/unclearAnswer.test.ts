@@ -14,6 +14,7 @@ import { type OffloadJob, sorted, Workspace } from '../helpers/workspace.ts';
 const MESSAGES = 600;
 /** https://kafka.apache.org/protocol#protocol_error_codes */
 const UNKNOWN_SERVER_ERROR = { errorCode: -1 };
+const TAKEN_OVER = expect.stringMatching(/run \S+ .*was taken over by another/);
 const ALL = process.env.KAFKALOAD_FAULTS === 'all';
 
 let kafka: ProxiedKafka;
@@ -110,6 +111,15 @@ describe('another run fences it while it writes its record', () => {
     };
   }
 
+  /** The run says that it was taken over; the other one, which sleeps, does the work. */
+  async function expectStoodBack(job: OffloadJob, rival: SteppedCommand): Promise<void> {
+    expect(await job.run()).toMatchObject({ code: 1, stderr: TAKEN_OVER });
+    rival.child.kill('SIGCONT');
+    const { result } = await rival.ended;
+    expect(result, result.stderr).toMatchObject({ code: 0 });
+    await expectOnce(job);
+  }
+
   const makeJob = () => workspace.job({ topic, mode: 'STREAM', bootstrapServers: kafka.bootstrapServers });
 
   test('and does all there is to do: the run finds nothing new', async () => {
@@ -126,12 +136,7 @@ describe('another run fences it while it writes its record', () => {
     const job = await makeJob();
     const { rival, proceed } = await makeRival(job, 'open.recorded');
     atEnd(1, 'not carried out', proceed);
-    const stopped = await job.run();
-    expect(stopped).toMatchObject({ code: 1, stderr: expect.stringMatching(/run \S+ .*was taken over by another/) });
-    rival.child.kill('SIGCONT');
-    const { result } = await rival.ended;
-    expect(result, result.stderr).toMatchObject({ code: 0 });
-    await expectOnce(job);
+    await expectStoodBack(job, rival);
   });
 
   test('and begins just before the run fences anew: its record stays, and it goes on', async () => {
@@ -149,12 +154,7 @@ describe('another run fences it while it writes its record', () => {
         return api === API.endTxn && ++ends === 1 ? UNKNOWN_SERVER_ERROR : 'pass';
       },
     });
-    const stopped = await job.run();
-    expect(stopped).toMatchObject({ code: 1, stderr: expect.stringMatching(/run \S+ .*was taken over by another/) });
-    rival.child.kill('SIGCONT');
-    const { result } = await rival.ended;
-    expect(result, result.stderr).toMatchObject({ code: 0 });
-    await expectOnce(job);
+    await expectStoodBack(job, rival);
   });
 
   test('and has not come further: the run goes on, and the other one says that it was taken over', async () => {
@@ -164,7 +164,7 @@ describe('another run fences it while it writes its record', () => {
     expect(await job.report()).toMatchObject({ rows: MESSAGES });
     rival.child.kill('SIGCONT');
     const { result } = await rival.ended;
-    expect(result).toMatchObject({ code: 1, stderr: expect.stringMatching(/run \S+ .*was taken over by another/) });
+    expect(result).toMatchObject({ code: 1, stderr: TAKEN_OVER });
     await expectOnce(job);
   });
 });

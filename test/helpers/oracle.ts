@@ -17,11 +17,21 @@ export type OracleFormat = 'parquet' | 'json' | 'csv' | 'avro' | 'msgpack';
 
 const COLUMNS = 'partition, "offset", timestamp_ms, timestamp_type, key, value, headers';
 
+/** Every column of a message; `key` and `value` are BINARY. */
+export const ORACLE_FIELDS = [
+  'key',
+  'value',
+  'partition as INT',
+  'offset as LONG',
+  'timestamp as TIMESTAMP',
+  'timestampType',
+  'headers',
+];
+
 /**
  * Compares files with what the producing side recorded, in DuckDB: no code is shared with the decoder or the writer.
  *
- * Files must have the fields `key` and `value` (BINARY), `partition as INT`, `offset as LONG`,
- * `timestamp as TIMESTAMP`, `timestampType` and `headers`.
+ * Files must have the columns of `ORACLE_FIELDS`.
  */
 export class Oracle {
   readonly #connection: DuckDBConnection;

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect } from 'vitest';
 import type { ProgramResult } from './cache.ts';
 import { type JsonReport, runCommand, temporaryFolder, writeConfig } from './command.ts';
-import { Oracle } from './oracle.ts';
+import { ORACLE_FIELDS, Oracle } from './oracle.ts';
 import { produce } from './producers.ts';
 import { ScriptWriter, toHex } from './script.ts';
 import { CLIENT_KEY_PASSWORD, PASSWORDS, type SecureKafka, startSecureKafka, TOKENS } from './secureBroker.ts';
@@ -13,15 +13,6 @@ import { OFFSETS_MODES, type OffsetsMode } from './workspace.ts';
 
 const MESSAGES = 4_000;
 const PARTITIONS = 4;
-const FIELDS = [
-  'key',
-  'value',
-  'partition as INT',
-  'offset as LONG',
-  'timestamp as TIMESTAMP',
-  'timestampType',
-  'headers',
-];
 /** A wrong setting must be told long before the deadline of 60 s that retries have. */
 const QUICK_SECONDS = 15;
 
@@ -104,7 +95,7 @@ export class SecureRuns {
       bootstrapServers: servers,
       mode,
       offsets: offsets ?? (mode === 'FILE' ? join(work, 'offsets') : this.topics.reserve('offsets')),
-      topics: { one: { topicName: topic, fields: FIELDS } },
+      topics: { one: { topicName: topic, fields: ORACLE_FIELDS } },
       more: { serverOptions: { 'bootstrap.servers': servers, ...options } },
     });
     const began = performance.now();

@@ -9,7 +9,7 @@ import { KafkaRangeReader } from '../../src/sources/kafkaRange.ts';
 import { type KafkaCluster, startKafka } from '../helpers/broker.ts';
 import { mustRun, type ProgramResult } from '../helpers/cache.ts';
 import { type CommandRun, type JsonReport, startCommand, temporaryFolder, writeConfig } from '../helpers/command.ts';
-import { Oracle } from '../helpers/oracle.ts';
+import { ORACLE_FIELDS, Oracle } from '../helpers/oracle.ts';
 import { produce } from '../helpers/producers.ts';
 import { ScriptWriter, toHex } from '../helpers/script.ts';
 import { kafkaClassPath } from '../helpers/servers.ts';
@@ -23,15 +23,6 @@ import { waitFor } from '../helpers/wait.ts';
 
 const MESSAGES = 120_000;
 const PARTITIONS = 6;
-const FIELDS = [
-  'key',
-  'value',
-  'partition as INT',
-  'offset as LONG',
-  'timestamp as TIMESTAMP',
-  'timestampType',
-  'headers',
-];
 /** Bytes each broker gives the client a second while it is held back. */
 const HELD_RATE = 40_000;
 /** More than a staged file begins with: rows are in it. */
@@ -230,7 +221,7 @@ async function begin({ mode, options = {} }: RunOptions): Promise<Run> {
     bootstrapServers: cluster.bootstrapServers,
     mode,
     offsets,
-    topics: { one: { topicName: topic, fields: FIELDS } },
+    topics: { one: { topicName: topic, fields: ORACLE_FIELDS } },
     more: { serverOptions: { 'fetch.max.bytes': 32_768, ...serverOptions } },
   });
   const target = ['--config', 'one', '--write-path', join(work, 'out'), '--conf', conf, '--report', 'json'];

@@ -2,7 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { type ConfigFile, offloadReport, temporaryFolder, writeConfig } from '../helpers/command.ts';
-import { Oracle } from '../helpers/oracle.ts';
+import { ORACLE_FIELDS, Oracle } from '../helpers/oracle.ts';
 import {
   CODECS,
   type Codec,
@@ -26,15 +26,6 @@ import { OFFSETS_MODES, type OffsetsMode, sorted } from '../helpers/workspace.ts
 const CREATE_TIME_MESSAGES = 60_000;
 const LOG_APPEND_TIME_MESSAGES = 10_000;
 const COMPACTED_MESSAGES = 24_000;
-const FIELDS = [
-  'key',
-  'value',
-  'partition as INT',
-  'offset as LONG',
-  'timestamp as TIMESTAMP',
-  'timestampType',
-  'headers',
-];
 
 const bootstrapServers = inject('bootstrapServers');
 const brokerDataFolder = inject('brokerDataFolder');
@@ -149,7 +140,7 @@ async function expectOffloaded(topic: string, rows: number): Promise<void> {
       bootstrapServers,
       mode,
       offsets,
-      topics: { all: { topicName: topic, fields: FIELDS } },
+      topics: { all: { topicName: topic, fields: ORACLE_FIELDS } },
     };
     const path = await writeConfig(folder.path, config, `${topic}.${mode}.yaml`);
     const out = join(work, 'out');

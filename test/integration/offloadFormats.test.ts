@@ -2,22 +2,13 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
-import { Oracle, type OracleFormat } from '../helpers/oracle.ts';
+import { ORACLE_FIELDS, Oracle, type OracleFormat } from '../helpers/oracle.ts';
 import { fillTopic, produce } from '../helpers/producers.ts';
 import { MIXED_PARTITIONS, writeMixedScript } from '../helpers/workload.ts';
 import { type OffloadJob, sorted, Workspace } from '../helpers/workspace.ts';
 
 /** Every format, as folder, as several files and as one: compared row by row with what was produced. */
 
-const FIELDS = [
-  'key',
-  'value',
-  'partition as INT',
-  'offset as LONG',
-  'timestamp as TIMESTAMP',
-  'timestampType',
-  'headers',
-];
 const FIRST = 12_000;
 const SECOND = 4_000;
 
@@ -77,8 +68,8 @@ interface Targets extends Variant {
 }
 
 async function targetsOf(variant: Variant): Promise<Targets> {
-  const folder = await work.job({ topic, entry: { fields: FIELDS } });
-  const exact = await work.job({ topic, entry: { fields: FIELDS } });
+  const folder = await work.job({ topic, entry: { fields: ORACLE_FIELDS } });
+  const exact = await work.job({ topic, entry: { fields: ORACLE_FIELDS } });
   // Exactly the path: its extension means nothing.
   return { ...variant, folder, exact, file: join(exact.folder, 'all.rows') };
 }
@@ -119,7 +110,7 @@ test('what was produced is in the files of each format once: a folder, three fil
     await expectRows(await pathsOf(folder, extension), target, FIRST);
 
     if (IN_SEVERAL_FILES.includes(target.format)) {
-      const three = await work.job({ topic, entry: { fields: FIELDS } });
+      const three = await work.job({ topic, entry: { fields: ORACLE_FIELDS } });
       await three.report(...writing(target), '--write-coalesce', '3');
       await expectRows(await pathsOf(three, extension), target, FIRST);
     }
